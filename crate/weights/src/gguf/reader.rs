@@ -1,0 +1,192 @@
+//! The incremental reader.
+
+use std::collections::VecDeque;
+
+use super::header::HeaderParser;
+use super::{GgufError, Metadata};
+use crate::pieces::fill;
+use crate::{LoadedTensor, TensorInfo};
+
+/// What a GGUF file says before its tensor data.
+#[derive(Clone, Debug, PartialEq)]
+pub struct GgufHeader {
+    /// Metadata in file order.
+    pub metadata: Metadata,
+    /// Tensors in the order of their data.
+    pub tensors: Vec<TensorEntry>,
+    /// Every tensor starts at a multiple of this many bytes.
+    pub alignment: u64,
+}
+
+/// A tensor's description and place.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TensorEntry {
+    /// Name, type and shape. `info.byte_len()` is `Some`.
+    pub info: TensorInfo,
+    /// Where the data starts, in bytes from the start of the data section.
+    pub offset: u64,
+}
+
+/// Reads a GGUF file whose bytes arrive in pieces of any size.
+///
+/// Holds the header, the tensor being assembled, and tensors that are whole but
+/// not yet taken with [`next_tensor`](Self::next_tensor). What it has allocated
+/// is always a small multiple of the bytes it was given.
+///
+/// ```
+/// # use flamingo_weights::gguf::{GgufReader, GgufError};
+/// # fn read(pieces: &[&[u8]]) -> Result<(), GgufError> {
+/// let mut reader = GgufReader::new();
+/// for piece in pieces {
+///     reader.push(piece)?;
+///     while let Some(tensor) = reader.next_tensor() {
+///         println!("{}", tensor.info.name);
+///     }
+/// }
+/// reader.finish()
+/// # }
+/// ```
+pub struct GgufReader {
+    phase: Phase,
+    ready: VecDeque<LoadedTensor>,
+    failed: Option<GgufError>,
+}
+
+enum Phase {
+    Header(Box<HeaderParser>),
+    Data(DataReader),
+}
+
+/// Cuts the data section into tensors.
+struct DataReader {
+    header: GgufHeader,
+    /// Number of whole tensors.
+    whole: usize,
+    /// Bytes of padding before the next tensor, or allowed after the last one.
+    padding: u64,
+    /// First bytes of the next tensor.
+    buffer: Vec<u8>,
+}
+
+impl Default for GgufReader {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl GgufReader {
+    /// A reader that has seen no byte.
+    pub fn new() -> Self {
+        Self {
+            phase: Phase::Header(Box::new(HeaderParser::new())),
+            ready: VecDeque::new(),
+            failed: None,
+        }
+    }
+
+    /// Takes the next bytes of the file.
+    ///
+    /// # Errors
+    /// Where the file is malformed; from then on every call gives that error.
+    /// Which error it is does not depend on how the file was cut into pieces.
+    pub fn push(&mut self, bytes: &[u8]) -> Result<(), GgufError> {
+        if let Some(error) = &self.failed {
+            return Err(error.clone());
+        }
+        let result = self.advance(bytes);
+        if let Err(error) = &result {
+            self.failed = Some(error.clone());
+        }
+        result
+    }
+
+    /// The header, once it is whole.
+    pub fn header(&self) -> Option<&GgufHeader> {
+        match &self.phase {
+            Phase::Header(_) => None,
+            Phase::Data(data) => Some(&data.header),
+        }
+    }
+
+    /// The next whole tensor, in file order.
+    pub fn next_tensor(&mut self) -> Option<LoadedTensor> {
+        self.ready.pop_front()
+    }
+
+    /// Says that the file ends here.
+    ///
+    /// # Errors
+    /// Where something is missing, or the file was malformed before.
+    pub fn finish(&self) -> Result<(), GgufError> {
+        if let Some(error) = &self.failed {
+            return Err(error.clone());
+        }
+        match &self.phase {
+            Phase::Header(parser) => Err(parser.truncated()),
+            Phase::Data(data) => data.finish(),
+        }
+    }
+
+    fn advance(&mut self, bytes: &[u8]) -> Result<(), GgufError> {
+        let mut rest = bytes;
+        if let Phase::Header(parser) = &mut self.phase {
+            let taken = parser.push(rest)?;
+            rest = &rest[taken..];
+            if !parser.is_whole() {
+                return Ok(());
+            }
+            let (header, padding) = parser.finish();
+            self.phase = Phase::Data(DataReader {
+                header,
+                whole: 0,
+                padding,
+                buffer: Vec::new(),
+            });
+        }
+        if let Phase::Data(data) = &mut self.phase {
+            data.push(rest, &mut self.ready)?;
+        }
+        Ok(())
+    }
+}
+
+impl DataReader {
+    fn push(&mut self, bytes: &[u8], ready: &mut VecDeque<LoadedTensor>) -> Result<(), GgufError> {
+        let mut rest = bytes;
+        while !rest.is_empty() {
+            let skipped = usize::try_from(self.padding).map_or(rest.len(), |n| n.min(rest.len()));
+            self.padding -= skipped as u64;
+            rest = &rest[skipped..];
+            if rest.is_empty() {
+                break;
+            }
+            let Some(TensorEntry { info, .. }) = self.header.tensors.get(self.whole) else {
+                return Err(GgufError::TrailingBytes);
+            };
+            let length = info.byte_len().unwrap_or_default();
+            fill(&mut self.buffer, &mut rest, length);
+            if self.buffer.len() == length {
+                ready.push_back(LoadedTensor {
+                    info: info.clone(),
+                    data: std::mem::take(&mut self.buffer),
+                });
+                self.whole += 1;
+                self.padding =
+                    (length as u64).next_multiple_of(self.header.alignment) - length as u64;
+            }
+        }
+        Ok(())
+    }
+
+    fn finish(&self) -> Result<(), GgufError> {
+        // Padding after the last tensor may be there or not.
+        let Some(TensorEntry { info, .. }) = self.header.tensors.get(self.whole) else {
+            return Ok(());
+        };
+        let length = info.byte_len().unwrap_or_default();
+        Err(GgufError::Truncated {
+            field: format!("the data of tensor `{}`", info.name),
+            missing: self.padding + (length - self.buffer.len()) as u64,
+        })
+    }
+}
