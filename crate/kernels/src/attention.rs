@@ -1,0 +1,190 @@
+//! Softmax attention over spans of keys.
+
+use std::sync::Arc;
+
+use burn::tensor::Tensor;
+
+use crate::cpu::Cpu;
+use crate::dense::{Dense, from_cpu, from_gpu, on_cpu, on_gpu};
+use crate::gpu::Gpu;
+use crate::kernels::{AttentionTask, Kernels};
+
+/// Heads of an attention.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AttentionShape {
+    /// Query heads.
+    pub heads: usize,
+    /// Key and value heads; query head `h` reads head `h * kv_heads / heads`.
+    pub kv_heads: usize,
+    /// Numbers of a head.
+    pub head_dim: usize,
+}
+
+/// Attention with linear biases (Press et al. 2022): `slope * (j - last)` is
+/// added to the score of key `j`, where `last` is the last key of the span.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Alibi {
+    /// Largest exponent: the slopes run from `2^(-max_bias / heads)` to
+    /// `2^-max_bias`.
+    pub max_bias: f32,
+}
+
+impl Alibi {
+    /// The slope of each head, in MPT's order: where `heads` is no power of
+    /// two, every other slope of the next power first, then the rest.
+    pub(crate) fn slopes(&self, heads: usize) -> Vec<f32> {
+        let power = heads.next_power_of_two();
+        let slope = |i: usize| {
+            let exponent = (i + 1) as f64 * f64::from(self.max_bias) / power as f64;
+            libm::exp2(-exponent) as f32
+        };
+        if power == heads {
+            (0..heads).map(slope).collect()
+        } else {
+            let odd = (1..power).step_by(2);
+            let even = (0..power).step_by(2);
+            odd.chain(even).take(heads).map(slope).collect()
+        }
+    }
+}
+
+/// Which keys each query sees: for query `i` the keys `start <= j < end`.
+///
+/// Cloning is cheap.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Spans {
+    pub(crate) queries: usize,
+    pub(crate) rule: SpanRule,
+}
+
+/// Spans as a rule where there is one: it travels to the GPU with the launch
+/// instead of in a buffer of its own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum SpanRule {
+    /// The same start for all, and an end that may grow with the query.
+    Sliding {
+        /// First key of every query.
+        start: u32,
+        /// Past the last key of query 0.
+        end: u32,
+        /// What `end` grows by from one query to the next: 1 or 0.
+        step: u32,
+    },
+    /// One pair a query.
+    Pairs(Arc<[[u32; 2]]>),
+}
+
+impl Spans {
+    /// Query `i` sees the keys `first_valid ..= past + i`: `past` keys are there
+    /// from before, and the first `first_valid` keys are padding. A query that
+    /// is padding itself sees nothing.
+    pub fn causal(queries: usize, past: u32, first_valid: u32) -> Self {
+        Self {
+            queries,
+            rule: SpanRule::Sliding {
+                start: first_valid,
+                end: past + 1,
+                step: 1,
+            },
+        }
+    }
+
+    /// Every query sees all `keys` keys.
+    pub fn full(queries: usize, keys: u32) -> Self {
+        Self {
+            queries,
+            rule: SpanRule::Sliding {
+                start: 0,
+                end: keys,
+                step: 0,
+            },
+        }
+    }
+
+    /// One `(start, end)` for each query.
+    pub fn from_pairs(pairs: &[(u32, u32)]) -> Self {
+        Self {
+            queries: pairs.len(),
+            rule: SpanRule::Pairs(pairs.iter().map(|&pair| pair.into()).collect()),
+        }
+    }
+
+    /// Number of queries.
+    pub fn queries(&self) -> usize {
+        self.queries
+    }
+
+    /// The span of query `i`; empty where `start >= end`.
+    pub(crate) fn get(&self, i: usize) -> (usize, usize) {
+        let (start, end) = match &self.rule {
+            SpanRule::Sliding { start, end, step } => (*start, end + step * i as u32),
+            SpanRule::Pairs(pairs) => pairs[i].into(),
+        };
+        (start as usize, end as usize)
+    }
+
+    /// Past the largest key any query sees.
+    fn end(&self) -> usize {
+        (0..self.queries)
+            .map(|i| self.get(i))
+            .filter(|(start, end)| start < end)
+            .map(|(_, end)| end)
+            .max()
+            .unwrap_or(0)
+    }
+}
+
+/// Attention of `q` `[queries, heads * head_dim]` over `k` and `v`
+/// `[keys, kv_heads * head_dim]`: scores are scaled by `1 / sqrt(head_dim)`,
+/// softmax runs over each query's span, and a query whose span is empty gives a
+/// row of exact zeros. The result is `[queries, heads * head_dim]`.
+///
+/// # Panics
+/// Where the sizes do not fit, a span reaches past the keys, a head is wider
+/// than 256, or the operands are on two devices.
+pub fn attention(
+    q: Tensor<2>,
+    k: Tensor<2>,
+    v: Tensor<2>,
+    shape: &AttentionShape,
+    spans: &Spans,
+    alibi: Option<Alibi>,
+) -> Tensor<2> {
+    let &AttentionShape {
+        heads,
+        kv_heads,
+        head_dim,
+    } = shape;
+    let [queries, width] = q.dims();
+    let [keys, kv_width] = k.dims();
+    assert!(
+        kv_heads > 0 && heads.is_multiple_of(kv_heads),
+        "attention: {heads} heads over {kv_heads}"
+    );
+    assert!(head_dim <= MAX_HEAD_DIM, "attention: heads of {head_dim}");
+    assert_eq!(width, heads * head_dim, "attention: width of the queries");
+    assert_eq!(kv_width, kv_heads * head_dim, "attention: width of the keys");
+    assert_eq!(v.dims(), [keys, kv_width], "attention: values");
+    assert_eq!(spans.queries, queries, "attention: number of spans");
+    assert!(
+        spans.end() <= keys,
+        "attention: a span ends at {}, but there are {keys} keys",
+        spans.end()
+    );
+    let task = AttentionTask {
+        shape,
+        keys,
+        spans,
+        alibi,
+    };
+    match Dense::of(q) {
+        Dense::Cpu(q) => from_cpu(
+            Cpu.attention(&q, &on_cpu(k), &on_cpu(v), &task),
+            [queries, width],
+        ),
+        Dense::Gpu(q) => from_gpu(Gpu.attention(&q, &on_gpu(k), &on_gpu(v), &task)),
+    }
+}
+
+/// Widest head: what the GPU kernel's workgroup memory holds.
+pub(crate) const MAX_HEAD_DIM: usize = 256;

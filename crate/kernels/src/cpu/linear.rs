@@ -1,0 +1,235 @@
+//! Matrix product with packed weights, in two ways.
+//!
+//! Few rows (decoding a token): each packed row is unpacked once, a group of 32
+//! at a time, and multiplied on the fly; the weights are read once and the work
+//! is bound by memory.
+//!
+//! Many rows (prompts, images): 16 weight rows at a time are unpacked to a panel
+//! that stays in the cache, and tiles of 4 × 16 results accumulate in registers.
+//!
+//! Both add in an order that depends on the sizes alone, not on the machine or
+//! the number of threads.
+
+use flamingo_weights::TensorType;
+use multiversion::multiversion;
+
+use super::formats::{self, F16, F32, Format, GROUP, Q4One, Q4Zero, Q8};
+use super::math::{LANES, sum_lanes};
+use super::threads::for_each_chunk;
+use crate::kernels::LinearShape;
+
+/// Up to so many activation rows, unpacking on the fly beats panels: a panel
+/// costs as much as about this many products.
+const FEW_ROWS: usize = 8;
+/// Activation rows that share one unpacking.
+const FUSED_ROWS: usize = 4;
+/// Activation rows of a register tile.
+const TILE_ROWS: usize = 4;
+/// Weight rows of a panel: what a register tile is wide. Sixteen wasm or SSE
+/// registers hold 4 × 8 sums with room to spare, AVX registers twice that.
+const PANEL: usize = if cfg!(target_family = "wasm") { 8 } else { 16 };
+/// Weight rows a thread takes at once where there are few activation rows.
+const CHUNK: usize = 64;
+
+/// Packed weight rows.
+#[derive(Clone, Copy)]
+pub(super) struct Rows<'a> {
+    pub(super) tensor_type: TensorType,
+    pub(super) cols: usize,
+    pub(super) row_bytes: usize,
+    pub(super) bytes: &'a [u8],
+}
+
+impl<'a> Rows<'a> {
+    #[inline(always)]
+    fn from(self, first: usize) -> impl Iterator<Item = &'a [u8]> {
+        self.bytes[first * self.row_bytes..].chunks_exact(self.row_bytes)
+    }
+}
+
+/// `x [m, k] · rows [n, k]ᵀ + bias [n]`.
+pub(super) fn linear(
+    x: &[f32],
+    rows: Rows<'_>,
+    bias: Option<&[f32]>,
+    shape: LinearShape,
+) -> Vec<f32> {
+    let mut out = if shape.m <= FEW_ROWS {
+        few_rows(x, rows, shape)
+    } else {
+        many_rows(x, rows, shape)
+    };
+    if let Some(bias) = bias {
+        for row in out.chunks_exact_mut(shape.n) {
+            for (out, bias) in row.iter_mut().zip(bias) {
+                *out += bias;
+            }
+        }
+    }
+    out
+}
+
+fn few_rows(x: &[f32], rows: Rows<'_>, shape: LinearShape) -> Vec<f32> {
+    let LinearShape { m, n, k } = shape;
+    // One row of the result for each weight row, so that a thread's part is in
+    // one piece; turned around at the end.
+    let mut turned = vec![0.0; m * n];
+    for_each_chunk(&mut turned, CHUNK * m, m * n * k, |index, out| {
+        fused(x, rows, index * CHUNK, m, out);
+    });
+    if m == 1 {
+        return turned;
+    }
+    let mut out = vec![0.0; m * n];
+    for (column, results) in turned.chunks_exact(m).enumerate() {
+        for (row, &result) in results.iter().enumerate() {
+            out[row * n + column] = result;
+        }
+    }
+    out
+}
+
+/// Products of the weight rows from `first` on with all `m` rows of `x`: `out`
+/// is `[weight rows, m]`.
+#[multiversion(targets("x86_64+avx512f+avx512vl", "x86_64+avx2"))]
+fn fused(x: &[f32], rows: Rows<'_>, first: usize, m: usize, out: &mut [f32]) {
+    match rows.tensor_type {
+        TensorType::F32 => fused_as::<F32>(x, rows, first, m, out),
+        TensorType::F16 => fused_as::<F16>(x, rows, first, m, out),
+        TensorType::Q8_0 => fused_as::<Q8>(x, rows, first, m, out),
+        TensorType::Q4_0 => fused_as::<Q4Zero>(x, rows, first, m, out),
+        TensorType::Q4_1 => fused_as::<Q4One>(x, rows, first, m, out),
+    }
+}
+
+#[inline(always)]
+fn fused_as<F: Format>(x: &[f32], rows: Rows<'_>, first: usize, m: usize, out: &mut [f32]) {
+    for (row, out) in rows.from(first).zip(out.chunks_exact_mut(m)) {
+        let x = x.chunks(FUSED_ROWS * rows.cols);
+        for (x, out) in x.zip(out.chunks_mut(FUSED_ROWS)) {
+            match out.len() {
+                1 => fused_row::<F, 1>(x, row, rows.cols, out),
+                2 => fused_row::<F, 2>(x, row, rows.cols, out),
+                3 => fused_row::<F, 3>(x, row, rows.cols, out),
+                _ => fused_row::<F, 4>(x, row, rows.cols, out),
+            }
+        }
+    }
+}
+
+#[inline(always)]
+fn fused_row<F: Format, const M: usize>(x: &[f32], row: &[u8], cols: usize, out: &mut [f32]) {
+    let x: [&[f32]; M] = std::array::from_fn(|i| &x[i * cols..][..cols]);
+    let mut sums = [[0.0; LANES]; M];
+    formats::for_each_group::<F>(row, cols, |start, weights, len| {
+        for (x, sums) in x.iter().zip(&mut sums) {
+            if len == GROUP {
+                add_group(&x[start..start + GROUP], weights, sums);
+            } else {
+                let mut padded = [0.0; GROUP];
+                padded[..len].copy_from_slice(&x[start..start + len]);
+                add_group(&padded, weights, sums);
+            }
+        }
+    });
+    for (out, sums) in out.iter_mut().zip(sums) {
+        *out = sum_lanes(sums);
+    }
+}
+
+/// Adds the products of 32 numbers to 8 running sums, four products a lane.
+#[inline(always)]
+fn add_group(x: &[f32], weights: &[f32; GROUP], sums: &mut [f32; LANES]) {
+    let (x, _) = x.as_chunks::<LANES>();
+    let (w, _) = weights.as_chunks::<LANES>();
+    for lane in 0..LANES {
+        let first = x[0][lane] * w[0][lane] + x[1][lane] * w[1][lane];
+        let second = x[2][lane] * w[2][lane] + x[3][lane] * w[3][lane];
+        sums[lane] += first + second;
+    }
+}
+
+fn many_rows(x: &[f32], rows: Rows<'_>, shape: LinearShape) -> Vec<f32> {
+    let LinearShape { m, n, k } = shape;
+    let tiles = interleave_tiles(x, shape);
+    let padded_m = m.next_multiple_of(TILE_ROWS);
+    // One panel's results after the other, `[padded_m, PANEL]` each, so that a
+    // thread's part is in one piece.
+    let panels = n.div_ceil(PANEL);
+    let mut by_panel = vec![0.0; panels * padded_m * PANEL];
+    for_each_chunk(
+        &mut by_panel,
+        padded_m * PANEL,
+        m * n * k,
+        |panel, out| {
+            fill_panel(&tiles, rows, panel * PANEL, out);
+        },
+    );
+    let mut out = vec![0.0; m * n];
+    for (panel, results) in by_panel.chunks_exact(padded_m * PANEL).enumerate() {
+        let first = panel * PANEL;
+        let width = PANEL.min(n - first);
+        for (row, results) in results.chunks_exact(PANEL).take(m).enumerate() {
+            out[row * n + first..][..width].copy_from_slice(&results[..width]);
+        }
+    }
+    out
+}
+
+/// The rows of `x` in tiles of four, the four numbers of a column side by side:
+/// `[tile][k][TILE_ROWS]`, missing rows zero.
+fn interleave_tiles(x: &[f32], shape: LinearShape) -> Vec<f32> {
+    let k = shape.k;
+    let mut tiles = vec![0.0; shape.m.next_multiple_of(TILE_ROWS) * k];
+    for (rows, tile) in x
+        .chunks(TILE_ROWS * k)
+        .zip(tiles.chunks_exact_mut(TILE_ROWS * k))
+    {
+        for (lane, row) in rows.chunks_exact(k).enumerate() {
+            for (column, &x) in row.iter().enumerate() {
+                tile[column * TILE_ROWS + lane] = x;
+            }
+        }
+    }
+    tiles
+}
+
+/// Products of the weight rows `first .. first + PANEL` with every tile: `out`
+/// is `[tiles * TILE_ROWS, PANEL]`.
+#[multiversion(targets("x86_64+avx512f+avx512vl", "x86_64+avx2"))]
+fn fill_panel(tiles: &[f32], rows: Rows<'_>, first: usize, out: &mut [f32]) {
+    let k = rows.cols;
+    let mut row_values = vec![0.0; k];
+    let mut panel = vec![0.0; k * PANEL];
+    for (lane, row) in rows.from(first).take(PANEL).enumerate() {
+        formats::unpack_row(rows.tensor_type, row, &mut row_values);
+        for (column, &value) in row_values.iter().enumerate() {
+            panel[column * PANEL + lane] = value;
+        }
+    }
+    for (tile, out) in tiles
+        .chunks_exact(TILE_ROWS * k)
+        .zip(out.chunks_exact_mut(TILE_ROWS * PANEL))
+    {
+        multiply_tile(tile, &panel, out);
+    }
+}
+
+/// One register tile: `out [TILE_ROWS, PANEL]` of `tile [k, TILE_ROWS]` and
+/// `panel [k, PANEL]`.
+#[inline(always)]
+fn multiply_tile(tile: &[f32], panel: &[f32], out: &mut [f32]) {
+    let (tile, _) = tile.as_chunks::<TILE_ROWS>();
+    let (panel, _) = panel.as_chunks::<PANEL>();
+    let mut sums = [[0.0; PANEL]; TILE_ROWS];
+    for (x, w) in tile.iter().zip(panel) {
+        for row in 0..TILE_ROWS {
+            for lane in 0..PANEL {
+                sums[row][lane] += x[row] * w[lane];
+            }
+        }
+    }
+    for (out, sums) in out.chunks_exact_mut(PANEL).zip(sums) {
+        out.copy_from_slice(&sums);
+    }
+}

@@ -1,0 +1,93 @@
+//! The CPU implementation: fixed-width loops that vectorise, threads natively.
+
+mod attention;
+mod conv;
+mod formats;
+mod linear;
+mod math;
+mod norm;
+mod pointwise;
+mod threads;
+
+use crate::activation::Activation;
+use crate::conv::Conv2dShape;
+use crate::kernels::{AttentionTask, Kernels, LinearShape, NormTask};
+use crate::packed_matrix::PackedRows;
+use crate::rope::RopeTask;
+
+/// The implementation for machines without a GPU worth using.
+#[derive(Clone, Copy, Debug)]
+pub struct Cpu;
+
+impl Kernels for Cpu {
+    type Dense = [f32];
+    type Packed = PackedRows;
+
+    fn linear(
+        &self,
+        x: &[f32],
+        w: &PackedRows,
+        bias: Option<&[f32]>,
+        shape: LinearShape,
+    ) -> Vec<f32> {
+        let rows = linear::Rows {
+            tensor_type: w.tensor_type,
+            cols: shape.k,
+            row_bytes: w.row_bytes(),
+            bytes: &w.bytes,
+        };
+        linear::linear(x, rows, bias, shape)
+    }
+
+    fn embed(&self, w: &PackedRows, ids: &[u32]) -> Vec<f32> {
+        let mut out = vec![0.0; ids.len() * w.cols];
+        for (&id, out) in ids.iter().zip(out.chunks_exact_mut(w.cols)) {
+            formats::unpack_row(w.tensor_type, w.row(id as usize), out);
+        }
+        out
+    }
+
+    fn layer_norm(
+        &self,
+        x: &[f32],
+        weight: &[f32],
+        bias: Option<&[f32]>,
+        task: NormTask,
+    ) -> Vec<f32> {
+        norm::layer_norm(x, weight, bias, task)
+    }
+
+    fn rms_norm(&self, x: &[f32], weight: &[f32], task: NormTask) -> Vec<f32> {
+        norm::rms_norm(x, weight, task)
+    }
+
+    fn rope(&self, x: &[f32], task: &RopeTask) -> Vec<f32> {
+        pointwise::rope(x, task)
+    }
+
+    fn attention(&self, q: &[f32], k: &[f32], v: &[f32], task: &AttentionTask<'_>) -> Vec<f32> {
+        attention::attention(q, k, v, task)
+    }
+
+    fn conv2d(
+        &self,
+        x: &[f32],
+        weight: &[f32],
+        bias: Option<&[f32]>,
+        shape: &Conv2dShape,
+    ) -> Vec<f32> {
+        conv::conv2d(x, weight, bias, shape)
+    }
+
+    fn activation(&self, x: &[f32], function: Activation) -> Vec<f32> {
+        pointwise::activation(x, function)
+    }
+
+    fn gated_silu(&self, gate: &[f32], up: &[f32]) -> Vec<f32> {
+        pointwise::gated_silu(gate, up)
+    }
+
+    fn add_scaled(&self, x: &[f32], y: &[f32], scale: f32) -> Vec<f32> {
+        pointwise::add_scaled(x, y, scale)
+    }
+}

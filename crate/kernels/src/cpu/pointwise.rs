@@ -1,0 +1,54 @@
+//! Functions of single numbers, and the rotary embedding.
+
+use multiversion::multiversion;
+
+use super::math::{erf, sigmoid};
+use crate::activation::Activation;
+use crate::rope::{RopeStyle, RopeTask};
+
+#[multiversion(targets("x86_64+avx2"))]
+pub(super) fn activation(x: &[f32], function: Activation) -> Vec<f32> {
+    let x = x.iter();
+    match function {
+        Activation::GeluErf => x
+            .map(|&x| 0.5 * x * (1.0 + erf(x * core::f32::consts::FRAC_1_SQRT_2)))
+            .collect(),
+        Activation::QuickGelu => x.map(|&x| x * sigmoid(1.702 * x)).collect(),
+        Activation::Silu => x.map(|&x| x * sigmoid(x)).collect(),
+        Activation::Relu6 => x.map(|&x| x.clamp(0.0, 6.0)).collect(),
+    }
+}
+
+#[multiversion(targets("x86_64+avx2"))]
+pub(super) fn gated_silu(gate: &[f32], up: &[f32]) -> Vec<f32> {
+    gate.iter()
+        .zip(up)
+        .map(|(&gate, &up)| gate * sigmoid(gate) * up)
+        .collect()
+}
+
+pub(super) fn add_scaled(x: &[f32], y: &[f32], scale: f32) -> Vec<f32> {
+    x.iter().zip(y).map(|(x, y)| x + scale * y).collect()
+}
+
+pub(super) fn rope(x: &[f32], task: &RopeTask) -> Vec<f32> {
+    let mut out = x.to_vec();
+    let half = task.rope.rotary_dims / 2;
+    let mut position = task.first_position;
+    for row in out.chunks_exact_mut(task.heads * task.head_dim) {
+        let rotations: Vec<(f32, f32)> = task.rope.rotations(position).collect();
+        for head in row.chunks_exact_mut(task.head_dim) {
+            for (pair, &(cos, sin)) in rotations.iter().enumerate() {
+                let (a, b) = match task.rope.style {
+                    RopeStyle::Pairs => (2 * pair, 2 * pair + 1),
+                    RopeStyle::Halves => (pair, pair + half),
+                };
+                let (x, y) = (head[a], head[b]);
+                head[a] = x * cos - y * sin;
+                head[b] = x * sin + y * cos;
+            }
+        }
+        position += 1;
+    }
+    out
+}

@@ -1,0 +1,100 @@
+//! Dense `f32` tensors: where they live, and the way between Burn and the
+//! implementations of this crate.
+
+use std::ops::Deref;
+
+use burn::tensor::{Tensor, TensorData};
+use burn_flex::{Flex, FlexTensor};
+use burn_wgpu::{CubeTensor, Wgpu, into_contiguous};
+
+use crate::error::DeviceError;
+use crate::gpu;
+
+/// A tensor as an implementation takes it, contiguous.
+pub(crate) enum Dense {
+    /// In memory.
+    Cpu(CpuRows),
+    /// In a GPU buffer.
+    Gpu(CubeTensor),
+}
+
+/// Contiguous `f32` numbers of a CPU tensor, shared with it.
+pub(crate) struct CpuRows(FlexTensor);
+
+impl Deref for CpuRows {
+    type Target = [f32];
+
+    fn deref(&self) -> &[f32] {
+        // Contiguous and f32 since `Dense::of`.
+        self.0.as_slice().unwrap_or_default()
+    }
+}
+
+impl Dense {
+    /// Where `tensor` lives, copied only where its rows are not contiguous.
+    ///
+    /// # Panics
+    /// Where `tensor` is on neither of this crate's devices.
+    pub(crate) fn of<const D: usize>(tensor: Tensor<D>) -> Self {
+        if let Ok(tensor) = tensor.clone().try_into_primitive::<Wgpu>() {
+            return Self::Gpu(into_contiguous(tensor));
+        }
+        match tensor.try_into_primitive::<Flex>() {
+            Ok(tensor) if tensor.is_contiguous() => Self::Cpu(CpuRows(tensor)),
+            Ok(tensor) => Self::Cpu(CpuRows(tensor.to_contiguous())),
+            Err(error) => unreachable!("a tensor of another backend: {error:?}"),
+        }
+    }
+}
+
+/// `tensor`, an operand beside one that lives on the CPU.
+///
+/// # Panics
+/// Where it lives on another device.
+pub(crate) fn on_cpu<const D: usize>(tensor: Tensor<D>) -> CpuRows {
+    match Dense::of(tensor) {
+        Dense::Cpu(rows) => rows,
+        Dense::Gpu(_) => unreachable!("operands on two devices: one on the GPU, one on the CPU"),
+    }
+}
+
+/// `tensor`, an operand beside one that lives on the GPU.
+///
+/// # Panics
+/// Where it lives on another device.
+pub(crate) fn on_gpu<const D: usize>(tensor: Tensor<D>) -> CubeTensor {
+    match Dense::of(tensor) {
+        Dense::Gpu(tensor) => tensor,
+        Dense::Cpu(_) => unreachable!("operands on two devices: one on the CPU, one on the GPU"),
+    }
+}
+
+/// Numbers computed on the CPU, as a tensor of `shape`.
+pub(crate) fn from_cpu<const D: usize>(values: Vec<f32>, shape: [usize; D]) -> Tensor<D> {
+    Tensor::from_primitive::<Flex>(FlexTensor::from_data(TensorData::new(values, shape)))
+}
+
+/// A buffer computed on the GPU, as a tensor of its own shape.
+pub(crate) fn from_gpu<const D: usize>(tensor: CubeTensor) -> Tensor<D> {
+    Tensor::from_primitive::<Wgpu>(tensor)
+}
+
+/// The numbers of `tensor`, row-major. Waits without blocking the thread, as a
+/// browser demands.
+///
+/// # Errors
+/// Where the device failed at anything `tensor` depends on: what the device
+/// reported itself where it reported anything, else what reading reported.
+pub async fn read(tensor: Tensor<2>) -> Result<Vec<f32>, DeviceError> {
+    let faults = match tensor.clone().try_into_primitive::<Wgpu>() {
+        Ok(tensor) => gpu::context(&tensor.device).map(|context| context.faults.clone()),
+        Err(_) => None,
+    };
+    let data = tensor.into_data_async().await;
+    if let Some(fault) = faults.and_then(|faults| faults.take()) {
+        return Err(fault);
+    }
+    data.map_err(|error| error.to_string())
+        .and_then(|data| data.try_into_vec::<f32>().map_err(|error| format!("{error:?}")))
+        .map_err(|message| DeviceError::Read { message })
+}

@@ -1,0 +1,158 @@
+//! What the kernels keep for each device.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+
+use burn_wgpu::CubeTensor;
+use cubecl::Device;
+use cubecl::client::Client;
+use cubecl::server::Handle;
+
+use super::faults::Faults;
+use super::program::Program;
+use crate::error::DeviceError;
+use crate::rope::Rope;
+
+/// One device: how to reach it, what it can do, what it reported.
+pub(crate) struct GpuContext {
+    pub(crate) device: Device,
+    /// The same device below Burn, for error scopes.
+    pub(super) webgpu: wgpu::Device,
+    pub(crate) client: Client,
+    pub(crate) faults: Arc<Faults>,
+    /// Whether the device is a CPU in disguise, which wants other kernels.
+    pub(crate) software: bool,
+    /// Programs launched at least once.
+    launched: Mutex<HashSet<Program>>,
+    /// Rotations of every position used so far; see [`super::rope`].
+    rotations: Mutex<HashMap<RotationKey, Rotations>>,
+}
+
+#[derive(PartialEq, Eq, Hash)]
+struct RotationKey {
+    theta_bits: u32,
+    rotary_dims: usize,
+}
+
+#[derive(Clone)]
+struct Rotations {
+    positions: u32,
+    table: Handle,
+}
+
+impl std::fmt::Debug for GpuContext {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("GpuContext")
+            .field("device", &self.device)
+            .field("software", &self.software)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Every device a tensor of this process was seen on. A device is never taken
+/// out: Burn's own registry keeps it as long.
+static CONTEXTS: RwLock<Vec<Arc<GpuContext>>> = RwLock::new(Vec::new());
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // Caches: an entry is whole whatever panicked while the lock was held.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl GpuContext {
+    /// Registers `device`, so that tensors on it find their context.
+    pub(crate) fn register(
+        device: Device,
+        webgpu: wgpu::Device,
+        software: bool,
+        faults: Arc<Faults>,
+    ) -> Arc<Self> {
+        let context = Arc::new(Self {
+            client: device.client(),
+            device,
+            webgpu,
+            faults,
+            software,
+            launched: Mutex::default(),
+            rotations: Mutex::default(),
+        });
+        CONTEXTS
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(context.clone());
+        context
+    }
+
+    /// See [`ComputeDevice::check`](crate::ComputeDevice::check).
+    pub(crate) async fn check(&self) -> Result<(), DeviceError> {
+        if let Err(error) = self.client.flush() {
+            self.faults.push(DeviceError::Validation {
+                message: error.to_string(),
+            });
+        }
+        // A browser reports in the order of the commands, so that what came
+        // before this scope has been reported once the scope itself answers.
+        let scope = self.webgpu.push_error_scope(wgpu::ErrorFilter::Validation);
+        if let Some(error) = scope.pop().await {
+            self.faults.push(DeviceError::Validation {
+                message: error.to_string(),
+            });
+        }
+        self.faults.take().map_or(Ok(()), Err)
+    }
+
+    /// Notes a launch of `program`; true the first time.
+    pub(super) fn first_launch(&self, program: &Program) -> bool {
+        let mut launched = lock(&self.launched);
+        !launched.contains(program) && launched.insert(program.clone())
+    }
+
+    /// Cosine and sine of every pair at every position up to `positions`, in a
+    /// buffer that is made once and doubled as the positions grow: an upload
+    /// between two launches splits the submission.
+    pub(super) fn rotations(&self, rope: &Rope, positions: u32) -> Handle {
+        const FIRST: u32 = 512;
+        let key = RotationKey {
+            theta_bits: rope.theta.to_bits(),
+            rotary_dims: rope.rotary_dims,
+        };
+        let mut rotations = lock(&self.rotations);
+        if let Some(known) = rotations.get(&key)
+            && known.positions >= positions
+        {
+            return known.table.clone();
+        }
+        let positions = positions.max(FIRST).next_power_of_two();
+        let table: Vec<f32> = (0..positions)
+            .flat_map(|position| rope.rotations(position))
+            .flat_map(|(cos, sin)| [cos, sin])
+            .collect();
+        let table = self.client.create_from_slice(bytemuck::cast_slice(&table));
+        let entry = Rotations {
+            positions,
+            table: table.clone(),
+        };
+        rotations.insert(key, entry);
+        table
+    }
+}
+
+/// The context of `device`, where it was registered.
+pub(crate) fn context(device: &Device) -> Option<Arc<GpuContext>> {
+    CONTEXTS
+        .read()
+        .unwrap_or_else(PoisonError::into_inner)
+        .iter()
+        .find(|context| context.device == *device)
+        .cloned()
+}
+
+/// The context of the device `tensor` is on.
+///
+/// # Panics
+/// Where that device was not opened by this crate.
+pub(super) fn context_of(tensor: &CubeTensor) -> Arc<GpuContext> {
+    match context(&tensor.device) {
+        Some(context) => context,
+        None => unreachable!("{:?} was not opened by ComputeDevice", tensor.device),
+    }
+}

@@ -1,0 +1,24 @@
+// A byte holds number i of a block in its low half and number i + 16 in its
+// high half.
+fn column_a(step: u32) -> u32 {
+    return (step >> 2u) * 32u + (step & 3u) * 4u;
+}
+
+fn column_b(step: u32) -> u32 {
+    return column_a(step) + 16u;
+}
+
+fn low_halves(word: u32) -> vec4<f32> {
+    return vec4<f32>((vec4<u32>(word) >> vec4<u32>(0u, 8u, 16u, 24u)) & vec4<u32>(15u));
+}
+
+fn load(row: u32, step: u32) -> Eight {
+    let word = w[((row * info.k) >> 3u) + step];
+    let block = ((row * info.k) >> 5u) + (step >> 2u);
+    let scale = half_at(info.scales * 2u + block);
+    return Eight(
+        scale * (low_halves(word) - vec4<f32>(8.0)),
+        scale * (low_halves(word >> 4u) - vec4<f32>(8.0)),
+    );
+}
+

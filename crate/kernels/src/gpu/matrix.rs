@@ -1,0 +1,115 @@
+//! Packed weights in a storage buffer.
+
+use std::sync::Arc;
+
+use cubecl::bytes::Bytes;
+use cubecl::server::Handle;
+use flamingo_weights::TensorType;
+
+use super::context::GpuContext;
+use crate::error::KernelError;
+use crate::packed_matrix::PackedRows;
+
+/// A packed matrix in one storage buffer.
+///
+/// GGML's blocks are 34, 18 and 20 bytes long, so most of their words straddle
+/// two 32-bit words, and neighbouring lanes of a kernel would read neighbouring
+/// blocks, not neighbouring words. At upload the parts of a matrix are therefore
+/// put side by side: first the quants of all blocks, then the scales (with the
+/// minimum, for `Q4_1`) of all blocks. Every byte of every block is kept as it
+/// is; the matrix takes the same memory (rounded up to 16 bytes). `F16` and
+/// `F32` matrices are stored as they come.
+#[derive(Clone, Debug)]
+pub struct GpuMatrix {
+    pub(super) context: Arc<GpuContext>,
+    pub(super) handle: Handle,
+    pub(super) tensor_type: TensorType,
+    pub(super) cols: usize,
+    /// Where the scales begin, in 32-bit words.
+    pub(super) scales: u32,
+}
+
+impl GpuMatrix {
+    /// Uploads `packed` and drops it.
+    pub(crate) fn upload(packed: PackedRows, context: &Arc<GpuContext>) -> Result<Self, KernelError> {
+        let PackedRows {
+            tensor_type,
+            cols,
+            bytes,
+            ..
+        } = packed;
+        let limit = context.client.properties().memory.max_page_size;
+        let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+        let byte_len = bytes.len().next_multiple_of(16);
+        if byte_len > limit {
+            return Err(KernelError::TooLarge {
+                bytes: byte_len,
+                limit,
+            });
+        }
+        let scale_bytes = scale_bytes(tensor_type);
+        let blocks = bytes.len() / tensor_type.block_bytes();
+        let scales = match scale_bytes {
+            0 => 0,
+            _ => blocks * (tensor_type.block_bytes() - scale_bytes) / 4,
+        };
+        let mut planar = match scale_bytes {
+            0 => bytes,
+            _ => split_blocks(&bytes, tensor_type.block_bytes(), scale_bytes),
+        };
+        planar.resize(byte_len, 0);
+        // Weights live as long as the model: their own exact buffers, not pages
+        // of a pool that rounds sizes up.
+        let handle = context
+            .client
+            .memory_persistent_allocation(Bytes::from_bytes_vec(planar), |planar| {
+                context.client.create(planar)
+            });
+        Ok(Self {
+            context: context.clone(),
+            handle,
+            tensor_type,
+            cols,
+            // Fits: the buffer is smaller than 2^32 words by its limit.
+            scales: scales as u32,
+        })
+    }
+}
+
+/// Bytes of a block that stand before its quants.
+fn scale_bytes(tensor_type: TensorType) -> usize {
+    match tensor_type {
+        TensorType::F32 | TensorType::F16 => 0,
+        TensorType::Q8_0 | TensorType::Q4_0 => 2,
+        TensorType::Q4_1 => 4,
+    }
+}
+
+/// Blocks taken apart: all quants, then all scales.
+fn split_blocks(bytes: &[u8], block_bytes: usize, scale_bytes: usize) -> Vec<u8> {
+    let mut planar = Vec::with_capacity(bytes.len().next_multiple_of(16));
+    for block in bytes.chunks_exact(block_bytes) {
+        planar.extend_from_slice(&block[scale_bytes..]);
+    }
+    for block in bytes.chunks_exact(block_bytes) {
+        planar.extend_from_slice(&block[..scale_bytes]);
+    }
+    planar
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_byte_of_a_block_is_lost() {
+        let bytes: Vec<u8> = (0..5 * 18).collect();
+        let planar = split_blocks(&bytes, 18, 2);
+        assert_eq!(planar.len(), bytes.len());
+        for block in 0..5 {
+            let original = &bytes[block * 18..][..18];
+            assert_eq!(planar[block * 16..][..16], original[2..]);
+            assert_eq!(planar[5 * 16 + block * 2..][..2], original[..2]);
+        }
+    }
+}

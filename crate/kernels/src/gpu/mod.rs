@@ -1,0 +1,246 @@
+//! The GPU implementation: WGSL programs launched through Burn.
+//!
+//! The text of a program depends on nothing but its `Program` value; sizes come
+//! in a small uniform that Burn keeps from launch to launch. Inputs are
+//! read-only bindings and the output is a buffer of its own, as the WebGPU
+//! standard demands.
+
+mod context;
+mod faults;
+mod launch;
+mod linear;
+mod matrix;
+mod program;
+#[cfg(test)]
+mod tests;
+
+use burn_wgpu::CubeTensor;
+
+use crate::activation::Activation;
+use crate::attention::SpanRule;
+use crate::conv::Conv2dShape;
+use crate::kernels::{AttentionTask, Kernels, LinearShape, NormTask};
+use crate::rope::RopeTask;
+use context::context_of;
+pub(crate) use context::{GpuContext, context};
+pub(crate) use faults::Faults;
+use launch::{Info, groups_for};
+pub use matrix::GpuMatrix;
+use program::{Format, Program};
+
+/// The implementation for GPUs.
+#[derive(Clone, Copy, Debug)]
+pub struct Gpu;
+
+/// Numbers of a tensor.
+fn len(tensor: &CubeTensor) -> usize {
+    tensor.meta.shape().num_elements()
+}
+
+/// A program that makes one number of each number of `x`, the other inputs
+/// being as long: the result has the shape of `x`.
+fn pointwise(program: Program, x: &CubeTensor, inputs: &[&CubeTensor], info: Info) -> CubeTensor {
+    let context = context_of(x);
+    let out = CubeTensor::new_contiguous(
+        x.client.clone(),
+        x.device.clone(),
+        x.meta.shape().clone(),
+        context.client.empty(len(x) * size_of::<f32>()),
+        x.dtype,
+    );
+    let inputs: Vec<_> = inputs.iter().map(|input| &input.handle).collect();
+    context.launch(program, &inputs, &out.handle, info, groups_for(len(x)));
+    out
+}
+
+impl Kernels for Gpu {
+    type Dense = CubeTensor;
+    type Packed = GpuMatrix;
+
+    fn linear(
+        &self,
+        x: &CubeTensor,
+        w: &GpuMatrix,
+        bias: Option<&CubeTensor>,
+        shape: LinearShape,
+    ) -> CubeTensor {
+        let context = &w.context;
+        let plan = linear::Plan::choose(context.software, shape.m);
+        linear::linear(context, x, w, bias, shape, plan)
+    }
+
+    fn embed(&self, w: &GpuMatrix, ids: &[u32]) -> CubeTensor {
+        let context = &w.context;
+        let out = context.empty(ids.len(), w.cols);
+        let rows = context.client.create_from_slice(bytemuck::cast_slice(ids));
+        let steps = w.cols.div_ceil(8);
+        let program = Program::Embed {
+            format: Format::of(w.tensor_type, w.cols),
+        };
+        let info = Info::new([ids.len(), steps, w.cols, w.scales as usize]);
+        let groups = groups_for(ids.len() * steps);
+        context.launch(program, &[&w.handle, &rows], &out.handle, info, groups);
+        out
+    }
+
+    fn layer_norm(
+        &self,
+        x: &CubeTensor,
+        weight: &CubeTensor,
+        bias: Option<&CubeTensor>,
+        task: NormTask,
+    ) -> CubeTensor {
+        let context = context_of(x);
+        let out = context.empty(task.rows, task.width);
+        let program = Program::LayerNorm {
+            bias: bias.is_some(),
+        };
+        let mut inputs = vec![&x.handle, &weight.handle];
+        inputs.extend(bias.map(|bias| &bias.handle));
+        let info = Info::new([task.rows, task.width]).and(task.eps);
+        context.launch(program, &inputs, &out.handle, info, task.rows);
+        out
+    }
+
+    fn rms_norm(&self, x: &CubeTensor, weight: &CubeTensor, task: NormTask) -> CubeTensor {
+        let context = context_of(x);
+        let out = context.empty(task.rows, task.width);
+        let inputs = [&x.handle, &weight.handle];
+        let info = Info::new([task.rows, task.width]).and(task.eps);
+        context.launch(Program::RmsNorm, &inputs, &out.handle, info, task.rows);
+        out
+    }
+
+    fn rope(&self, x: &CubeTensor, task: &RopeTask) -> CubeTensor {
+        let context = context_of(x);
+        let width = task.heads * task.head_dim;
+        let out = context.empty(task.rows, width);
+        let positions = task.first_position + task.rows as u32;
+        let rotations = context.rotations(&task.rope, positions);
+        let info = Info::new([
+            task.rows * width,
+            width,
+            task.head_dim,
+            task.rope.rotary_dims,
+            task.first_position as usize,
+        ]);
+        let program = Program::Rope {
+            style: task.rope.style,
+        };
+        let groups = groups_for(task.rows * width);
+        context.launch(program, &[&x.handle, &rotations], &out.handle, info, groups);
+        out
+    }
+
+    fn attention(
+        &self,
+        q: &CubeTensor,
+        k: &CubeTensor,
+        v: &CubeTensor,
+        task: &AttentionTask<'_>,
+    ) -> CubeTensor {
+        let context = context_of(q);
+        let shape = task.shape;
+        let queries = task.spans.queries();
+        let out = context.empty(queries, shape.heads * shape.head_dim);
+        let (pairs, [start, end, step]) = match &task.spans.rule {
+            SpanRule::Sliding { start, end, step } => (None, [*start, *end, *step]),
+            SpanRule::Pairs(pairs) => {
+                let handle = context
+                    .client
+                    .create_from_slice(bytemuck::cast_slice(pairs));
+                (Some(handle), [0; 3])
+            }
+        };
+        let mut inputs = vec![&q.handle, &k.handle, &v.handle];
+        inputs.extend(&pairs);
+        let info = Info::new([
+            queries,
+            shape.heads,
+            shape.kv_heads,
+            shape.head_dim,
+            start as usize,
+            end as usize,
+            step as usize,
+            shape.heads.next_power_of_two(),
+        ])
+        .and(task.alibi.map_or(0.0, |alibi| alibi.max_bias))
+        .and(1.0 / (shape.head_dim as f32).sqrt());
+        let program = Program::Attention {
+            chunks: shape.head_dim.div_ceil(64) as u32,
+            pairs: pairs.is_some(),
+            alibi: task.alibi.is_some(),
+        };
+        context.launch(program, &inputs, &out.handle, info, queries * shape.heads);
+        out
+    }
+
+    fn conv2d(
+        &self,
+        x: &CubeTensor,
+        weight: &CubeTensor,
+        bias: Option<&CubeTensor>,
+        shape: &Conv2dShape,
+    ) -> CubeTensor {
+        let context = context_of(x);
+        let s = shape;
+        let pixels = s.out_h * s.out_w;
+        let out = context.empty(pixels, s.c_out);
+        let mut inputs = vec![&x.handle, &weight.handle];
+        inputs.extend(bias.map(|bias| &bias.handle));
+        let info = Info::new([
+            pixels * s.c_out,
+            s.in_h,
+            s.in_w,
+            s.c_in,
+            s.c_out,
+            s.out_w,
+            s.kernel,
+            s.stride,
+            s.pad_top,
+            s.pad_left,
+            s.c_in / s.groups,
+            s.c_out / s.groups,
+        ]);
+        let program = Program::Conv2d {
+            bias: bias.is_some(),
+        };
+        let groups = groups_for(pixels * s.c_out);
+        context.launch(program, &inputs, &out.handle, info, groups);
+        out
+    }
+
+    fn activation(&self, x: &CubeTensor, function: Activation) -> CubeTensor {
+        pointwise(
+            Program::Activation(function),
+            x,
+            &[x],
+            Info::new([len(x)]),
+        )
+    }
+
+    fn gated_silu(&self, gate: &CubeTensor, up: &CubeTensor) -> CubeTensor {
+        pointwise(Program::GatedSilu, gate, &[gate, up], Info::new([len(gate)]))
+    }
+
+    fn add_scaled(&self, x: &CubeTensor, y: &CubeTensor, scale: f32) -> CubeTensor {
+        let info = Info::new([len(x)]).and(scale);
+        pointwise(Program::AddScaled, x, &[x, y], info)
+    }
+}
+
+impl Gpu {
+    /// Copies the first `count` numbers of `from` to `to`, behind its first
+    /// `offset` numbers.
+    pub(crate) fn copy(
+        &self,
+        context: &GpuContext,
+        from: &cubecl::server::Handle,
+        to: &cubecl::server::Handle,
+        offset: usize,
+        count: usize,
+    ) {
+        let info = Info::new([count, offset]);
+        context.launch(Program::Copy, &[from], to, info, groups_for(count));
+    }
+}

@@ -1,0 +1,305 @@
+//! The WGSL programs: which there are, and how a variant's text is put together.
+//!
+//! The text is a pure function of [`Program`], and [`Program`] is the key Burn
+//! caches pipelines by, so no two texts can share a pipeline.
+
+use burn_wgpu::{CubeDim, KernelSource, SourceTemplate};
+use cubecl::prelude::{ExecutionMode, KernelId};
+use flamingo_weights::TensorType;
+
+use crate::activation::Activation;
+use crate::rope::RopeStyle;
+
+/// Invocations of a workgroup of every program but the tiled product.
+pub(super) const WORKGROUP: u32 = 64;
+
+/// A program, every choice that its text depends on included.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Program {
+    /// Matrix product, one invocation a weight row, `tile` activation rows.
+    LinearRows {
+        format: Format,
+        tile: u32,
+        bias: bool,
+    },
+    /// Matrix product, 16 invocations a weight row, `tile` activation rows.
+    LinearSplit {
+        format: Format,
+        tile: u32,
+        bias: bool,
+    },
+    /// Matrix product of 32 × 64 tiles in workgroup memory.
+    LinearTiled { format: Format, bias: bool },
+    /// Rows unpacked.
+    Embed { format: Format },
+    /// Layer norm.
+    LayerNorm { bias: bool },
+    /// RMS norm.
+    RmsNorm,
+    /// Rotary embedding.
+    Rope { style: RopeStyle },
+    /// Attention; `chunks` of 64 numbers make a head.
+    Attention {
+        chunks: u32,
+        pairs: bool,
+        alibi: bool,
+    },
+    /// Convolution.
+    Conv2d { bias: bool },
+    /// A function of each number.
+    Activation(Activation),
+    /// `silu(x) * y`.
+    GatedSilu,
+    /// `x + scale * y`.
+    AddScaled,
+    /// Numbers copied to a place in a buffer.
+    Copy,
+    /// Refused by every compiler, to test that refusals surface.
+    #[cfg(test)]
+    Broken,
+}
+
+/// How a program reads packed weights.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Format {
+    /// Rows of a multiple of eight `f32`.
+    F32,
+    /// Rows of any length.
+    F32Ragged,
+    /// Rows of a multiple of eight `f16`.
+    F16,
+    /// Rows of any length.
+    F16Ragged,
+    Q8_0,
+    Q4_0,
+    Q4_1,
+}
+
+impl Format {
+    pub(super) fn of(tensor_type: TensorType, cols: usize) -> Self {
+        let ragged = !cols.is_multiple_of(8);
+        match tensor_type {
+            TensorType::F32 if ragged => Self::F32Ragged,
+            TensorType::F32 => Self::F32,
+            TensorType::F16 if ragged => Self::F16Ragged,
+            TensorType::F16 => Self::F16,
+            TensorType::Q8_0 => Self::Q8_0,
+            TensorType::Q4_0 => Self::Q4_0,
+            TensorType::Q4_1 => Self::Q4_1,
+        }
+    }
+
+    fn is_ragged(self) -> bool {
+        matches!(self, Self::F32Ragged | Self::F16Ragged)
+    }
+
+    /// The functions `load`, `column_a` and `column_b` of this format.
+    fn text(self) -> &'static str {
+        match self {
+            Self::F32 => include_str!("format_f32.wgsl"),
+            Self::F32Ragged => include_str!("format_f32_ragged.wgsl"),
+            Self::F16 => include_str!("format_f16.wgsl"),
+            Self::F16Ragged => include_str!("format_f16_ragged.wgsl"),
+            Self::Q8_0 => include_str!("format_q8_0.wgsl"),
+            Self::Q4_0 => include_str!("format_q4_0.wgsl"),
+            Self::Q4_1 => include_str!("format_q4_1.wgsl"),
+        }
+    }
+}
+
+impl Program {
+    /// The workgroup, as the text declares it too.
+    pub(super) fn cube_dim(&self) -> CubeDim {
+        CubeDim::new_1d(match self {
+            Self::LinearTiled { .. } => 128,
+            _ => WORKGROUP,
+        })
+    }
+
+    /// The text; bindings are numbered in the order of their declaration.
+    fn text(&self) -> String {
+        let text = match self {
+            Self::LinearRows { format, tile, bias } => {
+                let text = unrolled(include_str!("linear_rows.wgsl"), *tile);
+                with_weights(&text, *format, *bias)
+            }
+            Self::LinearSplit { format, tile, bias } => {
+                let text = unrolled(include_str!("linear_split.wgsl"), *tile);
+                with_weights(&text, *format, *bias)
+            }
+            Self::LinearTiled { format, bias } => {
+                with_weights(include_str!("linear_tiled.wgsl"), *format, *bias)
+            }
+            Self::Embed { format } => [
+                include_str!("embed.wgsl"),
+                include_str!("half.wgsl"),
+                format.text(),
+            ]
+            .concat(),
+            Self::LayerNorm { bias } => {
+                with_bias(include_str!("layer_norm.wgsl"), *bias) + include_str!("reduce.wgsl")
+            }
+            Self::RmsNorm => {
+                [include_str!("rms_norm.wgsl"), include_str!("reduce.wgsl")].concat()
+            }
+            Self::Rope { style } => {
+                let pairing = match style {
+                    RopeStyle::Pairs => include_str!("rope_pairs.wgsl"),
+                    RopeStyle::Halves => include_str!("rope_halves.wgsl"),
+                };
+                [include_str!("rope.wgsl"), pairing].concat()
+            }
+            Self::Attention {
+                chunks,
+                pairs,
+                alibi,
+            } => {
+                let text = unrolled(include_str!("attention.wgsl"), *chunks);
+                let text = with_lines(&text, "pairs", *pairs);
+                with_lines(&text, "alibi", *alibi) + include_str!("reduce.wgsl")
+            }
+            Self::Conv2d { bias } => with_bias(include_str!("conv2d.wgsl"), *bias),
+            Self::Activation(function) => {
+                let function = match function {
+                    Activation::GeluErf => include_str!("gelu_erf.wgsl"),
+                    Activation::QuickGelu => include_str!("quick_gelu.wgsl"),
+                    Activation::Silu => include_str!("silu.wgsl"),
+                    Activation::Relu6 => include_str!("relu6.wgsl"),
+                };
+                [include_str!("activation.wgsl"), function].concat()
+            }
+            Self::GatedSilu => {
+                [include_str!("gated_silu.wgsl"), include_str!("silu.wgsl")].concat()
+            }
+            Self::AddScaled => include_str!("add_scaled.wgsl").to_string(),
+            Self::Copy => include_str!("copy.wgsl").to_string(),
+            #[cfg(test)]
+            Self::Broken => "@compute @workgroup_size(64) fn main() { nonsense(); }".to_string(),
+        };
+        numbered_bindings(&text)
+    }
+}
+
+/// `text` with weights of `format` to read and, where wanted, a bias.
+fn with_weights(text: &str, format: Format, bias: bool) -> String {
+    let activations = if format.is_ragged() {
+        include_str!("activations_ragged.wgsl")
+    } else {
+        include_str!("activations.wgsl")
+    };
+    let head = with_bias(include_str!("linear.wgsl"), bias);
+    [
+        activations,
+        &head,
+        include_str!("half.wgsl"),
+        format.text(),
+        text,
+    ]
+    .concat()
+}
+
+/// `text` with or without the lines about a bias.
+fn with_bias(text: &str, bias: bool) -> String {
+    with_lines(text, "bias", bias)
+}
+
+/// Keeps the lines that end in `// if name` or those in `// if no name`.
+fn with_lines(text: &str, name: &str, present: bool) -> String {
+    let dropped = if present {
+        format!("// if no {name}")
+    } else {
+        format!("// if {name}")
+    };
+    text.lines()
+        .filter(|line| !line.ends_with(&dropped))
+        .flat_map(|line| [line, "\n"])
+        .collect()
+}
+
+/// Repeats every line that ends in `// each` `count` times, `#` standing for
+/// 0, 1, …: what a loop would do, with registers instead of an indexed array.
+fn unrolled(text: &str, count: u32) -> String {
+    let mut unrolled = String::with_capacity(2 * text.len());
+    for line in text.lines() {
+        match line.strip_suffix("// each") {
+            Some(line) => {
+                for i in 0..count {
+                    unrolled.push_str(&line.replace('#', &i.to_string()));
+                    unrolled.push('\n');
+                }
+            }
+            None => {
+                unrolled.push_str(line);
+                unrolled.push('\n');
+            }
+        }
+    }
+    unrolled.replace("TILE", &format!("{count}u"))
+}
+
+/// Writes `@group(0) @binding(n)` before every `var<storage` and `var<uniform`
+/// at the start of a line.
+fn numbered_bindings(text: &str) -> String {
+    let mut binding = 0;
+    let mut numbered = String::with_capacity(text.len() + 200);
+    for line in text.lines() {
+        if line.starts_with("var<storage") || line.starts_with("var<uniform") {
+            numbered.push_str(&format!("@group(0) @binding({binding}) "));
+            binding += 1;
+        }
+        numbered.push_str(line);
+        numbered.push('\n');
+    }
+    numbered
+}
+
+impl KernelSource for Program {
+    fn source(&self) -> SourceTemplate {
+        SourceTemplate::new(self.text())
+    }
+
+    fn id(&self) -> KernelId {
+        KernelId::new::<Self>()
+            .info(self.clone())
+            .cube_dim(self.cube_dim().into())
+            // Checked mode adds a counter to every loop; ours end by themselves.
+            .mode(ExecutionMode::Unchecked)
+    }
+
+    fn lang(&self) -> &'static str {
+        "wgsl"
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_are_kept_and_repeated_by_their_marks() {
+        let text = "a // if bias\nb // if no bias\nc\n";
+        assert_eq!(with_lines(text, "bias", true), "a // if bias\nc\n");
+        assert_eq!(with_lines(text, "bias", false), "b // if no bias\nc\n");
+        assert_eq!(unrolled("x# = TILE; // each\n", 2), "x0 = 2u; \nx1 = 2u; \n");
+    }
+
+    #[test]
+    fn programs_stay_within_webgpus_guarantees() {
+        let formats = [
+            Format::F32,
+            Format::F32Ragged,
+            Format::F16,
+            Format::F16Ragged,
+            Format::Q8_0,
+            Format::Q4_0,
+            Format::Q4_1,
+        ];
+        for format in formats {
+            let program = Program::LinearTiled { format, bias: true };
+            let text = program.text();
+            assert!(text.matches("var<storage").count() <= 8, "{text}");
+            assert!(!text.contains("enable "), "no extensions: {text}");
+            assert_eq!(text.matches("@binding").count(), 5, "{text}");
+        }
+    }
+}

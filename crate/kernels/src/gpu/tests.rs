@@ -1,0 +1,176 @@
+//! What the public functions cannot reach: programs the device at hand would
+//! not choose, and a program no device accepts.
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+use std::sync::{Arc, OnceLock};
+
+use burn::tensor::{Tensor, TensorData};
+use flamingo_weights::{TensorType, blocks};
+use futures_lite::future::block_on;
+
+use super::context::GpuContext;
+use super::launch::Info;
+use super::linear::{Plan, linear};
+use super::matrix::GpuMatrix;
+use super::program::Program;
+use crate::dense::{from_gpu, on_gpu, read};
+use crate::device::{ComputeDevice, Place};
+use crate::error::DeviceError;
+use crate::kernels::{Kernels, LinearShape};
+use crate::packed_matrix::PackedRows;
+use crate::reference::Reference;
+
+fn open() -> ComputeDevice {
+    match block_on(ComputeDevice::gpu()) {
+        Ok(device) => device,
+        Err(error) => panic!(
+            "these tests need a GPU, software will do (Debian: apt-get install \
+             mesa-vulkan-drivers libvulkan1): {error}"
+        ),
+    }
+}
+
+fn context(device: &ComputeDevice) -> Arc<GpuContext> {
+    match device.place() {
+        Place::Gpu(context) => context.clone(),
+        Place::Cpu => panic!("opened as a GPU"),
+    }
+}
+
+fn shared() -> &'static ComputeDevice {
+    static DEVICE: OnceLock<ComputeDevice> = OnceLock::new();
+    DEVICE.get_or_init(open)
+}
+
+/// Numbers between -1 and 1.
+fn numbers(count: usize, seed: u32) -> Vec<f32> {
+    let mut state = seed;
+    (0..count)
+        .map(|_| {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            (state >> 8) as f32 / (1 << 23) as f32 - 1.0
+        })
+        .collect()
+}
+
+fn check_plan(plan: Plan, tensor_type: TensorType, shape: LinearShape, with_bias: bool) {
+    let LinearShape { m, n, k } = shape;
+    let device = shared();
+    let mut bytes = Vec::new();
+    for row in numbers(n * k, 1).chunks_exact(k) {
+        blocks::quantize_row(tensor_type, row, &mut bytes).unwrap();
+    }
+    let packed = PackedRows::new(tensor_type, n, k, bytes).unwrap();
+    let x = numbers(m * k, 2);
+    let bias = with_bias.then(|| numbers(n, 3));
+    let expected = Reference.linear(&x, &packed, bias.as_deref(), shape);
+    let context = context(device);
+    let w = GpuMatrix::upload(packed, &context).unwrap();
+    let x = on_gpu(Tensor::<2>::from_data(
+        TensorData::new(x, [m, k]),
+        &device.burn(),
+    ));
+    let bias = bias.map(|bias| {
+        on_gpu(Tensor::<1>::from_data(
+            TensorData::new(bias, [n]),
+            &device.burn(),
+        ))
+    });
+    let result = linear(&context, &x, &w, bias.as_ref(), shape, plan);
+    let result = block_on(read(from_gpu(result))).unwrap();
+    let tolerance = 1e-5 * (k as f32).sqrt();
+    for (i, (result, expected)) in result.iter().zip(&expected).enumerate() {
+        assert!(
+            (result - expected).abs() <= tolerance,
+            "{plan:?}, {tensor_type}, {shape:?}: number {i} is {result}, expected {expected}"
+        );
+    }
+}
+
+#[test]
+fn every_plan_computes_every_shape() {
+    let plans = [
+        Plan::Rows { tile: 1 },
+        Plan::Rows { tile: 8 },
+        Plan::Split { tile: 1 },
+        Plan::Split { tile: 3 },
+        Plan::Split { tile: 4 },
+        Plan::Tiled,
+    ];
+    for plan in plans {
+        for tensor_type in TensorType::ALL {
+            for (m, n, k) in [(1, 70, 96), (5, 64, 32), (33, 130, 320), (81, 3, 64)] {
+                check_plan(plan, tensor_type, LinearShape { m, n, k }, m % 2 == 1);
+            }
+        }
+        for tensor_type in [TensorType::F32, TensorType::F16] {
+            for (m, n, k) in [(1, 9, 27), (6, 65, 88), (40, 66, 9), (3, 5, 588)] {
+                check_plan(plan, tensor_type, LinearShape { m, n, k }, m % 2 == 1);
+            }
+        }
+    }
+}
+
+#[test]
+fn the_plan_follows_the_device_and_the_rows() {
+    assert_eq!(Plan::choose(true, 1), Plan::Rows { tile: 1 });
+    assert_eq!(Plan::choose(true, 300), Plan::Rows { tile: 8 });
+    assert_eq!(Plan::choose(false, 1), Plan::Split { tile: 1 });
+    assert_eq!(Plan::choose(false, 4), Plan::Split { tile: 4 });
+    assert_eq!(Plan::choose(false, 5), Plan::Tiled);
+}
+
+/// On a device of its own: other tests must not meet the error.
+#[test]
+fn a_refused_program_surfaces() {
+    let device = open();
+    let context = context(&device);
+    assert_eq!(block_on(device.check()), Ok(()));
+    let out = context.empty(1, 64);
+    context.launch(Program::Broken, &[], &out.handle, Info::new([1]), 1);
+    match block_on(device.check()) {
+        Err(DeviceError::Validation { message }) => {
+            assert!(message.contains("nonsense"), "{message}");
+        }
+        other => panic!("{other:?}"),
+    }
+    assert_eq!(block_on(device.check()), Ok(()), "reported once");
+    // What it should have written is an error too, not what was there before.
+    assert!(block_on(read(from_gpu(out))).is_err());
+    // And the device still computes.
+    let x = Tensor::<2>::from_data(TensorData::new(vec![7.0_f32; 4], [1, 4]), &device.burn());
+    let result = crate::activation(x, crate::Activation::Relu6);
+    assert_eq!(block_on(read(result)), Ok(vec![6.0; 4]));
+}
+
+#[test]
+fn a_buffer_larger_than_the_device_allows_surfaces() {
+    let device = open();
+    let context = context(&device);
+    let limit = context.webgpu.limits().max_buffer_size;
+    let _ = context.webgpu.create_buffer(&wgpu::BufferDescriptor {
+        label: Some("too large"),
+        size: limit + 4,
+        usage: wgpu::BufferUsages::STORAGE,
+        mapped_at_creation: false,
+    });
+    assert!(matches!(
+        block_on(device.check()),
+        Err(DeviceError::Validation { .. } | DeviceError::OutOfMemory { .. })
+    ));
+}
+
+#[test]
+fn a_lost_device_surfaces_for_ever() {
+    let device = open();
+    let context = context(&device);
+    context.webgpu.destroy();
+    // The loss is reported by the next poll.
+    let _ = context.webgpu.poll(wgpu::PollType::Poll);
+    for _ in 0..2 {
+        assert!(matches!(
+            block_on(device.check()),
+            Err(DeviceError::Lost { .. })
+        ));
+    }
+}

@@ -1,0 +1,125 @@
+//! The one interface of the three implementations.
+
+use crate::activation::Activation;
+use crate::attention::{Alibi, AttentionShape, Spans};
+use crate::conv::Conv2dShape;
+use crate::rope::RopeTask;
+
+/// Sizes of a matrix product `x [m, k] · w [n, k]ᵀ`. The weights' own `n` and
+/// `k` are the matrix's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LinearShape {
+    /// Rows of the activations: tokens.
+    pub m: usize,
+    /// Rows of the weights: width of the output.
+    pub n: usize,
+    /// Columns of both: width of the input.
+    pub k: usize,
+}
+
+/// A normalisation of `rows` rows of `width` numbers.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct NormTask {
+    /// Rows, each normalised on its own.
+    pub rows: usize,
+    /// Numbers of a row.
+    pub width: usize,
+    /// Added to the variance or mean square.
+    pub eps: f32,
+}
+
+/// An attention: sizes, which keys each query sees, position bias.
+#[derive(Clone, Copy, Debug)]
+pub struct AttentionTask<'a> {
+    /// Heads and their width.
+    pub shape: &'a AttentionShape,
+    /// Rows of the keys and values.
+    pub keys: usize,
+    /// One span for each query row.
+    pub spans: &'a Spans,
+    /// Linear position bias, where the model has one.
+    pub alibi: Option<Alibi>,
+}
+
+/// One implementation of every operation.
+///
+/// The shapes are checked before an implementation is called; see the functions
+/// of the same names at the root of this crate for what each computes.
+pub trait Kernels {
+    /// Contiguous `f32` numbers, row-major.
+    type Dense: ToOwned + ?Sized;
+    /// A matrix of packed weights.
+    type Packed;
+
+    /// `x · wᵀ + bias`.
+    fn linear(
+        &self,
+        x: &Self::Dense,
+        w: &Self::Packed,
+        bias: Option<&Self::Dense>,
+        shape: LinearShape,
+    ) -> <Self::Dense as ToOwned>::Owned;
+
+    /// Rows `ids` of `w`, unpacked.
+    fn embed(&self, w: &Self::Packed, ids: &[u32]) -> <Self::Dense as ToOwned>::Owned;
+
+    /// Rows brought to mean 0 and variance 1, then scaled and shifted.
+    fn layer_norm(
+        &self,
+        x: &Self::Dense,
+        weight: &Self::Dense,
+        bias: Option<&Self::Dense>,
+        task: NormTask,
+    ) -> <Self::Dense as ToOwned>::Owned;
+
+    /// Rows brought to mean square 1, then scaled.
+    fn rms_norm(
+        &self,
+        x: &Self::Dense,
+        weight: &Self::Dense,
+        task: NormTask,
+    ) -> <Self::Dense as ToOwned>::Owned;
+
+    /// Rotary position embedding.
+    fn rope(&self, x: &Self::Dense, task: &RopeTask) -> <Self::Dense as ToOwned>::Owned;
+
+    /// Softmax attention over spans of keys.
+    fn attention(
+        &self,
+        q: &Self::Dense,
+        k: &Self::Dense,
+        v: &Self::Dense,
+        task: &AttentionTask<'_>,
+    ) -> <Self::Dense as ToOwned>::Owned;
+
+    /// Convolution of a channels-last grid.
+    fn conv2d(
+        &self,
+        x: &Self::Dense,
+        weight: &Self::Dense,
+        bias: Option<&Self::Dense>,
+        shape: &Conv2dShape,
+    ) -> <Self::Dense as ToOwned>::Owned;
+
+    /// A function of each number.
+    fn activation(
+        &self,
+        x: &Self::Dense,
+        function: Activation,
+    ) -> <Self::Dense as ToOwned>::Owned;
+
+    /// `silu(gate) * up`.
+    fn gated_silu(
+        &self,
+        gate: &Self::Dense,
+        up: &Self::Dense,
+    ) -> <Self::Dense as ToOwned>::Owned;
+
+    /// `x + scale * y`.
+    fn add_scaled(
+        &self,
+        x: &Self::Dense,
+        y: &Self::Dense,
+        scale: f32,
+    ) -> <Self::Dense as ToOwned>::Owned;
+}

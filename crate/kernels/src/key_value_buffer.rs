@@ -1,0 +1,140 @@
+//! Keys or values of one layer, growing in place.
+
+use std::sync::Arc;
+
+use burn::tensor::{DType, Tensor};
+use burn_flex::{Flex, FlexTensor, Layout};
+use cubecl::server::Handle;
+
+use crate::dense::{from_gpu, on_cpu, on_gpu};
+use crate::device::{ComputeDevice, Place};
+use crate::gpu::{Gpu, GpuContext};
+
+/// Rows the buffer grows by. A caption with a few examples takes one or two.
+const PAGE: usize = 256;
+
+/// Rows `[len, width]` that are appended and truncated without copying what is
+/// there.
+///
+/// The buffer holds whole pages of 256 rows; where the last is full it is copied
+/// once, on its device, into a buffer one page and at least half as large again.
+#[derive(Debug)]
+pub struct KeyValueBuffer {
+    width: usize,
+    len: usize,
+    capacity: usize,
+    storage: Storage,
+}
+
+#[derive(Debug)]
+enum Storage {
+    /// Copies itself where a view still shares it.
+    Cpu(FlexTensor),
+    Gpu {
+        context: Arc<GpuContext>,
+        rows: Handle,
+    },
+}
+
+impl KeyValueBuffer {
+    /// An empty buffer for rows of `width` numbers.
+    pub fn new(width: usize, device: &ComputeDevice) -> Self {
+        let storage = match device.place() {
+            Place::Cpu => Storage::Cpu(FlexTensor::zeros([PAGE, width].into(), DType::F32)),
+            Place::Gpu(context) => Storage::Gpu {
+                rows: context.client.empty(PAGE * width * size_of::<f32>()),
+                context: context.clone(),
+            },
+        };
+        Self {
+            width,
+            len: 0,
+            capacity: PAGE,
+            storage,
+        }
+    }
+
+    /// Number of rows.
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether there are no rows.
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// Bytes held on the device.
+    pub fn byte_len(&self) -> usize {
+        self.capacity * self.width * size_of::<f32>()
+    }
+
+    /// Appends `rows` `[n, width]`.
+    ///
+    /// # Panics
+    /// Where the width differs or `rows` is on another device.
+    pub fn append(&mut self, rows: Tensor<2>) {
+        let [count, width] = rows.dims();
+        assert_eq!(width, self.width, "KeyValueBuffer: width of the rows");
+        if self.len + count > self.capacity {
+            self.grow(self.len + count);
+        }
+        let start = self.len * width;
+        match &mut self.storage {
+            Storage::Cpu(held) => {
+                let rows = on_cpu(rows);
+                held.storage_mut::<f32>()[start..start + rows.len()].copy_from_slice(&rows);
+            }
+            Storage::Gpu { context, rows: held } => {
+                let rows = on_gpu(rows);
+                Gpu.copy(context, &rows.handle, held, start, count * width);
+            }
+        }
+        self.len += count;
+    }
+
+    /// The rows, `[len, width]`, shared with the buffer. On the GPU a view shows
+    /// what the buffer holds when it is read: take a new one after `truncate`.
+    pub fn view(&self) -> Tensor<2> {
+        match &self.storage {
+            Storage::Cpu(held) => {
+                let layout = Layout::contiguous([self.len, self.width].into());
+                let shared = FlexTensor::from_arc(held.data_arc(), layout, DType::F32);
+                Tensor::from_primitive::<Flex>(shared)
+            }
+            Storage::Gpu { context, rows } => {
+                let unused = (self.capacity - self.len) * self.width * size_of::<f32>();
+                let rows = rows.clone().offset_end(unused as u64);
+                from_gpu(context.tensor(rows, self.len, self.width))
+            }
+        }
+    }
+
+    /// Forgets the rows from `len` on; does nothing where there are fewer.
+    pub fn truncate(&mut self, len: usize) {
+        self.len = self.len.min(len);
+    }
+
+    /// Moves the rows to a buffer that holds at least `needed`.
+    fn grow(&mut self, needed: usize) {
+        let capacity = needed
+            .max(self.capacity + self.capacity / 2)
+            .next_multiple_of(PAGE);
+        let used = self.len * self.width;
+        match &mut self.storage {
+            Storage::Cpu(held) => {
+                let mut larger = FlexTensor::zeros([capacity, self.width].into(), DType::F32);
+                larger.storage_mut::<f32>()[..used].copy_from_slice(&held.storage::<f32>()[..used]);
+                *held = larger;
+            }
+            Storage::Gpu { context, rows } => {
+                let larger = context
+                    .client
+                    .empty(capacity * self.width * size_of::<f32>());
+                Gpu.copy(context, rows, &larger, 0, used);
+                *rows = larger;
+            }
+        }
+        self.capacity = capacity;
+    }
+}

@@ -1,0 +1,169 @@
+//! Weight matrices that stay packed.
+
+use std::sync::Arc;
+
+use flamingo_weights::TensorType;
+
+use crate::device::{ComputeDevice, Place};
+use crate::error::KernelError;
+use crate::gpu::GpuMatrix;
+
+/// Packed rows in memory, in GGML's own byte layout.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PackedRows {
+    /// How the rows are packed.
+    pub tensor_type: TensorType,
+    /// Number of rows.
+    pub rows: usize,
+    /// Numbers of a row.
+    pub cols: usize,
+    /// Row after row, `tensor_type.row_bytes(cols)` each.
+    pub bytes: Vec<u8>,
+}
+
+impl PackedRows {
+    /// Packed rows, their bytes counted.
+    ///
+    /// # Errors
+    /// Where the matrix has no elements, a row is no whole number of blocks, or
+    /// the number of bytes is not what type and shape ask for.
+    pub fn new(
+        tensor_type: TensorType,
+        rows: usize,
+        cols: usize,
+        bytes: Vec<u8>,
+    ) -> Result<Self, KernelError> {
+        if rows == 0 || cols == 0 {
+            return Err(KernelError::Empty { rows, cols });
+        }
+        let row_bytes = tensor_type
+            .row_bytes(cols)
+            .ok_or(KernelError::Columns { tensor_type, cols })?;
+        // A product past `usize::MAX` is no length a `Vec` can have.
+        let expected = rows.saturating_mul(row_bytes);
+        if bytes.len() != expected {
+            return Err(KernelError::ByteLength {
+                tensor_type,
+                rows,
+                cols,
+                expected,
+                found: bytes.len(),
+            });
+        }
+        Ok(Self {
+            tensor_type,
+            rows,
+            cols,
+            bytes,
+        })
+    }
+
+    /// Bytes of a row.
+    pub fn row_bytes(&self) -> usize {
+        self.bytes.len() / self.rows
+    }
+
+    /// The bytes of row `index`.
+    ///
+    /// # Panics
+    /// Where there is no such row.
+    pub fn row(&self, index: usize) -> &[u8] {
+        let row_bytes = self.row_bytes();
+        &self.bytes[index * row_bytes..][..row_bytes]
+    }
+}
+
+/// A weight matrix `[rows, cols]` on a device, in any block type.
+///
+/// On the CPU the packed bytes are held once, as GGML lays them out. On the GPU
+/// they lie in one storage buffer, its blocks' scales moved behind its blocks'
+/// quants (see [`gpu::GpuMatrix`](crate::gpu::GpuMatrix)), and no copy stays on
+/// the heap. Cloning shares the storage.
+#[derive(Clone, Debug)]
+pub struct PackedMatrix {
+    tensor_type: TensorType,
+    rows: usize,
+    cols: usize,
+    byte_len: usize,
+    storage: Storage,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) enum Storage {
+    Cpu(Arc<PackedRows>),
+    Gpu(GpuMatrix),
+}
+
+impl PackedMatrix {
+    /// Moves packed rows to `device`.
+    ///
+    /// `data` is row after row in GGML's byte layout,
+    /// `tensor_type.row_bytes(cols)` bytes each.
+    ///
+    /// # Errors
+    /// Where `data` does not fit type and shape, or the matrix is larger than
+    /// one buffer of the device may be.
+    pub fn new(
+        tensor_type: TensorType,
+        rows: usize,
+        cols: usize,
+        data: Vec<u8>,
+        device: &ComputeDevice,
+    ) -> Result<Self, KernelError> {
+        let packed = PackedRows::new(tensor_type, rows, cols, data)?;
+        let byte_len = packed.bytes.len();
+        let storage = match device.place() {
+            Place::Cpu => Storage::Cpu(Arc::new(packed)),
+            Place::Gpu(gpu) => Storage::Gpu(GpuMatrix::upload(packed, gpu)?),
+        };
+        Ok(Self {
+            tensor_type,
+            rows,
+            cols,
+            byte_len,
+            storage,
+        })
+    }
+
+    /// Number of rows.
+    pub fn rows(&self) -> usize {
+        self.rows
+    }
+
+    /// Numbers of a row.
+    pub fn cols(&self) -> usize {
+        self.cols
+    }
+
+    /// How the rows are packed.
+    pub fn tensor_type(&self) -> TensorType {
+        self.tensor_type
+    }
+
+    /// Bytes the matrix takes, packed.
+    pub fn byte_len(&self) -> usize {
+        self.byte_len
+    }
+
+    pub(crate) fn storage(&self) -> &Storage {
+        &self.storage
+    }
+
+    /// # Panics
+    /// Where the matrix is on the GPU: the other operand is not.
+    pub(crate) fn on_cpu(&self) -> &PackedRows {
+        match &self.storage {
+            Storage::Cpu(packed) => packed,
+            Storage::Gpu(_) => unreachable!("weights on the GPU, activations on the CPU"),
+        }
+    }
+
+    /// # Panics
+    /// Where the matrix is on the CPU: the other operand is not.
+    pub(crate) fn on_gpu(&self) -> &GpuMatrix {
+        match &self.storage {
+            Storage::Gpu(matrix) => matrix,
+            Storage::Cpu(_) => unreachable!("weights on the CPU, activations on the GPU"),
+        }
+    }
+}

@@ -1,0 +1,224 @@
+//! Attention, rotary embedding and the KV buffer against the reference.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod harness;
+
+use flamingo_kernels::reference::Reference;
+use flamingo_kernels::{
+    Alibi, AttentionShape, AttentionTask, Kernels, KeyValueBuffer, Rope, RopeStyle, RopeTask,
+    Spans, attention, rope,
+};
+use harness::{Numbers, assert_close, devices, tensor, values};
+
+/// Values are of the order of 1; softmax weights sum to 1.
+const TOLERANCE: f32 = 5e-6;
+
+fn check(shape: AttentionShape, keys: usize, spans: &Spans, alibi: Option<Alibi>) -> Vec<f32> {
+    let queries = spans.queries();
+    let (width, kv_width) = (shape.heads * shape.head_dim, shape.kv_heads * shape.head_dim);
+    let mut numbers = Numbers::new((queries * 31 + keys) as u64);
+    let q = numbers.vec(queries * width);
+    let k = numbers.vec(keys * kv_width);
+    let v = numbers.vec(keys * kv_width);
+    let task = AttentionTask {
+        shape: &shape,
+        keys,
+        spans,
+        alibi,
+    };
+    let expected = Reference.attention(&q, &k, &v, &task);
+    for device in devices() {
+        let result = attention(
+            tensor(&q, [queries, width], &device),
+            tensor(&k, [keys, kv_width], &device),
+            tensor(&v, [keys, kv_width], &device),
+            &shape,
+            spans,
+            alibi,
+        );
+        assert_eq!(result.dims(), [queries, width]);
+        let what = format!("{shape:?}, {queries} queries, {keys} keys on {:?}", device.kind());
+        assert_close(&what, &values(result), &expected, TOLERANCE);
+    }
+    expected
+}
+
+fn shape(heads: usize, kv_heads: usize, head_dim: usize) -> AttentionShape {
+    AttentionShape {
+        heads,
+        kv_heads,
+        head_dim,
+    }
+}
+
+#[test]
+fn causal_with_grouped_heads() {
+    check(shape(9, 3, 64), 40, &Spans::causal(40, 0, 0), None);
+    check(shape(9, 3, 64), 57, &Spans::causal(1, 56, 0), None);
+    check(shape(4, 4, 64), 20, &Spans::causal(5, 15, 3), None);
+}
+
+#[test]
+fn full_over_the_latents() {
+    check(shape(6, 6, 64), 113, &Spans::full(32, 113), None);
+    check(shape(8, 8, 64), 32, &Spans::full(7, 32), None);
+}
+
+#[test]
+fn heads_of_any_width() {
+    for head_dim in [1, 8, 20, 65, 96, 128, 200, 256] {
+        check(shape(2, 1, head_dim), 9, &Spans::full(3, 9), None);
+    }
+}
+
+#[test]
+fn more_keys_than_a_chunk() {
+    check(shape(2, 1, 32), 2500, &Spans::causal(2, 2498, 0), None);
+    check(shape(1, 1, 16), 8192, &Spans::full(1, 8192), None);
+}
+
+#[test]
+fn linear_biases_in_mpts_order() {
+    for heads in [4, 6, 8] {
+        let alibi = Some(Alibi { max_bias: 8.0 });
+        check(shape(heads, heads, 16), 30, &Spans::causal(12, 18, 2), alibi);
+    }
+}
+
+#[test]
+fn an_empty_span_gives_exact_zeros() {
+    let spans = Spans::from_pairs(&[(0, 0), (0, 4), (4, 8), (9, 9), (5, 3), (0, 12)]);
+    let expected = check(shape(2, 2, 32), 12, &spans, None);
+    for empty in [0, 3, 4] {
+        assert!(expected[empty * 64..][..64].iter().all(|&x| x == 0.0));
+    }
+    for device in devices() {
+        let x = tensor(&Numbers::new(3).vec(6 * 64), [6, 64], &device);
+        let kv = tensor(&Numbers::new(4).vec(12 * 64), [12, 64], &device);
+        let result = values(attention(x, kv.clone(), kv, &shape(2, 2, 32), &spans, None));
+        for (row, result) in result.chunks_exact(64).enumerate() {
+            let zero = result.iter().all(|&x| x.to_bits() == 0);
+            assert_eq!(zero, [0, 3, 4].contains(&row), "row {row}");
+        }
+    }
+}
+
+#[test]
+fn left_padding_sees_nothing() {
+    let expected = check(shape(2, 1, 16), 8, &Spans::causal(8, 0, 3), None);
+    assert!(expected[..3 * 32].iter().all(|&x| x == 0.0));
+    assert!(expected[3 * 32..].iter().any(|&x| x != 0.0));
+}
+
+/// Scores of ±3000 overflow an exponential that is not shifted.
+#[test]
+fn large_scores_do_not_overflow() {
+    let shape = shape(1, 1, 4);
+    let q = [3000.0, 0.0, 0.0, 0.0];
+    let k = [2.0, 0.0, 0.0, 0.0, -2.0, 0.0, 0.0, 0.0];
+    let v = [1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0];
+    for device in devices() {
+        let result = attention(
+            tensor(&q, [1, 4], &device),
+            tensor(&k, [2, 4], &device),
+            tensor(&v, [2, 4], &device),
+            &shape,
+            &Spans::full(1, 2),
+            None,
+        );
+        assert_close("large scores", &values(result), &v[..4], 1e-6);
+    }
+}
+
+#[test]
+#[should_panic(expected = "a span ends at 5, but there are 4 keys")]
+fn a_span_past_the_keys_is_refused() {
+    let device = flamingo_kernels::ComputeDevice::cpu();
+    let x = tensor(&[0.0; 16], [4, 4], &device);
+    let spans = Spans::from_pairs(&[(0, 4), (0, 5), (0, 1), (0, 1)]);
+    attention(x.clone(), x.clone(), x, &shape(1, 1, 4), &spans, None);
+}
+
+#[test]
+fn rotary_embedding_in_both_styles() {
+    for style in [RopeStyle::Pairs, RopeStyle::Halves] {
+        for (heads, head_dim, rotary_dims, first, rows) in [
+            (9, 64, 64, 0, 5),
+            (3, 64, 64, 700, 1),
+            (2, 32, 8, 8191, 1),
+            (2, 20, 10, 3, 4),
+            (1, 6, 0, 3, 2),
+        ] {
+            let embedding = Rope {
+                theta: 10_000.0,
+                rotary_dims,
+                style,
+            };
+            let task = RopeTask {
+                rows,
+                heads,
+                head_dim,
+                first_position: first,
+                rope: embedding,
+            };
+            let width = heads * head_dim;
+            let x = Numbers::new(first.into()).vec(rows * width);
+            let expected = Reference.rope(&x, &task);
+            for device in devices() {
+                let result = rope(tensor(&x, [rows, width], &device), heads, first, &embedding);
+                assert_close(&format!("{task:?}"), &values(result), &expected, 1e-6);
+            }
+        }
+    }
+}
+
+#[test]
+fn the_buffer_grows_truncates_and_keeps_its_rows() {
+    const WIDTH: usize = 48;
+    for device in devices() {
+        let mut numbers = Numbers::new(77);
+        let mut buffer = KeyValueBuffer::new(WIDTH, &device);
+        let mut expected: Vec<f32> = Vec::new();
+        assert!(buffer.is_empty());
+        assert_eq!(buffer.view().dims(), [0, WIDTH]);
+        for rows in [3, 1, 250, 1, 1, 1, 700, 1] {
+            let appended = numbers.vec(rows * WIDTH);
+            buffer.append(tensor(&appended, [rows, WIDTH], &device));
+            expected.extend(&appended);
+            assert_eq!(buffer.len() * WIDTH, expected.len());
+            assert_eq!(values(buffer.view()), expected, "after {rows} more rows");
+        }
+        buffer.truncate(10_000);
+        assert_eq!(buffer.len() * WIDTH, expected.len());
+        buffer.truncate(5);
+        expected.truncate(5 * WIDTH);
+        assert_eq!(values(buffer.view()), expected);
+        let appended = numbers.vec(2 * WIDTH);
+        buffer.append(tensor(&appended, [2, WIDTH], &device));
+        expected.extend(&appended);
+        assert_eq!(values(buffer.view()), expected);
+    }
+}
+
+/// A view is an operand like any other, however much larger its buffer is.
+#[test]
+fn attention_reads_a_view() {
+    let shape = shape(2, 1, 24);
+    for device in devices() {
+        let mut numbers = Numbers::new(12);
+        let (q, kv) = (numbers.vec(48), numbers.vec(7 * 24));
+        let mut buffer = KeyValueBuffer::new(24, &device);
+        buffer.append(tensor(&kv, [7, 24], &device));
+        let spans = Spans::causal(1, 6, 0);
+        let task = AttentionTask {
+            shape: &shape,
+            keys: 7,
+            spans: &spans,
+            alibi: None,
+        };
+        let expected = Reference.attention(&q, &kv, &kv, &task);
+        let q = tensor(&q, [1, 48], &device);
+        let result = attention(q, buffer.view(), buffer.view(), &shape, &spans, None);
+        assert_close("view", &values(result), &expected, TOLERANCE);
+    }
+}

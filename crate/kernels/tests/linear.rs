@@ -1,0 +1,192 @@
+//! Matrix products and embeddings against the reference.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod harness;
+
+use flamingo_kernels::reference::Reference;
+use flamingo_kernels::{
+    KernelError, Kernels, LinearShape, PackedMatrix, PackedRows, TensorType, embed, linear,
+};
+use harness::{Numbers, assert_close, devices, matrix, tensor, values};
+
+/// A sum of `k` products of numbers of variance 1 is of the order of `sqrt(k)`,
+/// and so is its rounding.
+fn tolerance(k: usize) -> f32 {
+    1e-5 * (k as f32).sqrt()
+}
+
+fn check(tensor_type: TensorType, m: usize, n: usize, k: usize, with_bias: bool) {
+    let mut numbers = Numbers::new((m * 31 + n * 7 + k) as u64);
+    let packed = numbers.packed(tensor_type, n, k);
+    let x = numbers.vec(m * k);
+    let bias = with_bias.then(|| numbers.vec(n));
+    let expected = Reference.linear(&x, &packed, bias.as_deref(), LinearShape { m, n, k });
+    for device in devices() {
+        let bias = bias.as_ref().map(|bias| tensor(bias, [n], &device));
+        let weights = matrix(&packed, &device);
+        let result = linear(tensor(&x, [m, k], &device), &weights, bias.as_ref());
+        assert_eq!(result.dims(), [m, n]);
+        assert_close(
+            &format!("{tensor_type} [{m}, {k}] x [{n}, {k}] on {:?}", device.kind()),
+            &values(result),
+            &expected,
+            tolerance(k),
+        );
+    }
+}
+
+#[test]
+fn every_type_and_number_of_rows() {
+    for tensor_type in TensorType::ALL {
+        for m in [1, 2, 3, 4, 5, 7, 8, 9, 16, 17, 64, 81, 300] {
+            check(tensor_type, m, 72, 96, m % 2 == 0);
+        }
+    }
+}
+
+#[test]
+fn the_shapes_of_the_language_model() {
+    for (n, k) in [(576, 576), (192, 576), (1536, 576), (576, 1536)] {
+        for m in [1, 5] {
+            check(TensorType::Q4_1, m, n, k, false);
+        }
+    }
+    check(TensorType::Q8_0, 1, 49_152, 576, false);
+}
+
+#[test]
+fn the_shapes_of_the_bridges() {
+    for (n, k) in [(384, 1280), (768, 384)] {
+        for m in [1, 32] {
+            check(TensorType::Q8_0, m, n, k, false);
+        }
+    }
+    check(TensorType::Q8_0, 81, 384, 1280, true);
+}
+
+#[test]
+fn the_pointwise_convolutions_of_the_vision_encoder() {
+    for (k, n) in [(16, 96), (24, 144), (48, 288), (88, 528), (120, 720), (208, 1248), (352, 1280)]
+    {
+        let tensor_type = match k % 32 {
+            0 => TensorType::Q8_0,
+            _ => TensorType::F16,
+        };
+        check(tensor_type, 17, n, k, true);
+    }
+}
+
+#[test]
+fn rows_of_any_length() {
+    for tensor_type in [TensorType::F32, TensorType::F16] {
+        for k in [1, 3, 9, 25, 27, 31, 33, 36, 100] {
+            for m in [1, 4, 9] {
+                check(tensor_type, m, 13, k, k % 2 == 1);
+            }
+        }
+    }
+}
+
+#[test]
+fn a_single_output() {
+    for tensor_type in TensorType::ALL {
+        check(tensor_type, 1, 1, 32, true);
+        check(tensor_type, 11, 1, 32, false);
+    }
+}
+
+/// Scales below 6.1e-5 are subnormal halves.
+#[test]
+fn small_scales_are_not_lost() {
+    let x = vec![1.0; 32];
+    for tensor_type in [TensorType::Q8_0, TensorType::Q4_0, TensorType::Q4_1, TensorType::F16] {
+        let mut bytes = Vec::new();
+        let row: Vec<f32> = (0..32).map(|i| 1e-5 * (i as f32 - 10.0)).collect();
+        flamingo_weights::blocks::quantize_row(tensor_type, &row, &mut bytes).unwrap();
+        let packed = PackedRows::new(tensor_type, 1, 32, bytes).unwrap();
+        let shape = LinearShape { m: 1, n: 1, k: 32 };
+        let expected = Reference.linear(&x, &packed, None, shape);
+        assert!(expected[0].abs() > 1e-4, "{expected:?}");
+        for device in devices() {
+            let result = linear(tensor(&x, [1, 32], &device), &matrix(&packed, &device), None);
+            assert_close(
+                &format!("{tensor_type} on {:?}", device.kind()),
+                &values(result),
+                &expected,
+                1e-9,
+            );
+        }
+    }
+}
+
+#[test]
+fn activations_may_be_a_view() {
+    let mut numbers = Numbers::new(5);
+    let packed = numbers.packed(TensorType::Q8_0, 40, 64);
+    let x = numbers.vec(6 * 128);
+    // Columns 64 … 127 of rows 2 … 4: neither contiguous nor at the start.
+    let part: Vec<f32> = (2..5).flat_map(|row| x[row * 128 + 64..][..64].to_vec()).collect();
+    let shape = LinearShape { m: 3, n: 40, k: 64 };
+    let expected = Reference.linear(&part, &packed, None, shape);
+    for device in devices() {
+        let view = tensor(&x, [6, 128], &device).slice([2..5, 64..128]);
+        let result = linear(view, &matrix(&packed, &device), None);
+        assert_close("view", &values(result), &expected, tolerance(64));
+    }
+}
+
+#[test]
+fn embedding_is_the_row_unpacked() {
+    let mut numbers = Numbers::new(9);
+    for tensor_type in TensorType::ALL {
+        let cols = if tensor_type.block_len() == 1 { 37 } else { 96 };
+        let packed = numbers.packed(tensor_type, 50, cols);
+        let ids = [49, 0, 7, 7, 31];
+        let expected = Reference.embed(&packed, &ids);
+        for device in devices() {
+            let result = embed(&matrix(&packed, &device), &ids);
+            assert_eq!(result.dims(), [5, cols]);
+            assert_close(
+                &format!("{tensor_type} on {:?}", device.kind()),
+                &values(result),
+                &expected,
+                1e-6,
+            );
+        }
+    }
+}
+
+#[test]
+fn a_matrix_that_does_not_fit_its_bytes_is_refused() {
+    for device in devices() {
+        let new = |tensor_type, rows, cols, bytes| {
+            PackedMatrix::new(tensor_type, rows, cols, vec![0; bytes], &device).map(|_| ())
+        };
+        assert_eq!(new(TensorType::Q8_0, 2, 32, 68), Ok(()));
+        assert_eq!(
+            new(TensorType::Q8_0, 2, 32, 67),
+            Err(KernelError::ByteLength {
+                tensor_type: TensorType::Q8_0,
+                rows: 2,
+                cols: 32,
+                expected: 68,
+                found: 67,
+            })
+        );
+        assert_eq!(
+            new(TensorType::Q4_0, 2, 40, 36),
+            Err(KernelError::Columns {
+                tensor_type: TensorType::Q4_0,
+                cols: 40,
+            })
+        );
+        assert_eq!(
+            new(TensorType::F32, 0, 40, 0),
+            Err(KernelError::Empty { rows: 0, cols: 40 })
+        );
+        assert!(matches!(
+            new(TensorType::F32, usize::MAX, 40, 0),
+            Err(KernelError::ByteLength { .. })
+        ));
+    }
+}
