@@ -1,0 +1,162 @@
+//! A model made of tensors that arrive one by one.
+//!
+//! Each tensor is checked against the configuration's inventory, handed to the
+//! device and forgotten: the heap never holds more than the one in flight.
+
+use std::collections::HashMap;
+
+use burn::tensor::{Device, Tensor, TensorData};
+use flamingo_kernels::{ComputeDevice, PackedMatrix};
+use flamingo_weights::{LoadedTensor, TensorType, blocks};
+
+use crate::config::FlamingoConfig;
+use crate::error::{ModelError, WeightError};
+use crate::inventory::{TensorRole, TensorSpec};
+use crate::model::Flamingo;
+
+/// Collects the tensors of one model. See [`FlamingoBuilder::insert`].
+pub struct FlamingoBuilder {
+    config: FlamingoConfig,
+    device: ComputeDevice,
+    /// What has not come yet, by name.
+    missing: HashMap<String, TensorSpec>,
+    weights: Weights,
+}
+
+impl FlamingoBuilder {
+    /// Starts a model of this configuration on this device.
+    ///
+    /// # Errors
+    /// [`ModelError::Config`] where the configuration is impossible.
+    pub fn new(config: FlamingoConfig, device: &ComputeDevice) -> Result<Self, ModelError> {
+        config.validate()?;
+        let missing = config.tensors().into_iter().map(|spec| (spec.name.clone(), spec)).collect();
+        Ok(Self {
+            config,
+            device: device.clone(),
+            missing,
+            weights: Weights { device: device.burn(), loaded: HashMap::new() },
+        })
+    }
+
+    /// Takes one tensor, in any order, and puts it on the device.
+    ///
+    /// # Errors
+    /// Where the configuration has no such tensor, it came before, or its
+    /// shape or type does not fit.
+    pub fn insert(&mut self, tensor: LoadedTensor) -> Result<(), ModelError> {
+        let LoadedTensor { info, data } = tensor;
+        let name = info.name;
+        let Some(spec) = self.missing.remove(&name) else {
+            return Err(if self.weights.loaded.contains_key(&name) {
+                ModelError::DuplicateTensor { name }
+            } else {
+                ModelError::UnexpectedTensor { name }
+            });
+        };
+        if info.shape != spec.shape {
+            return Err(ModelError::ShapeMismatch {
+                name,
+                found: info.shape,
+                expected: spec.shape,
+            });
+        }
+        let weight = self
+            .upload(info.tensor_type, data, &spec)
+            .map_err(|source| ModelError::Weight { name: name.clone(), source })?;
+        self.weights.loaded.insert(name, weight);
+        Ok(())
+    }
+
+    fn upload(
+        &self,
+        tensor_type: TensorType,
+        data: Vec<u8>,
+        spec: &TensorSpec,
+    ) -> Result<Weight, WeightError> {
+        if let (TensorRole::Matrix, &[rows, cols]) = (spec.role, spec.shape.as_slice()) {
+            let matrix = PackedMatrix::new(tensor_type, rows, cols, data, &self.device)?;
+            return Ok(Weight::Matrix(matrix));
+        }
+        let mut values = vec![0.0; spec.shape.iter().product()];
+        blocks::dequantize_row(tensor_type, &data, &mut values)?;
+        let device = &self.weights.device;
+        Ok(match (spec.role, spec.shape.as_slice()) {
+            (TensorRole::Gate, _) => Weight::Gate(values.first().copied().unwrap_or_default()),
+            (_, &[rows, cols]) => {
+                Weight::Table(Tensor::from_data(TensorData::new(values, [rows, cols]), device))
+            }
+            _ => {
+                let length = values.len();
+                Weight::Vector(Tensor::from_data(TensorData::new(values, [length]), device))
+            }
+        })
+    }
+
+    /// Puts the model together.
+    ///
+    /// # Errors
+    /// [`ModelError::MissingTensors`] where some never came.
+    pub fn build(mut self) -> Result<Flamingo, ModelError> {
+        if let Some(first) = self.missing.keys().min() {
+            return Err(ModelError::MissingTensors {
+                count: self.missing.len(),
+                first: first.clone(),
+            });
+        }
+        Flamingo::from_weights(self.config, self.device, &mut self.weights)
+    }
+}
+
+/// A loaded tensor in the form its role asks for.
+enum Weight {
+    Matrix(PackedMatrix),
+    Table(Tensor<2>),
+    Vector(Tensor<1>),
+    Gate(f32),
+}
+
+/// The loaded tensors, taken out by name as the layers are made.
+///
+/// Names, shapes and roles have been checked against the inventory, so a
+/// lookup can only fail where a layer and the inventory disagree.
+pub(crate) struct Weights {
+    device: Device,
+    loaded: HashMap<String, Weight>,
+}
+
+impl Weights {
+    fn take(&mut self, name: &str) -> Result<Weight, ModelError> {
+        self.loaded
+            .remove(name)
+            .ok_or_else(|| ModelError::MissingTensors { count: 1, first: name.to_owned() })
+    }
+
+    pub(crate) fn matrix(&mut self, name: &str) -> Result<PackedMatrix, ModelError> {
+        match self.take(name)? {
+            Weight::Matrix(matrix) => Ok(matrix),
+            _ => Err(ModelError::UnexpectedTensor { name: name.to_owned() }),
+        }
+    }
+
+    pub(crate) fn table(&mut self, name: &str) -> Result<Tensor<2>, ModelError> {
+        match self.take(name)? {
+            Weight::Table(table) => Ok(table),
+            _ => Err(ModelError::UnexpectedTensor { name: name.to_owned() }),
+        }
+    }
+
+    pub(crate) fn vector(&mut self, name: &str) -> Result<Tensor<1>, ModelError> {
+        match self.take(name)? {
+            Weight::Vector(vector) => Ok(vector),
+            _ => Err(ModelError::UnexpectedTensor { name: name.to_owned() }),
+        }
+    }
+
+    pub(crate) fn gate(&mut self, name: &str) -> Result<f32, ModelError> {
+        match self.take(name)? {
+            Weight::Gate(gate) => Ok(gate),
+            _ => Err(ModelError::UnexpectedTensor { name: name.to_owned() }),
+        }
+    }
+}

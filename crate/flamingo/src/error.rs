@@ -1,0 +1,146 @@
+//! What can go wrong with a model and with what it is asked.
+
+use flamingo_kernels::KernelError;
+use flamingo_weights::blocks::BlockError;
+use thiserror::Error;
+
+/// A configuration no model can have.
+#[derive(Debug, Clone, PartialEq, Error)]
+pub enum ConfigError {
+    /// The JSON text does not have the fields of a configuration.
+    #[error("the model's configuration cannot be read: {0}")]
+    Json(String),
+    /// A size is zero or absurdly large.
+    #[error("{field} is {value}, expected 1 to {max}")]
+    OutOfRange {
+        /// Path of the field, such as `resampler.width`.
+        field: &'static str,
+        /// Its value.
+        value: usize,
+        /// The largest value accepted.
+        max: usize,
+    },
+    /// A number is not finite or not positive where it must be.
+    #[error("{field} is {value}, expected a finite number above zero")]
+    NotPositive {
+        /// Path of the field.
+        field: &'static str,
+        /// Its value.
+        value: f32,
+    },
+    /// Two fields contradict each other.
+    #[error("{0}")]
+    Contradiction(&'static str),
+}
+
+/// Why bytes are not usable as weights.
+#[derive(Debug, Error)]
+pub enum WeightError {
+    /// A linear layer or embedding table cannot be made of them.
+    #[error(transparent)]
+    Kernel(#[from] KernelError),
+    /// They cannot be unpacked.
+    #[error(transparent)]
+    Block(#[from] BlockError),
+}
+
+/// Why a model could not be built or run.
+#[derive(Debug, Error)]
+pub enum ModelError {
+    /// The configuration describes no possible model.
+    #[error("invalid model configuration: {0}")]
+    Config(#[from] ConfigError),
+    /// A tensor came that the configuration has no place for.
+    #[error("the model has no tensor named {name:?}; was it converted for another architecture?")]
+    UnexpectedTensor {
+        /// Name of the tensor.
+        name: String,
+    },
+    /// The same tensor came twice.
+    #[error("tensor {name:?} appears twice")]
+    DuplicateTensor {
+        /// Name of the tensor.
+        name: String,
+    },
+    /// A tensor's shape is not what the configuration asks for.
+    #[error("tensor {name:?} has shape {found:?}, the configuration asks for {expected:?}")]
+    ShapeMismatch {
+        /// Name of the tensor.
+        name: String,
+        /// Shape that came, outermost first.
+        found: Vec<usize>,
+        /// Shape that was expected, outermost first.
+        expected: Vec<usize>,
+    },
+    /// Tensors the configuration asks for never came.
+    #[error("{count} tensors are missing, the first is {first:?}; the file is incomplete")]
+    MissingTensors {
+        /// How many.
+        count: usize,
+        /// The first of them.
+        first: String,
+    },
+    /// The bytes of a tensor are not weights of its shape.
+    #[error("tensor {name:?} cannot be used: {source}")]
+    Weight {
+        /// Name of the tensor.
+        name: String,
+        /// The reason.
+        source: WeightError,
+    },
+    /// The pixels handed in are not one image of the model's size.
+    #[error("an image of {expected} values was expected (size × size × 3), {found} came")]
+    PixelCount {
+        /// Number of values expected.
+        expected: usize,
+        /// Number of values that came.
+        found: usize,
+    },
+    /// A clip without frames.
+    #[error("a clip needs at least one frame")]
+    NoFrames,
+    /// A clip has more frames than there are temporal embeddings.
+    #[error("a clip of {frames} frames was given, the model takes at most {max}")]
+    TooManyFrames {
+        /// Frames in the clip.
+        frames: usize,
+        /// Temporal embeddings in the model.
+        max: usize,
+    },
+    /// The prompt holds more images than there are media embeddings.
+    #[error("image {index} was given, the model takes at most {max} images in a prompt")]
+    TooManyMedia {
+        /// Index of the image in the prompt, from 0.
+        index: usize,
+        /// Media embeddings in the model.
+        max: usize,
+    },
+    /// Nothing to run.
+    #[error("a forward pass needs at least one token")]
+    NoTokens,
+    /// A token id outside the vocabulary.
+    #[error("token id {id} is outside the vocabulary of {vocab}")]
+    TokenOutOfRange {
+        /// The id.
+        id: u32,
+        /// Size of the vocabulary, extra tokens included.
+        vocab: usize,
+    },
+    /// More `<image>` tokens than images. Upstream would let such text attend
+    /// to all images alike (FLAMINGO.md, trap 5).
+    #[error("the text has {tokens} <image> tokens but only {images} images were given")]
+    MoreImageTokensThanImages {
+        /// `<image>` tokens so far.
+        tokens: usize,
+        /// Images given.
+        images: usize,
+    },
+    /// The sequence does not fit.
+    #[error("a sequence of {length} tokens does not fit the context of {context}")]
+    ContextExceeded {
+        /// Length the sequence would have.
+        length: usize,
+        /// The model's context.
+        context: usize,
+    },
+}

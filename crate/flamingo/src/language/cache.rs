@@ -1,0 +1,55 @@
+//! The KV cache: what the language model has read so far.
+
+use flamingo_kernels::{ComputeDevice, KeyValueBuffer};
+
+use super::LayerCache;
+use crate::config::LanguageConfig;
+
+/// Keys and values of every layer for one sequence, and where its images stand.
+///
+/// Text attends only the last image before it, so this is all that carries an
+/// example's image to the text behind the next one.
+pub struct KvCache {
+    pub(crate) layers: Vec<LayerCache>,
+    /// Positions of the `<image>` tokens, rising.
+    pub(crate) image_positions: Vec<usize>,
+    /// Leading positions no token attends.
+    pub(crate) padding: usize,
+    pub(crate) len: usize,
+}
+
+impl KvCache {
+    pub(crate) fn new(config: &LanguageConfig, padding: usize, device: &ComputeDevice) -> Self {
+        let width = config.kv_heads * config.head_dim;
+        let layers = (0..config.layers)
+            .map(|_| LayerCache {
+                key: KeyValueBuffer::new(width, device),
+                value: KeyValueBuffer::new(width, device),
+            })
+            .collect();
+        Self { layers, image_positions: Vec::new(), padding, len: 0 }
+    }
+
+    /// Number of positions held, padding included.
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether nothing has been read yet.
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// Forgets all but the first `len` positions; does nothing where fewer are held.
+    pub fn truncate(&mut self, len: usize) {
+        if len >= self.len {
+            return;
+        }
+        for layer in &mut self.layers {
+            layer.key.truncate(len);
+            layer.value.truncate(len);
+        }
+        self.image_positions.retain(|&position| position < len);
+        self.len = len;
+    }
+}

@@ -1,0 +1,249 @@
+//! The whole model: pixels and text in, logits out.
+
+use burn::tensor::{Tensor, TensorData};
+use flamingo_kernels::{ComputeDevice, Spans};
+
+use crate::builder::Weights;
+use crate::config::FlamingoConfig;
+use crate::cross_attention::{GatedCrossAttention, Media};
+use crate::error::ModelError;
+use crate::language::{KvCache, LanguageModel, Placement};
+use crate::resampler::PerceiverResampler;
+use crate::vision::VisionEncoder;
+
+/// A Flamingo model on a device.
+pub struct Flamingo {
+    config: FlamingoConfig,
+    device: ComputeDevice,
+    vision: VisionEncoder,
+    resampler: PerceiverResampler,
+    language: LanguageModel,
+    /// One entry a decoder layer: the block that stands before it, if any.
+    cross_attention: Vec<Option<GatedCrossAttention>>,
+}
+
+/// Which positions of a forward pass are turned into logits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Positions {
+    /// Every token's.
+    All,
+    /// The last token's only, which is all that decoding needs.
+    Last,
+}
+
+/// A place inside the forward pass whose activations `[tokens, width]` can be
+/// looked at. Named after the hooks of the reference activations.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Observation {
+    /// What the block before this layer read from the images, before its gate.
+    CrossAttention {
+        /// The decoder layer.
+        layer: usize,
+    },
+    /// Output of the block before this layer.
+    CrossAttentionOutput {
+        /// The decoder layer.
+        layer: usize,
+    },
+    /// Output of this decoder layer.
+    LayerOutput {
+        /// The decoder layer.
+        layer: usize,
+    },
+}
+
+impl Flamingo {
+    pub(crate) fn from_weights(
+        config: FlamingoConfig,
+        device: ComputeDevice,
+        weights: &mut Weights,
+    ) -> Result<Self, ModelError> {
+        let vision = VisionEncoder::load(weights, &config.vision)?;
+        let resampler = PerceiverResampler::load(weights, &config.resampler)?;
+        let language = LanguageModel::load(weights, &config.language)?;
+        let cross_attention = (0..config.language.layers)
+            .map(|layer| match config.cross_attention.stands_before(layer) {
+                true => GatedCrossAttention::load(weights, &config.cross_attention, layer).map(Some),
+                false => Ok(None),
+            })
+            .collect::<Result<_, _>>()?;
+        Ok(Self { config, device, vision, resampler, language, cross_attention })
+    }
+
+    /// The model's sizes.
+    pub fn config(&self) -> &FlamingoConfig {
+        &self.config
+    }
+
+    /// The device the model runs on.
+    pub fn device(&self) -> &ComputeDevice {
+        &self.device
+    }
+
+    /// One image or frame to vision tokens `[tokens, width]`.
+    ///
+    /// `pixels` are `size * size * 3` normalised values, row by row, RGB
+    /// interleaved.
+    ///
+    /// # Errors
+    /// [`ModelError::PixelCount`] where their number is another.
+    pub fn encode_image(&self, pixels: &[f32]) -> Result<Tensor<2>, ModelError> {
+        let count = self.config.vision.image_size.pow(2);
+        if pixels.len() != count * 3 {
+            return Err(ModelError::PixelCount { expected: count * 3, found: pixels.len() });
+        }
+        let pixels = TensorData::new(pixels.to_vec(), [count, 3]);
+        Ok(self.vision.forward(Tensor::from_data(pixels, &self.device.burn())))
+    }
+
+    /// Vision tokens of the frames of one clip, or of one image, to latents
+    /// `[latents, width]`. `media_index` counts the images before this one.
+    ///
+    /// # Errors
+    /// Where there is no frame or there are more frames or images than the
+    /// model has embeddings for.
+    pub fn resample(
+        &self,
+        frames: &[Tensor<2>],
+        media_index: usize,
+    ) -> Result<Tensor<2>, ModelError> {
+        self.resampler.forward(frames, media_index)
+    }
+
+    /// Latents `[latents, width]` of each image of a prompt, in order, made
+    /// ready for the cross-attention blocks.
+    pub fn media(&self, latents: &[Tensor<2>]) -> Media {
+        if latents.is_empty() {
+            return Media::none();
+        }
+        let all = Tensor::cat(latents.to_vec(), 0);
+        let blocks = self
+            .cross_attention
+            .iter()
+            .flatten()
+            .map(|block| block.media_key_values(all.clone()))
+            .collect();
+        Media { blocks, count: latents.len() }
+    }
+
+    /// An empty KV cache for a new sequence.
+    pub fn new_cache(&self) -> KvCache {
+        self.new_padded_cache(0)
+    }
+
+    /// An empty KV cache for a sequence that starts with `padding` tokens
+    /// which no other token attends (left padding).
+    pub fn new_padded_cache(&self, padding: usize) -> KvCache {
+        KvCache::new(&self.config.language, padding, &self.device)
+    }
+
+    /// Reads `tokens` behind what `cache` holds and gives logits
+    /// `[tokens or 1, vocab]`.
+    ///
+    /// # Errors
+    /// Before any work starts: where there are more `<image>` tokens than
+    /// media, an id is outside the vocabulary, or the context is exceeded.
+    pub fn forward(
+        &self,
+        tokens: &[u32],
+        media: &Media,
+        cache: &mut KvCache,
+        positions: Positions,
+    ) -> Result<Tensor<2>, ModelError> {
+        self.forward_observed(tokens, media, cache, positions, &mut |_, _| {})
+    }
+
+    /// As [`Self::forward`], showing `observe` the activations on the way.
+    ///
+    /// # Errors
+    /// As [`Self::forward`].
+    pub fn forward_observed(
+        &self,
+        tokens: &[u32],
+        media: &Media,
+        cache: &mut KvCache,
+        positions: Positions,
+        observe: &mut dyn FnMut(Observation, &Tensor<2>),
+    ) -> Result<Tensor<2>, ModelError> {
+        let first = cache.len;
+        let image_positions = self.check(tokens, media, cache)?;
+        cache.image_positions.extend(image_positions);
+        cache.len += tokens.len();
+
+        let placement = Placement {
+            first,
+            spans: Spans::causal(tokens.len(), first as u32, cache.padding as u32),
+        };
+        let media_spans = self.media_spans(tokens.len(), first, cache);
+        let mut blocks = media.blocks.iter();
+        let mut x = self.language.embed(tokens);
+        let layers = self.language.layers.iter().zip(&self.cross_attention).zip(&mut cache.layers);
+        for (layer, ((decoder, cross_attention), layer_cache)) in layers.enumerate() {
+            if let Some(block) = cross_attention {
+                let attended = block.attend(x.clone(), blocks.next(), &media_spans);
+                observe(Observation::CrossAttention { layer }, &attended);
+                x = block.add(x, attended);
+                observe(Observation::CrossAttentionOutput { layer }, &x);
+            }
+            x = decoder.forward(x, &placement, layer_cache);
+            observe(Observation::LayerOutput { layer }, &x);
+        }
+        if positions == Positions::Last {
+            x = x.narrow(0, tokens.len() - 1, 1);
+        }
+        Ok(self.language.logits(x))
+    }
+
+    /// Checks a request and gives the positions of its `<image>` tokens.
+    fn check(
+        &self,
+        tokens: &[u32],
+        media: &Media,
+        cache: &KvCache,
+    ) -> Result<Vec<usize>, ModelError> {
+        if tokens.is_empty() {
+            return Err(ModelError::NoTokens);
+        }
+        let vocab = self.config.vocab();
+        if let Some(&id) = tokens.iter().find(|&&id| id as usize >= vocab) {
+            return Err(ModelError::TokenOutOfRange { id, vocab });
+        }
+        let length = cache.len + tokens.len();
+        if length > self.config.language.context {
+            return Err(ModelError::ContextExceeded {
+                length,
+                context: self.config.language.context,
+            });
+        }
+        let positions = tokens
+            .iter()
+            .enumerate()
+            .filter(|(_, id)| **id == self.config.tokens.image)
+            .map(|(index, _)| cache.len + index)
+            .collect::<Vec<_>>();
+        let images = cache.image_positions.len() + positions.len();
+        if images > media.count {
+            return Err(ModelError::MoreImageTokensThanImages {
+                tokens: images,
+                images: media.count,
+            });
+        }
+        Ok(positions)
+    }
+
+    /// The latents each new token may attend: those of the last image at or
+    /// before it, none where there is none (paper section 2.3).
+    fn media_spans(&self, tokens: usize, first: usize, cache: &KvCache) -> Spans {
+        let latents = self.config.resampler.latents as u32;
+        let only_last = self.config.cross_attention.only_last_media;
+        let span = |position: usize| {
+            let seen = cache.image_positions.partition_point(|&image| image <= position);
+            let end = seen as u32 * latents;
+            match only_last {
+                true => (end.saturating_sub(latents), end),
+                false => (0, end),
+            }
+        };
+        Spans::from_pairs(&(first..first + tokens).map(span).collect::<Vec<_>>())
+    }
+}

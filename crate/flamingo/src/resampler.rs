@@ -1,0 +1,154 @@
+//! The Perceiver Resampler (paper section 2.1, appendix A.1.1): any number of
+//! vision tokens of an image or clip in, a fixed number of latents out.
+
+use burn::tensor::Tensor;
+use flamingo_kernels::{Activation, AttentionShape, Spans, attention};
+
+use crate::builder::Weights;
+use crate::config::ResamplerConfig;
+use crate::error::ModelError;
+use crate::layers::{BRIDGE_NORM_EPS, FeedForward, LayerNorm, Linear, split_columns};
+
+/// Perceiver Resampler, `[frames * tokens, input_width]` → `[latents, width]`.
+pub struct PerceiverResampler {
+    input: Option<(LayerNorm, Linear)>,
+    latents: Tensor<2>,
+    frame_embeddings: Option<Tensor<2>>,
+    media_embeddings: Option<Tensor<2>>,
+    layers: Vec<ResamplerLayer>,
+    norm: LayerNorm,
+}
+
+struct ResamplerLayer {
+    norm_media: LayerNorm,
+    norm_latents: LayerNorm,
+    query: Linear,
+    key_value: Linear,
+    output: Linear,
+    ffn_norm: LayerNorm,
+    ffn: FeedForward,
+    shape: AttentionShape,
+}
+
+impl PerceiverResampler {
+    pub(crate) fn load(
+        weights: &mut Weights,
+        config: &ResamplerConfig,
+    ) -> Result<Self, ModelError> {
+        let input = if config.input_projection {
+            Some((
+                LayerNorm::load(weights, "resampler.input_norm", BRIDGE_NORM_EPS)?,
+                Linear::load(weights, "resampler.input_proj")?,
+            ))
+        } else {
+            None
+        };
+        let frame_embeddings = match config.max_frames {
+            0 => None,
+            _ => Some(weights.table("resampler.frame_embd")?),
+        };
+        let media_embeddings = match config.max_media {
+            0 => None,
+            _ => Some(weights.table("resampler.media_embd")?),
+        };
+        let layers = (0..config.depth)
+            .map(|layer| {
+                let name = format!("resampler.blk.{layer}");
+                let norm = |weights: &mut Weights, part: &str| {
+                    LayerNorm::load(weights, &format!("{name}.{part}"), BRIDGE_NORM_EPS)
+                };
+                Ok(ResamplerLayer {
+                    norm_media: norm(weights, "norm_media")?,
+                    norm_latents: norm(weights, "norm_latents")?,
+                    query: Linear::load(weights, &format!("{name}.attn_q"))?,
+                    key_value: Linear::load(weights, &format!("{name}.attn_kv"))?,
+                    output: Linear::load(weights, &format!("{name}.attn_out"))?,
+                    ffn_norm: norm(weights, "ffn_norm")?,
+                    ffn: FeedForward::load(weights, &name, Activation::GeluErf)?,
+                    shape: AttentionShape {
+                        heads: config.heads,
+                        kv_heads: config.heads,
+                        head_dim: config.head_dim,
+                    },
+                })
+            })
+            .collect::<Result<_, ModelError>>()?;
+        Ok(Self {
+            input,
+            latents: weights.table("resampler.latents")?,
+            frame_embeddings,
+            media_embeddings,
+            layers,
+            norm: LayerNorm::load(weights, "resampler.norm", BRIDGE_NORM_EPS)?,
+        })
+    }
+
+    /// Resamples the frames of one clip, or the single frame of an image.
+    ///
+    /// `frames` are vision tokens `[tokens, input_width]` in time order,
+    /// `media_index` counts the images and clips before this one in the prompt
+    /// (it matters only to a model with media embeddings). Gives
+    /// `[latents, width]`.
+    ///
+    /// # Errors
+    /// Where there is no frame, or more frames or media than embeddings.
+    pub fn forward(
+        &self,
+        frames: &[Tensor<2>],
+        media_index: usize,
+    ) -> Result<Tensor<2>, ModelError> {
+        if frames.is_empty() {
+            return Err(ModelError::NoFrames);
+        }
+        if let Some(embeddings) = &self.frame_embeddings {
+            let [max, _] = embeddings.dims();
+            if frames.len() > max {
+                return Err(ModelError::TooManyFrames { frames: frames.len(), max });
+            }
+        }
+        let frames = frames
+            .iter()
+            .enumerate()
+            .map(|(index, frame)| self.embed_frame(frame.clone(), index))
+            .collect::<Vec<_>>();
+        let mut media = Tensor::cat(frames, 0);
+        if let Some(embeddings) = &self.media_embeddings {
+            let [max, _] = embeddings.dims();
+            if media_index >= max {
+                return Err(ModelError::TooManyMedia { index: media_index, max });
+            }
+            media = media + embeddings.clone().narrow(0, media_index, 1);
+        }
+        let mut latents = self.latents.clone();
+        for layer in &self.layers {
+            latents = layer.forward(&media, latents);
+        }
+        Ok(self.norm.forward(latents))
+    }
+
+    fn embed_frame(&self, frame: Tensor<2>, index: usize) -> Tensor<2> {
+        let frame = match &self.input {
+            Some((norm, projection)) => projection.forward(norm.forward(frame)),
+            None => frame,
+        };
+        match &self.frame_embeddings {
+            Some(embeddings) => frame + embeddings.clone().narrow(0, index, 1),
+            None => frame,
+        }
+    }
+}
+
+impl ResamplerLayer {
+    /// Latents `[latents, width]` look at the media `[tokens, width]` and at
+    /// themselves, then pass through the feed-forward layer.
+    fn forward(&self, media: &Tensor<2>, latents: Tensor<2>) -> Tensor<2> {
+        let media = self.norm_media.forward(media.clone());
+        let normed = self.norm_latents.forward(latents.clone());
+        let query = self.query.forward(normed.clone());
+        let [key, value] = split_columns(self.key_value.forward(Tensor::cat(vec![media, normed], 0)));
+        let spans = Spans::full(query.dims()[0], key.dims()[0] as u32);
+        let seen = attention(query, key, value, &self.shape, &spans, None);
+        let latents = latents + self.output.forward(seen);
+        latents.clone() + self.ffn.forward(self.ffn_norm.forward(latents))
+    }
+}
