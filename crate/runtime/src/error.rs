@@ -1,0 +1,78 @@
+//! What can go wrong between a photo and its caption, and while loading.
+
+use flamingo::{ConfigError, ModelError};
+use flamingo_kernels::DeviceError;
+use flamingo_weights::gguf::{GgufError, MetadataError};
+use thiserror::Error;
+
+use crate::image::ImageError;
+use crate::prompt::PromptError;
+use crate::tokenizer::TokenizerError;
+
+/// Why an image could not be encoded or a prompt not be answered.
+#[derive(Debug, Error)]
+pub enum RuntimeError {
+    /// The file gave no pixels.
+    #[error(transparent)]
+    Image(#[from] ImageError),
+    /// The prompt cannot be run.
+    #[error(transparent)]
+    Prompt(#[from] PromptError),
+    /// Tokens could not be turned into text.
+    #[error(transparent)]
+    Tokenizer(#[from] TokenizerError),
+    /// The model refused what it was asked.
+    #[error(transparent)]
+    Model(#[from] ModelError),
+    /// The device failed.
+    #[error(transparent)]
+    Device(#[from] DeviceError),
+    /// The device computed something that is no number.
+    #[error(
+        "the device returned {what} that are not finite numbers; \
+         its driver is broken or the model's file is, try the CPU"
+    )]
+    NotFinite {
+        /// What was computed.
+        what: &'static str,
+    },
+    /// An image that another model encoded.
+    #[error(
+        "an encoded image has shape {found:?}, this model's have {expected:?}; encode it again"
+    )]
+    ForeignImage {
+        /// Shape of the image, `[latents, width]`.
+        found: [usize; 2],
+        /// Shape this model makes.
+        expected: [usize; 2],
+    },
+}
+
+/// Why a file gave no model.
+#[derive(Debug, Error)]
+pub enum LoadError {
+    /// The bytes are not a whole GGUF file.
+    #[error(transparent)]
+    Gguf(#[from] GgufError),
+    /// Not even the file's header arrived.
+    #[error("the model's file is empty or ends in its header")]
+    NoHeader,
+    /// The file lacks an entry every Flamingo model has.
+    #[error(transparent)]
+    Metadata(#[from] MetadataError),
+    /// A GGUF file of something else.
+    #[error("the file holds a model of architecture {found:?}, expected \"flamingo\"")]
+    Architecture {
+        /// The architecture the file names.
+        found: String,
+    },
+    /// The configuration cannot be read.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The tokenizer cannot be read or is another model's.
+    #[error(transparent)]
+    Tokenizer(#[from] TokenizerError),
+    /// The tensors do not make the model that the configuration describes.
+    #[error(transparent)]
+    Model(#[from] ModelError),
+}

@@ -1,0 +1,85 @@
+//! A model from the bytes of its file, as they arrive.
+
+use flamingo::{FlamingoBuilder, FlamingoConfig};
+use flamingo_kernels::ComputeDevice;
+use flamingo_weights::gguf::{GgufReader, Metadata};
+
+use crate::error::LoadError;
+use crate::model::Model;
+use crate::tokenizer::Tokenizer;
+
+/// Builds a [`Model`] from a GGUF file whose bytes arrive in pieces.
+///
+/// Each tensor goes to the device as soon as it is whole, so the heap holds at
+/// most one of them, however large the model.
+pub struct ModelLoader {
+    device: ComputeDevice,
+    reader: GgufReader,
+    /// There once the file's header has arrived.
+    parts: Option<(FlamingoBuilder, Tokenizer)>,
+}
+
+impl ModelLoader {
+    /// Starts to load a model onto a device.
+    pub fn new(device: ComputeDevice) -> Self {
+        Self {
+            device,
+            reader: GgufReader::new(),
+            parts: None,
+        }
+    }
+
+    /// Takes the next bytes of the file, of any number.
+    ///
+    /// # Errors
+    /// Where the file is malformed, holds something else than a Flamingo
+    /// model, or the device refuses a tensor. The loader is of no use then.
+    pub fn push(&mut self, bytes: &[u8]) -> Result<(), LoadError> {
+        self.reader.push(bytes)?;
+        if self.parts.is_none() {
+            let Some(header) = self.reader.header() else {
+                return Ok(());
+            };
+            self.parts = Some(start(&header.metadata, &self.device)?);
+        }
+        if let Some((builder, _)) = &mut self.parts {
+            while let Some(tensor) = self.reader.next_tensor() {
+                builder.insert(tensor)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Puts the model together when all bytes have been pushed.
+    ///
+    /// # Errors
+    /// Where bytes or tensors are missing.
+    pub fn finish(self) -> Result<Model, LoadError> {
+        self.reader.finish()?;
+        // A file that finished has a header, and the header made the parts.
+        let Some((builder, tokenizer)) = self.parts else {
+            return Err(LoadError::NoHeader);
+        };
+        Ok(Model::from_parts(builder.build()?, tokenizer))
+    }
+}
+
+/// Reads what the header says and prepares for the tensors.
+fn start(
+    metadata: &Metadata,
+    device: &ComputeDevice,
+) -> Result<(FlamingoBuilder, Tokenizer), LoadError> {
+    let architecture = metadata.string("general.architecture")?;
+    if architecture != "flamingo" {
+        return Err(LoadError::Architecture {
+            found: architecture.to_owned(),
+        });
+    }
+    let config = FlamingoConfig::from_json(metadata.string("flamingo.config")?)?;
+    let tokenizer = Tokenizer::from_json(
+        metadata.string("tokenizer.huggingface.json")?,
+        config.tokens,
+        config.vocab(),
+    )?;
+    Ok((FlamingoBuilder::new(config, device)?, tokenizer))
+}

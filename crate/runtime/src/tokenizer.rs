@@ -1,0 +1,197 @@
+//! Text to token ids and back.
+//!
+//! Special tokens never come from text: `<image>` in a caption someone typed
+//! is seven characters, not a place for an image. They enter a prompt by id
+//! only, through [`crate::prompt`].
+
+use flamingo::config::TokensConfig;
+use thiserror::Error;
+
+/// Text of the token that stands where an image stands.
+pub const IMAGE: &str = "<image>";
+
+/// Text of the token that ends an example.
+pub const END_OF_CHUNK: &str = "<|endofchunk|>";
+
+/// Why a `tokenizer.json` does not serve a model.
+#[derive(Debug, Error)]
+pub enum TokenizerError {
+    /// The text is not a tokenizer of the `tokenizers` library.
+    #[error("tokenizer.json cannot be read: {0}")]
+    Malformed(String),
+    /// A token the model cannot do without is not a special token here.
+    #[error("tokenizer.json has no special token {token}; was it made for another model?")]
+    MissingToken {
+        /// Text of the token.
+        token: &'static str,
+    },
+    /// Tokenizer and configuration name different ids for a token.
+    #[error("{token} has id {tokenizer} in tokenizer.json and {config} in the configuration")]
+    IdMismatch {
+        /// Text of the token.
+        token: &'static str,
+        /// Its id in the tokenizer.
+        tokenizer: u32,
+        /// Its id in the model's configuration.
+        config: u32,
+    },
+    /// The tokenizer knows tokens the model has no embedding for.
+    #[error("token id {id} of tokenizer.json is outside the model's vocabulary of {vocab}")]
+    OutsideVocabulary {
+        /// The largest id of the tokenizer.
+        id: u32,
+        /// Size of the model's vocabulary, extra tokens included.
+        vocab: usize,
+    },
+    /// The library failed on a text.
+    #[error("the text cannot be tokenized: {0}")]
+    Encode(String),
+    /// The library failed on token ids.
+    #[error("the tokens cannot be turned into text: {0}")]
+    Decode(String),
+}
+
+/// The tokenizer of one model.
+pub struct Tokenizer {
+    inner: tokenizers::Tokenizer,
+    tokens: TokensConfig,
+    /// Ids that must not be generated, ascending.
+    banned: Vec<u32>,
+}
+
+impl Tokenizer {
+    /// Reads the text of a `tokenizer.json` and holds it against the model it
+    /// is for: `vocab` tokens, extra tokens included, of which `tokens` are
+    /// the two that carry meaning.
+    ///
+    /// # Errors
+    /// Where the text is malformed or made for another model.
+    pub fn from_json(
+        json: &str,
+        tokens: TokensConfig,
+        vocab: usize,
+    ) -> Result<Self, TokenizerError> {
+        let mut inner: tokenizers::Tokenizer = json
+            .parse()
+            .map_err(|error| TokenizerError::Malformed(format!("{error}")))?;
+        // A file may ask for both; a prompt must be neither cut nor filled up.
+        inner.with_padding(None);
+        inner
+            .with_truncation(None)
+            .map_err(|error| TokenizerError::Malformed(error.to_string()))?;
+        // Text is text, whatever it spells.
+        inner.set_encode_special_tokens(true);
+
+        let added = inner.get_added_tokens_decoder();
+        let is_special = |id: u32| added.get(&id).is_some_and(|token| token.special);
+        for (token, config) in [(IMAGE, tokens.image), (END_OF_CHUNK, tokens.end_of_chunk)] {
+            match inner.token_to_id(token) {
+                Some(id) if !is_special(id) => return Err(TokenizerError::MissingToken { token }),
+                None => return Err(TokenizerError::MissingToken { token }),
+                Some(tokenizer) if tokenizer != config => {
+                    return Err(TokenizerError::IdMismatch {
+                        token,
+                        tokenizer,
+                        config,
+                    });
+                }
+                Some(_) => {}
+            }
+        }
+        if let Some(id) = inner.get_vocab(true).into_values().max()
+            && id as usize >= vocab
+        {
+            return Err(TokenizerError::OutsideVocabulary { id, vocab });
+        }
+        let vocab = u32::try_from(vocab).unwrap_or(u32::MAX);
+        let banned = (0..vocab)
+            .filter(|&id| id != tokens.end_of_chunk)
+            .filter(|&id| is_special(id) || inner.id_to_token(id).is_none())
+            .collect();
+        Ok(Self {
+            inner,
+            tokens,
+            banned,
+        })
+    }
+
+    /// Ids of `<image>` and `<|endofchunk|>`.
+    pub fn tokens(&self) -> TokensConfig {
+        self.tokens
+    }
+
+    /// Ids that are never generated, ascending: every special token but
+    /// `<|endofchunk|>`, and rows of the vocabulary without a token.
+    pub fn banned(&self) -> &[u32] {
+        &self.banned
+    }
+
+    /// Token ids of a text, in which nothing is a special token.
+    ///
+    /// # Errors
+    /// Where the library refuses the text.
+    pub fn encode(&self, text: &str) -> Result<Vec<u32>, TokenizerError> {
+        let encoding = self
+            .inner
+            .encode_fast(text, false)
+            .map_err(|error| TokenizerError::Encode(error.to_string()))?;
+        Ok(encoding.get_ids().to_vec())
+    }
+
+    /// Text of token ids; special tokens have none. Bytes that are no UTF-8
+    /// become U+FFFD.
+    ///
+    /// # Errors
+    /// Where the library refuses the ids.
+    pub fn decode(&self, ids: &[u32]) -> Result<String, TokenizerError> {
+        self.inner
+            .decode(ids, true)
+            .map_err(|error| TokenizerError::Decode(error.to_string()))
+    }
+
+    /// Starts to turn tokens into text as they come.
+    pub fn text_stream(&self) -> TextStream<'_> {
+        TextStream {
+            tokenizer: self,
+            shown: Vec::new(),
+            pending: Vec::new(),
+        }
+    }
+}
+
+/// Text of tokens that come one by one. See [`Tokenizer::text_stream`].
+///
+/// A character may be spread over several tokens; it comes out whole, with
+/// the last of them. All that came out is a prefix of [`Tokenizer::decode`]
+/// over the same tokens.
+pub struct TextStream<'a> {
+    tokenizer: &'a Tokenizer,
+    /// The tokens whose text came out last. Decoders look at neighbours (a
+    /// leading space may depend on what stands before), so new tokens are
+    /// decoded after these; older ones no longer matter.
+    shown: Vec<u32>,
+    /// Tokens since then, which do not end with a whole character yet.
+    pending: Vec<u32>,
+}
+
+impl TextStream<'_> {
+    /// Takes the next token and returns the text it completes, often empty
+    /// or more than one character.
+    ///
+    /// # Errors
+    /// Where the library refuses the tokens.
+    pub fn push(&mut self, id: u32) -> Result<String, TokenizerError> {
+        self.pending.push(id);
+        let before = self.tokenizer.decode(&self.shown)?;
+        let both = self
+            .tokenizer
+            .decode(&[&self.shown[..], &self.pending].concat())?;
+        match both.strip_prefix(&before) {
+            Some(new) if !new.ends_with(char::REPLACEMENT_CHARACTER) => {
+                self.shown = std::mem::take(&mut self.pending);
+                Ok(new.to_owned())
+            }
+            _ => Ok(String::new()),
+        }
+    }
+}

@@ -1,0 +1,374 @@
+//! From photo to text with a tiny model: what comes out, when it stops, and
+//! what is refused.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod support;
+
+use std::ops::ControlFlow;
+
+use flamingo::{Flamingo, FlamingoBuilder, Positions};
+use flamingo_kernels::{ComputeDevice, read};
+use flamingo_runtime::preprocess::preprocess;
+use flamingo_runtime::{
+    GenerateOptions, Generation, ImageError, ImagePixels, Model, ModelLoader, PromptError,
+    RuntimeError, Segment, Shot, StopReason, TokenPiece,
+};
+use futures_lite::future::block_on;
+use support::{END_OF_CHUNK, IMAGE, TinyModel, fixture};
+
+/// Ids of `Output:`, `<|endofchunk|>`, a line break, in the real tokenizer.
+const OUTPUT: [u32; 2] = [17597, 42];
+const NEW_LINE: u32 = 198;
+
+fn load(tiny: &TinyModel) -> Model {
+    let mut loader = ModelLoader::new(ComputeDevice::cpu());
+    loader.push(&tiny.gguf()).unwrap();
+    loader.finish().unwrap()
+}
+
+fn photo() -> Vec<u8> {
+    fixture("images/photo.jpg")
+}
+
+fn other_photo() -> Vec<u8> {
+    fixture("images/resize_tall.png")
+}
+
+fn options(max_new_tokens: usize) -> GenerateOptions {
+    GenerateOptions { max_new_tokens }
+}
+
+/// Captions a photo and collects the pieces.
+fn caption(
+    model: &Model,
+    shots: &[Shot],
+    photo: &[u8],
+    max_new_tokens: usize,
+) -> (Generation, Vec<TokenPiece>) {
+    let mut pieces = Vec::new();
+    let image = block_on(model.encode(photo)).unwrap();
+    let on_token = async |piece: &TokenPiece| {
+        pieces.push(piece.clone());
+        ControlFlow::Continue(())
+    };
+    let generation =
+        block_on(model.caption(shots, &image, &options(max_new_tokens), on_token)).unwrap();
+    (generation, pieces)
+}
+
+fn shot(model: &Model, photo: &[u8], text: &str) -> Shot {
+    Shot {
+        image: block_on(model.encode(photo)).unwrap(),
+        text: text.to_owned(),
+    }
+}
+
+/// Greedy ids and their log probabilities without a KV cache, tokenizer or
+/// prompt code: the whole sequence anew for each token, straight from the
+/// model.
+fn recompute(
+    tiny: &TinyModel,
+    prompt: &[u32],
+    photos: &[&[u8]],
+    count: usize,
+) -> (Vec<u32>, Vec<f32>) {
+    let mut builder = FlamingoBuilder::new(tiny.config.clone(), &ComputeDevice::cpu()).unwrap();
+    for tensor in &tiny.tensors {
+        builder.insert(tensor.clone()).unwrap();
+    }
+    let flamingo: Flamingo = builder.build().unwrap();
+    let latents: Vec<_> = photos
+        .iter()
+        .enumerate()
+        .map(|(index, file)| {
+            let pixels = ImagePixels::decode(file).unwrap();
+            let pixels = preprocess(&pixels, &tiny.config.vision).unwrap();
+            let tokens = flamingo.encode_image(&pixels).unwrap();
+            flamingo.resample(&[tokens], index).unwrap()
+        })
+        .collect();
+    let media = flamingo.media(&latents);
+    let mut sequence = prompt.to_vec();
+    let mut log_probabilities = Vec::new();
+    for _ in 0..count {
+        let mut cache = flamingo.new_cache();
+        let logits = flamingo
+            .forward(&sequence, &media, &mut cache, Positions::All)
+            .unwrap();
+        let logits = block_on(read(logits)).unwrap();
+        let last = &logits[logits.len() - tiny.config.vocab()..];
+        let allowed = (17..IMAGE)
+            .max_by(|&a, &b| last[a].total_cmp(&last[b]))
+            .unwrap();
+        let sum: f64 = last.iter().map(|&logit| f64::from(logit).exp()).sum();
+        log_probabilities.push(last[allowed] - sum.ln() as f32);
+        sequence.push(u32::try_from(allowed).unwrap());
+    }
+    (sequence.split_off(prompt.len()), log_probabilities)
+}
+
+/// Tokens of `<image>Output:{caption}<|endofchunk|>\n<image>Output:`.
+fn one_shot_prompt(model: &Model, caption: &str) -> Vec<u32> {
+    let mut prompt = vec![IMAGE as u32];
+    prompt.extend(
+        model
+            .tokenizer()
+            .encode(&format!("Output:{caption}"))
+            .unwrap(),
+    );
+    prompt.extend([END_OF_CHUNK as u32, NEW_LINE, IMAGE as u32]);
+    prompt.extend(OUTPUT);
+    prompt
+}
+
+#[test]
+fn a_caption_equals_recomputing_every_token_from_the_whole_sequence() {
+    let tiny = TinyModel::new();
+    let model = load(&tiny);
+    let (generation, pieces) = caption(&model, &[], &photo(), 8);
+    let prompt = [IMAGE as u32, OUTPUT[0], OUTPUT[1]];
+    let (ids, log_probabilities) = recompute(&tiny, &prompt, &[&photo()], 8);
+    assert_eq!(generation.token_ids, ids);
+    assert_eq!(generation.stop_reason, StopReason::MaxNewTokens);
+    for (piece, expected) in pieces.iter().zip(log_probabilities) {
+        assert!(
+            (piece.log_probability - expected).abs() < 1e-3,
+            "{piece:?}, {expected} expected"
+        );
+    }
+}
+
+#[test]
+fn examples_stand_before_the_photo_each_with_its_own_image() {
+    let tiny = TinyModel::new();
+    let model = load(&tiny);
+    let example = shot(&model, &other_photo(), " A dog runs ");
+    let (generation, _) = caption(&model, &[example], &photo(), 6);
+    let prompt = one_shot_prompt(&model, "A dog runs");
+    let (ids, _) = recompute(&tiny, &prompt, &[&other_photo(), &photo()], 6);
+    assert_eq!(generation.token_ids, ids);
+    // The order of the images must matter for this test to mean anything.
+    let (swapped, _) = recompute(&tiny, &prompt, &[&photo(), &other_photo()], 6);
+    assert_ne!(generation.token_ids, swapped);
+}
+
+#[test]
+fn images_take_the_embedding_of_their_place_in_the_prompt() {
+    let mut config = TinyModel::config();
+    config.resampler.max_media = 2;
+    let tiny = TinyModel::with_config(config);
+    let model = load(&tiny);
+    let example = shot(&model, &photo(), "A dog runs");
+    let (generation, _) = caption(&model, &[example], &photo(), 4);
+    let prompt = one_shot_prompt(&model, "A dog runs");
+    let (ids, _) = recompute(&tiny, &prompt, &[&photo(), &photo()], 4);
+    assert_eq!(generation.token_ids, ids);
+}
+
+#[test]
+fn captioning_again_gives_the_same_and_another_photo_another_caption() {
+    let model = load(&TinyModel::new());
+    let (first, _) = caption(&model, &[], &photo(), 8);
+    let (again, _) = caption(&model, &[], &photo(), 8);
+    let (other, _) = caption(&model, &[], &other_photo(), 8);
+    assert_eq!(first.token_ids, again.token_ids);
+    assert_eq!(first.text, again.text);
+    assert_ne!(first.token_ids, other.token_ids);
+}
+
+#[test]
+fn pieces_are_the_tokens_and_the_text() {
+    let model = load(&TinyModel::new());
+    let (generation, pieces) = caption(&model, &[], &photo(), 12);
+    let ids: Vec<u32> = pieces.iter().map(|piece| piece.id).collect();
+    assert_eq!(ids, generation.token_ids);
+    let text: String = pieces.iter().map(|piece| piece.text.as_str()).collect();
+    assert!(
+        generation.text.starts_with(text.trim()),
+        "{text:?}, {:?}",
+        generation.text
+    );
+    assert_eq!(
+        generation.text,
+        model.tokenizer().decode(&ids).unwrap().trim()
+    );
+    assert!(pieces.iter().all(|piece| piece.log_probability < 0.0));
+}
+
+#[test]
+fn end_of_chunk_stops_and_is_not_part_of_the_caption() {
+    let mut tiny = TinyModel::new();
+    let (plain, _) = caption(&load(&tiny), &[], &photo(), 6);
+    // From the first token that differs from those before, `<|endofchunk|>` is
+    // a little more likely than that token, so it comes in its place.
+    let stop = plain
+        .token_ids
+        .iter()
+        .position(|id| *id != plain.token_ids[0])
+        .unwrap();
+    tiny.shadow(END_OF_CHUNK, plain.token_ids[stop], 1.001);
+    let (stopped, pieces) = caption(&load(&tiny), &[], &photo(), 6);
+    assert_eq!(stopped.stop_reason, StopReason::EndOfChunk);
+    assert_eq!(stopped.token_ids, plain.token_ids[..stop]);
+    assert_eq!(pieces.len(), stop);
+}
+
+#[test]
+fn image_is_never_generated() {
+    let mut tiny = TinyModel::new();
+    let (plain, _) = caption(&load(&tiny), &[], &photo(), 1);
+    // `<image>` becomes by far the most likely first token.
+    tiny.shadow(IMAGE, plain.token_ids[0], 3.0);
+    let model = load(&tiny);
+    let (generation, pieces) = caption(&model, &[], &photo(), 6);
+    assert_eq!(generation.token_ids.len(), 6);
+    assert!(generation.token_ids.iter().all(|&id| id != IMAGE as u32));
+    let (_, log_probabilities) =
+        recompute(&tiny, &[IMAGE as u32, OUTPUT[0], OUTPUT[1]], &[&photo()], 1);
+    assert!((pieces[0].log_probability - log_probabilities[0]).abs() < 1e-3);
+}
+
+#[test]
+fn the_callback_stops_decoding() {
+    let model = load(&TinyModel::new());
+    let image = block_on(model.encode(&photo())).unwrap();
+    let mut seen = 0;
+    let on_token = async |_: &TokenPiece| {
+        seen += 1;
+        if seen == 3 {
+            ControlFlow::Break(())
+        } else {
+            ControlFlow::Continue(())
+        }
+    };
+    let generation = block_on(model.caption(&[], &image, &options(10), on_token)).unwrap();
+    assert_eq!(generation.stop_reason, StopReason::Aborted);
+    assert_eq!(generation.token_ids.len(), 3);
+}
+
+#[test]
+fn no_tokens_may_be_asked_for() {
+    let (generation, pieces) = caption(&load(&TinyModel::new()), &[], &photo(), 0);
+    assert_eq!(generation.stop_reason, StopReason::MaxNewTokens);
+    assert!(generation.text.is_empty() && pieces.is_empty());
+}
+
+#[test]
+fn decoding_ends_with_the_context() {
+    let mut tiny = TinyModel::new();
+    tiny.config.language.context = 8;
+    let (generation, _) = caption(&load(&tiny), &[], &photo(), 50);
+    assert_eq!(generation.stop_reason, StopReason::ContextFull);
+    // Three tokens of the prompt, five read back; the sixth needs no place.
+    assert_eq!(generation.token_ids.len(), 6);
+}
+
+#[test]
+fn a_prompt_that_does_not_fit_is_refused_before_any_token() {
+    let model = load(&TinyModel::new());
+    let image = block_on(model.encode(&photo())).unwrap();
+    let shots = vec![
+        Shot {
+            image: image.clone(),
+            text: "word ".repeat(40)
+        };
+        2
+    ];
+    let untouched = async |_: &TokenPiece| panic!("no token should come");
+    let error = block_on(model.caption(&shots, &image, &options(5), untouched)).unwrap_err();
+    assert!(
+        matches!(
+            error,
+            RuntimeError::Prompt(PromptError::TooLong {
+                images: 3,
+                context: 64,
+                ..
+            })
+        ),
+        "{error:?}"
+    );
+    let error = block_on(model.generate(&[], &options(5), untouched)).unwrap_err();
+    assert!(
+        matches!(error, RuntimeError::Prompt(PromptError::Empty)),
+        "{error:?}"
+    );
+}
+
+#[test]
+fn text_alone_can_be_continued() {
+    let model = load(&TinyModel::new());
+    let segments = [Segment::Text("A dog".to_owned())];
+    let go_on = async |_: &TokenPiece| ControlFlow::Continue(());
+    let generation = block_on(model.generate(&segments, &options(3), go_on)).unwrap();
+    assert_eq!(generation.token_ids.len(), 3);
+    assert_eq!(generation.timings.encode_ms, 0.0);
+}
+
+#[test]
+fn timings_are_measured() {
+    let (generation, _) = caption(&load(&TinyModel::new()), &[], &photo(), 4);
+    let timings = generation.timings;
+    assert!(timings.encode_ms > 0.0 && timings.prefill_ms > 0.0);
+    assert!(timings.first_token_ms >= timings.prefill_ms);
+    assert!(timings.decode_ms_per_token > 0.0);
+}
+
+#[test]
+fn a_file_that_is_no_picture_is_refused() {
+    let model = load(&TinyModel::new());
+    let error = block_on(model.encode(b"not a picture")).unwrap_err();
+    assert!(
+        matches!(
+            error,
+            RuntimeError::Image(ImageError::UnsupportedFormat { found: None })
+        ),
+        "{error:?}"
+    );
+}
+
+#[test]
+fn an_image_of_another_model_is_refused() {
+    let mut config = TinyModel::config();
+    config.resampler.latents = 3;
+    let image = block_on(load(&TinyModel::with_config(config)).encode(&photo())).unwrap();
+    let go_on = async |_: &TokenPiece| ControlFlow::Continue(());
+    let model = load(&TinyModel::new());
+    let error = block_on(model.caption(&[], &image, &options(3), go_on)).unwrap_err();
+    assert!(
+        matches!(
+            error,
+            RuntimeError::ForeignImage {
+                found: [3, 32],
+                expected: [4, 32]
+            }
+        ),
+        "{error:?}"
+    );
+}
+
+#[test]
+fn numbers_that_are_none_are_an_error() {
+    let mut tiny = TinyModel::new();
+    tiny.edit("resampler.norm.bias", |values| values[0] = f32::NAN);
+    let error = block_on(load(&tiny).encode(&photo())).unwrap_err();
+    assert!(
+        matches!(
+            error,
+            RuntimeError::NotFinite {
+                what: "image latents"
+            }
+        ),
+        "{error:?}"
+    );
+
+    let mut tiny = TinyModel::new();
+    tiny.edit("output_norm.weight", |values| values[0] = f32::INFINITY);
+    let model = load(&tiny);
+    let image = block_on(model.encode(&photo())).unwrap();
+    let go_on = async |_: &TokenPiece| ControlFlow::Continue(());
+    let error = block_on(model.caption(&[], &image, &options(3), go_on)).unwrap_err();
+    assert!(
+        matches!(error, RuntimeError::NotFinite { what: "logits" }),
+        "{error:?}"
+    );
+}

@@ -1,0 +1,115 @@
+//! A model from bytes in pieces, and files that are refused.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod support;
+
+use flamingo::ModelError;
+use flamingo_kernels::ComputeDevice;
+use flamingo_runtime::{LoadError, Model, ModelLoader, TokenizerError};
+use flamingo_weights::gguf::{GgufError, GgufWriter, Metadata};
+use support::TinyModel;
+
+fn load<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> Result<Model, LoadError> {
+    let mut loader = ModelLoader::new(ComputeDevice::cpu());
+    for piece in pieces {
+        loader.push(piece)?;
+    }
+    loader.finish()
+}
+
+fn error(file: &[u8]) -> LoadError {
+    load([file]).err().expect("an error")
+}
+
+#[test]
+fn it_does_not_matter_how_the_bytes_are_cut() {
+    let tiny = TinyModel::new();
+    let file = tiny.gguf();
+    for size in [file.len(), 1 << 20, 4099] {
+        let model = load(file.chunks(size)).unwrap();
+        assert_eq!(model.config(), &tiny.config);
+    }
+}
+
+#[test]
+fn a_file_that_breaks_off_is_refused() {
+    let file = TinyModel::new().gguf();
+    for length in [0, 100, file.len() / 2, file.len() - 1] {
+        let error = error(&file[..length]);
+        assert!(
+            matches!(error, LoadError::Gguf(GgufError::Truncated { .. })),
+            "{error:?}"
+        );
+    }
+}
+
+#[test]
+fn bytes_that_are_no_model_are_refused() {
+    let error = error(b"<!doctype html><title>404</title>");
+    assert!(matches!(error, LoadError::Gguf(_)), "{error:?}");
+}
+
+#[test]
+fn a_model_of_something_else_is_named() {
+    let mut metadata = Metadata::new();
+    metadata.set_string("general.architecture", "llama");
+    let mut file = Vec::new();
+    GgufWriter::new(metadata).unwrap().write(&mut file).unwrap();
+    let error = error(&file);
+    assert!(
+        matches!(&error, LoadError::Architecture { found } if found == "llama"),
+        "{error:?}"
+    );
+}
+
+#[test]
+fn a_file_without_configuration_or_tokenizer_is_refused() {
+    let mut metadata = Metadata::new();
+    metadata.set_string("general.architecture", "flamingo");
+    let mut file = Vec::new();
+    GgufWriter::new(metadata).unwrap().write(&mut file).unwrap();
+    let error = error(&file);
+    assert!(matches!(error, LoadError::Metadata(_)), "{error:?}");
+    assert!(error.to_string().contains("flamingo.config"), "{error}");
+}
+
+#[test]
+fn a_configuration_that_does_not_fit_the_tensors_is_refused() {
+    let mut tiny = TinyModel::new();
+    tiny.config.resampler.latents = 5;
+    let error = error(&tiny.gguf());
+    assert!(
+        matches!(&error, LoadError::Model(ModelError::ShapeMismatch { name, .. }) if name == "resampler.latents"),
+        "{error:?}"
+    );
+
+    let mut tiny = TinyModel::new();
+    tiny.config.language.width = 0;
+    assert!(matches!(self::error(&tiny.gguf()), LoadError::Config(_)));
+}
+
+#[test]
+fn a_missing_tensor_is_named() {
+    let mut tiny = TinyModel::new();
+    tiny.tensors
+        .retain(|tensor| tensor.info.name != "resampler.latents");
+    let error = error(&tiny.gguf());
+    assert!(
+        matches!(&error, LoadError::Model(ModelError::MissingTensors { count: 1, first }) if first == "resampler.latents"),
+        "{error:?}"
+    );
+}
+
+#[test]
+fn another_models_tokenizer_is_refused() {
+    let mut tiny = TinyModel::new();
+    tiny.tokenizer = tiny.tokenizer.replace("<image>", "<photo>");
+    let error = error(&tiny.gguf());
+    assert!(
+        matches!(
+            error,
+            LoadError::Tokenizer(TokenizerError::MissingToken { token: "<image>" })
+        ),
+        "{error:?}"
+    );
+}

@@ -1,0 +1,172 @@
+//! A model of the default architecture, small enough to build in a test: the
+//! real tokenizer, every size tiny, weights from a fixed sequence of numbers.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+// Several test programs share this module and each uses a part of it.
+#![allow(dead_code, unreachable_pub)]
+
+use std::path::PathBuf;
+
+use flamingo::FlamingoConfig;
+use flamingo_weights::gguf::{GgufWriter, Metadata};
+use flamingo_weights::{LoadedTensor, TensorType};
+
+/// Id of `<image>` in the real tokenizer.
+pub const IMAGE: usize = 49153;
+/// Id of `<|endofchunk|>` in the real tokenizer.
+pub const END_OF_CHUNK: usize = 49152;
+
+/// A file below tests/fixtures.
+pub fn fixture(name: &str) -> Vec<u8> {
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+        .join("../../tests/fixtures")
+        .join(name);
+    std::fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+/// What a test may change before the file is written.
+pub struct TinyModel {
+    pub config: FlamingoConfig,
+    pub tensors: Vec<LoadedTensor>,
+    pub tokenizer: String,
+}
+
+impl TinyModel {
+    pub fn new() -> Self {
+        Self::with_config(Self::config())
+    }
+
+    /// A model whose weights are drawn for this configuration.
+    pub fn with_config(config: FlamingoConfig) -> Self {
+        let mut numbers = Numbers(0x2545_f491_4f6c_dd1d);
+        let tensors = config
+            .tensors()
+            .into_iter()
+            .map(|spec| {
+                let count = spec.shape.iter().product();
+                let (centre, spread) = match spec.name.as_str() {
+                    // Wide open, so that the image is seen.
+                    name if name.ends_with("gate") || name.ends_with("gate_scale") => (1.5, 0.0),
+                    name if name.ends_with("norm.weight") => (1.0, 0.1),
+                    name if name.ends_with("bias") => (0.0, 0.1),
+                    // Variance 1 / inputs keeps activations of the size of their inputs.
+                    _ => (0.0, (3.0 / spec.shape[spec.shape.len() - 1] as f32).sqrt()),
+                };
+                let values: Vec<f32> = (0..count)
+                    .map(|_| centre + spread * numbers.next())
+                    .collect();
+                LoadedTensor::from_f32(spec.name, TensorType::F32, &spec.shape, &values).unwrap()
+            })
+            .collect();
+        let tokenizer = String::from_utf8(fixture("smollm2/tokenizer.json")).unwrap();
+        Self {
+            config,
+            tensors,
+            tokenizer,
+        }
+    }
+
+    pub fn config() -> FlamingoConfig {
+        FlamingoConfig::from_json(
+            r#"{
+                "vision": {
+                    "image_size": 32, "resize": "squash",
+                    "mean": [0.5, 0.5, 0.5], "std": [0.5, 0.5, 0.5],
+                    "encoder": {
+                        "kind": "efficient_net_lite", "stem_channels": 8,
+                        "blocks": [
+                            {"input": 8, "output": 8, "kernel": 3, "stride": 1, "expand": 1},
+                            {"input": 8, "output": 16, "kernel": 5, "stride": 2, "expand": 2}
+                        ],
+                        "head_channels": 24
+                    }
+                },
+                "resampler": {
+                    "input_width": 24, "input_projection": true, "width": 32, "depth": 1,
+                    "latents": 4, "heads": 2, "head_dim": 16, "ffn_mult": 2,
+                    "max_frames": 0, "max_media": 0
+                },
+                "language": {
+                    "kind": {"family": "llama", "rope_theta": 10000.0},
+                    "width": 32, "layers": 2, "heads": 4, "kv_heads": 2, "head_dim": 8,
+                    "ffn_width": 64, "vocab_size": 49152, "extra_tokens": 2, "context": 64,
+                    "norm_eps": 1e-5, "tied_head": true
+                },
+                "cross_attention": {
+                    "every": 1, "offset": 0, "heads": 2, "head_dim": 16, "ffn_mult": 2,
+                    "only_last_media": true
+                },
+                "tokens": {"image": 49153, "end_of_chunk": 49152}
+            }"#,
+        )
+        .unwrap()
+    }
+
+    /// Changes a tensor's values in place, `[rows, cols]` row-major.
+    pub fn edit(&mut self, name: &str, change: impl FnOnce(&mut [f32])) {
+        let tensor = self
+            .tensors
+            .iter_mut()
+            .find(|tensor| tensor.info.name == name)
+            .unwrap();
+        let mut values = tensor.to_f32().unwrap();
+        change(&mut values);
+        *tensor =
+            LoadedTensor::from_f32(name, TensorType::F32, &tensor.info.shape, &values).unwrap();
+    }
+
+    /// Embedding of a token of the frozen vocabulary, which is its output row too.
+    pub fn embedding(&self, id: u32) -> Vec<f32> {
+        let tensor = &self
+            .tensors
+            .iter()
+            .find(|t| t.info.name == "token_embd.weight")
+            .unwrap();
+        let width = tensor.info.cols();
+        tensor.to_f32().unwrap()[id as usize * width..][..width].to_vec()
+    }
+
+    /// Makes the output row of an extra token `scale` times that of `id`.
+    pub fn shadow(&mut self, extra: usize, id: u32, scale: f32) {
+        let row: Vec<f32> = self
+            .embedding(id)
+            .iter()
+            .map(|value| value * scale)
+            .collect();
+        let first = (extra - self.config.language.vocab_size) * row.len();
+        self.edit("token_embd_extra.weight", |values| {
+            values[first..first + row.len()].copy_from_slice(&row);
+        });
+    }
+
+    /// The model as a GGUF file.
+    pub fn gguf(&self) -> Vec<u8> {
+        let mut metadata = Metadata::new();
+        metadata.set_string("general.architecture", "flamingo");
+        metadata.set_string("general.name", "test");
+        metadata.set_string("general.license", "none");
+        metadata.set_string(
+            "flamingo.config",
+            serde_json::to_string(&self.config).unwrap(),
+        );
+        metadata.set_string("tokenizer.huggingface.json", &self.tokenizer);
+        let mut writer = GgufWriter::new(metadata).unwrap();
+        for tensor in &self.tensors {
+            writer.push(tensor.clone()).unwrap();
+        }
+        let mut file = Vec::new();
+        writer.write(&mut file).unwrap();
+        file
+    }
+}
+
+/// Uniform numbers from -1 to 1, always the same (xorshift).
+struct Numbers(u64);
+
+impl Numbers {
+    fn next(&mut self) -> f32 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        (self.0 >> 40) as f32 / (1u64 << 23) as f32 - 1.0
+    }
+}
