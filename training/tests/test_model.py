@@ -6,7 +6,7 @@ import gguf
 import pytest
 import torch
 
-from flamingo_training.generate import decode, pad_left, until_end
+from flamingo_training.generate import decode, pad_left, sample, until_end
 from flamingo_training.language import load_gguf
 from flamingo_training.model import Flamingo
 from flamingo_training.sequences import Chunk, PromptFormat
@@ -96,6 +96,13 @@ def test_decoding_with_cache_and_padding(model: Flamingo, format_: PromptFormat)
         padded[0], padded[1, :1] = features[0][0], features[1][0]
         together = decode(model, format_, ids, model.see(padded), 6, mask)
     assert [until_end(row, format_.end) for row in together.tolist()] == alone
+
+
+def test_sampling_follows_the_distribution():
+    torch.manual_seed(1)
+    drawn = sample(torch.tensor([[0.1, 0.2, 0.0, 0.7]]).expand(20000, -1))
+    shares = torch.bincount(drawn, minlength=4) / len(drawn)
+    torch.testing.assert_close(shares, torch.tensor([0.1, 0.2, 0.0, 0.7]), atol=0.02, rtol=0)
 
 
 def test_language_model_from_gguf(model: Flamingo, tmp_path):

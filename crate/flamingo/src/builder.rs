@@ -30,12 +30,19 @@ impl FlamingoBuilder {
     /// [`ModelError::Config`] where the configuration is impossible.
     pub fn new(config: FlamingoConfig, device: &ComputeDevice) -> Result<Self, ModelError> {
         config.validate()?;
-        let missing = config.tensors().into_iter().map(|spec| (spec.name.clone(), spec)).collect();
+        let missing = config
+            .tensors()
+            .into_iter()
+            .map(|spec| (spec.name.clone(), spec))
+            .collect();
         Ok(Self {
             config,
             device: device.clone(),
             missing,
-            weights: Weights { device: device.burn(), loaded: HashMap::new() },
+            weights: Weights {
+                device: device.burn(),
+                loaded: HashMap::new(),
+            },
         })
     }
 
@@ -63,7 +70,10 @@ impl FlamingoBuilder {
         }
         let weight = self
             .upload(info.tensor_type, data, &spec)
-            .map_err(|source| ModelError::Weight { name: name.clone(), source })?;
+            .map_err(|source| ModelError::Weight {
+                name: name.clone(),
+                source,
+            })?;
         self.weights.loaded.insert(name, weight);
         Ok(())
     }
@@ -83,9 +93,10 @@ impl FlamingoBuilder {
         let device = &self.weights.device;
         Ok(match (spec.role, spec.shape.as_slice()) {
             (TensorRole::Gate, _) => Weight::Gate(values.first().copied().unwrap_or_default()),
-            (_, &[rows, cols]) => {
-                Weight::Table(Tensor::from_data(TensorData::new(values, [rows, cols]), device))
-            }
+            (_, &[rows, cols]) => Weight::Table(Tensor::from_data(
+                TensorData::new(values, [rows, cols]),
+                device,
+            )),
             _ => {
                 let length = values.len();
                 Weight::Vector(Tensor::from_data(TensorData::new(values, [length]), device))
@@ -129,34 +140,45 @@ impl Weights {
     fn take(&mut self, name: &str) -> Result<Weight, ModelError> {
         self.loaded
             .remove(name)
-            .ok_or_else(|| ModelError::MissingTensors { count: 1, first: name.to_owned() })
+            .ok_or_else(|| ModelError::MissingTensors {
+                count: 1,
+                first: name.to_owned(),
+            })
     }
 
     pub(crate) fn matrix(&mut self, name: &str) -> Result<PackedMatrix, ModelError> {
         match self.take(name)? {
             Weight::Matrix(matrix) => Ok(matrix),
-            _ => Err(ModelError::UnexpectedTensor { name: name.to_owned() }),
+            _ => Err(ModelError::UnexpectedTensor {
+                name: name.to_owned(),
+            }),
         }
     }
 
     pub(crate) fn table(&mut self, name: &str) -> Result<Tensor<2>, ModelError> {
         match self.take(name)? {
             Weight::Table(table) => Ok(table),
-            _ => Err(ModelError::UnexpectedTensor { name: name.to_owned() }),
+            _ => Err(ModelError::UnexpectedTensor {
+                name: name.to_owned(),
+            }),
         }
     }
 
     pub(crate) fn vector(&mut self, name: &str) -> Result<Tensor<1>, ModelError> {
         match self.take(name)? {
             Weight::Vector(vector) => Ok(vector),
-            _ => Err(ModelError::UnexpectedTensor { name: name.to_owned() }),
+            _ => Err(ModelError::UnexpectedTensor {
+                name: name.to_owned(),
+            }),
         }
     }
 
     pub(crate) fn gate(&mut self, name: &str) -> Result<f32, ModelError> {
         match self.take(name)? {
             Weight::Gate(gate) => Ok(gate),
-            _ => Err(ModelError::UnexpectedTensor { name: name.to_owned() }),
+            _ => Err(ModelError::UnexpectedTensor {
+                name: name.to_owned(),
+            }),
         }
     }
 }

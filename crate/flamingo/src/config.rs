@@ -270,7 +270,10 @@ impl FlamingoConfig {
         for (mean, std) in self.vision.mean.iter().zip(self.vision.std) {
             positive("vision.std", std)?;
             if !mean.is_finite() {
-                return Err(ConfigError::NotPositive { field: "vision.mean", value: *mean });
+                return Err(ConfigError::NotPositive {
+                    field: "vision.mean",
+                    value: *mean,
+                });
             }
         }
         let vision_width = self.vision.encoder.validate(self.vision.image_size)?;
@@ -288,10 +291,14 @@ impl FlamingoConfig {
         }
         let vocab = self.vocab();
         if self.tokens.image as usize >= vocab || self.tokens.end_of_chunk as usize >= vocab {
-            return Err(ConfigError::Contradiction("a special token lies outside the vocabulary"));
+            return Err(ConfigError::Contradiction(
+                "a special token lies outside the vocabulary",
+            ));
         }
         if self.tokens.image == self.tokens.end_of_chunk {
-            return Err(ConfigError::Contradiction("<image> and <|endofchunk|> share an id"));
+            return Err(ConfigError::Contradiction(
+                "<image> and <|endofchunk|> share an id",
+            ));
         }
         Ok(())
     }
@@ -302,8 +309,16 @@ impl VisionEncoderConfig {
     fn validate(&self, image_size: usize) -> Result<usize, ConfigError> {
         match self {
             Self::EfficientNetLite(encoder) => {
-                size("vision.encoder.stem_channels", encoder.stem_channels, MAX_SIZE)?;
-                size("vision.encoder.head_channels", encoder.head_channels, MAX_SIZE)?;
+                size(
+                    "vision.encoder.stem_channels",
+                    encoder.stem_channels,
+                    MAX_SIZE,
+                )?;
+                size(
+                    "vision.encoder.head_channels",
+                    encoder.head_channels,
+                    MAX_SIZE,
+                )?;
                 size("vision.encoder.blocks", encoder.blocks.len(), MAX_COUNT)?;
                 let mut channels = encoder.stem_channels;
                 for block in &encoder.blocks {
@@ -348,7 +363,9 @@ impl ResamplerConfig {
         size("resampler.head_dim", self.head_dim, MAX_COUNT)?;
         size("resampler.ffn_mult", self.ffn_mult, 64)?;
         if self.max_frames > MAX_SIZE || self.max_media > MAX_SIZE {
-            return Err(ConfigError::Contradiction("resampler embeddings without end"));
+            return Err(ConfigError::Contradiction(
+                "resampler embeddings without end",
+            ));
         }
         if self.input_width != vision_width {
             return Err(ConfigError::Contradiction(
@@ -402,7 +419,10 @@ impl LanguageConfig {
                     ));
                 }
             }
-            LanguageKind::GptNeox { rope_theta, rotary_dims } => {
+            LanguageKind::GptNeox {
+                rope_theta,
+                rotary_dims,
+            } => {
                 positive("language.kind.rope_theta", rope_theta)?;
                 size("language.kind.rotary_dims", rotary_dims, self.head_dim)?;
                 if rotary_dims % 2 != 0 || self.kv_heads != self.heads {

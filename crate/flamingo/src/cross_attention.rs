@@ -44,7 +44,10 @@ pub struct Media {
 impl Media {
     /// A prompt without images.
     pub fn none() -> Self {
-        Self { blocks: Vec::new(), count: 0 }
+        Self {
+            blocks: Vec::new(),
+            count: 0,
+        }
     }
 
     /// Number of images and clips.

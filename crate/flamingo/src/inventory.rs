@@ -53,7 +53,11 @@ struct Inventory(Vec<TensorSpec>);
 
 impl Inventory {
     fn add(&mut self, name: String, shape: &[usize], role: TensorRole) {
-        self.0.push(TensorSpec { name, shape: shape.to_vec(), role });
+        self.0.push(TensorSpec {
+            name,
+            shape: shape.to_vec(),
+            role,
+        });
     }
 
     fn matrix(&mut self, name: impl Into<String>, rows: usize, cols: usize) {
@@ -197,7 +201,10 @@ impl Inventory {
             if block.expand > 1 {
                 self.biased(&name("expand"), inner, block.input);
             }
-            self.dense(name("depthwise.weight"), &[inner, block.kernel * block.kernel]);
+            self.dense(
+                name("depthwise.weight"),
+                &[inner, block.kernel * block.kernel],
+            );
             self.dense(name("depthwise.bias"), &[inner]);
             self.biased(&name("project"), block.output, inner);
             channels = block.output;
@@ -210,7 +217,10 @@ impl Inventory {
         let patches = (image_size / config.patch_size).pow(2);
         self.dense("v.class_embd", &[width]);
         self.dense("v.position_embd.weight", &[patches + 1, width]);
-        self.dense("v.patch_embd.weight", &[width, 3 * config.patch_size * config.patch_size]);
+        self.dense(
+            "v.patch_embd.weight",
+            &[width, 3 * config.patch_size * config.patch_size],
+        );
         self.layer_norm("v.pre_ln", width);
         for layer in 0..config.layers {
             let name = |part: &str| format!("v.blk.{layer}.{part}");

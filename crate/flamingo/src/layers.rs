@@ -18,7 +18,10 @@ pub(crate) struct Linear {
 impl Linear {
     /// Takes `{name}.weight`.
     pub(crate) fn load(weights: &mut Weights, name: &str) -> Result<Self, ModelError> {
-        Ok(Self { weight: weights.matrix(&format!("{name}.weight"))?, bias: None })
+        Ok(Self {
+            weight: weights.matrix(&format!("{name}.weight"))?,
+            bias: None,
+        })
     }
 
     /// Takes `{name}.weight` and `{name}.bias`.
@@ -54,7 +57,11 @@ impl LayerNorm {
         name: &str,
         eps: f32,
     ) -> Result<Self, ModelError> {
-        Ok(Self { weight: weights.vector(&format!("{name}.weight"))?, bias: None, eps })
+        Ok(Self {
+            weight: weights.vector(&format!("{name}.weight"))?,
+            bias: None,
+            eps,
+        })
     }
 
     pub(crate) fn forward(&self, x: Tensor<2>) -> Tensor<2> {
@@ -71,7 +78,10 @@ pub(crate) struct RmsNorm {
 impl RmsNorm {
     /// Takes `{name}.weight`.
     pub(crate) fn load(weights: &mut Weights, name: &str, eps: f32) -> Result<Self, ModelError> {
-        Ok(Self { weight: weights.vector(&format!("{name}.weight"))?, eps })
+        Ok(Self {
+            weight: weights.vector(&format!("{name}.weight"))?,
+            eps,
+        })
     }
 
     pub(crate) fn forward(&self, x: Tensor<2>) -> Tensor<2> {
@@ -114,7 +124,8 @@ impl FeedForward {
     }
 
     pub(crate) fn forward(&self, x: Tensor<2>) -> Tensor<2> {
-        self.down.forward(activation(self.up.forward(x), self.activation))
+        self.down
+            .forward(activation(self.up.forward(x), self.activation))
     }
 }
 

@@ -63,11 +63,20 @@ impl Flamingo {
         let language = LanguageModel::load(weights, &config.language)?;
         let cross_attention = (0..config.language.layers)
             .map(|layer| match config.cross_attention.stands_before(layer) {
-                true => GatedCrossAttention::load(weights, &config.cross_attention, layer).map(Some),
+                true => {
+                    GatedCrossAttention::load(weights, &config.cross_attention, layer).map(Some)
+                }
                 false => Ok(None),
             })
             .collect::<Result<_, _>>()?;
-        Ok(Self { config, device, vision, resampler, language, cross_attention })
+        Ok(Self {
+            config,
+            device,
+            vision,
+            resampler,
+            language,
+            cross_attention,
+        })
     }
 
     /// The model's sizes.
@@ -90,10 +99,15 @@ impl Flamingo {
     pub fn encode_image(&self, pixels: &[f32]) -> Result<Tensor<2>, ModelError> {
         let count = self.config.vision.image_size.pow(2);
         if pixels.len() != count * 3 {
-            return Err(ModelError::PixelCount { expected: count * 3, found: pixels.len() });
+            return Err(ModelError::PixelCount {
+                expected: count * 3,
+                found: pixels.len(),
+            });
         }
         let pixels = TensorData::new(pixels.to_vec(), [count, 3]);
-        Ok(self.vision.forward(Tensor::from_data(pixels, &self.device.burn())))
+        Ok(self
+            .vision
+            .forward(Tensor::from_data(pixels, &self.device.burn())))
     }
 
     /// Vision tokens of the frames of one clip, or of one image, to latents
@@ -123,7 +137,10 @@ impl Flamingo {
             .flatten()
             .map(|block| block.media_key_values(all.clone()))
             .collect();
-        Media { blocks, count: latents.len() }
+        Media {
+            blocks,
+            count: latents.len(),
+        }
     }
 
     /// An empty KV cache for a new sequence.
@@ -177,7 +194,12 @@ impl Flamingo {
         let media_spans = self.media_spans(tokens.len(), first, cache);
         let mut blocks = media.blocks.iter();
         let mut x = self.language.embed(tokens);
-        let layers = self.language.layers.iter().zip(&self.cross_attention).zip(&mut cache.layers);
+        let layers = self
+            .language
+            .layers
+            .iter()
+            .zip(&self.cross_attention)
+            .zip(&mut cache.layers);
         for (layer, ((decoder, cross_attention), layer_cache)) in layers.enumerate() {
             if let Some(block) = cross_attention {
                 let attended = block.attend(x.clone(), blocks.next(), &media_spans);
@@ -237,7 +259,9 @@ impl Flamingo {
         let latents = self.config.resampler.latents as u32;
         let only_last = self.config.cross_attention.only_last_media;
         let span = |position: usize| {
-            let seen = cache.image_positions.partition_point(|&image| image <= position);
+            let seen = cache
+                .image_positions
+                .partition_point(|&image| image <= position);
             let end = seen as u32 * latents;
             match only_last {
                 true => (end.saturating_sub(latents), end),

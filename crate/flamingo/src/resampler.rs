@@ -103,7 +103,10 @@ impl PerceiverResampler {
         if let Some(embeddings) = &self.frame_embeddings {
             let [max, _] = embeddings.dims();
             if frames.len() > max {
-                return Err(ModelError::TooManyFrames { frames: frames.len(), max });
+                return Err(ModelError::TooManyFrames {
+                    frames: frames.len(),
+                    max,
+                });
             }
         }
         let frames = frames
@@ -115,7 +118,10 @@ impl PerceiverResampler {
         if let Some(embeddings) = &self.media_embeddings {
             let [max, _] = embeddings.dims();
             if media_index >= max {
-                return Err(ModelError::TooManyMedia { index: media_index, max });
+                return Err(ModelError::TooManyMedia {
+                    index: media_index,
+                    max,
+                });
             }
             media = media + embeddings.clone().narrow(0, media_index, 1);
         }
@@ -145,7 +151,8 @@ impl ResamplerLayer {
         let media = self.norm_media.forward(media.clone());
         let normed = self.norm_latents.forward(latents.clone());
         let query = self.query.forward(normed.clone());
-        let [key, value] = split_columns(self.key_value.forward(Tensor::cat(vec![media, normed], 0)));
+        let [key, value] =
+            split_columns(self.key_value.forward(Tensor::cat(vec![media, normed], 0)));
         let spans = Spans::full(query.dims()[0], key.dims()[0] as u32);
         let seen = attention(query, key, value, &self.shape, &spans, None);
         let latents = latents + self.output.forward(seen);

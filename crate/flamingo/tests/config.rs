@@ -39,7 +39,9 @@ fn small() -> Value {
 /// The small model with the value at a JSON pointer replaced.
 fn with(pointer: &str, value: Value) -> Result<FlamingoConfig, ConfigError> {
     let mut config = small();
-    *config.pointer_mut(pointer).expect("a field of the configuration") = value;
+    *config
+        .pointer_mut(pointer)
+        .expect("a field of the configuration") = value;
     FlamingoConfig::from_json(&config.to_string())
 }
 
@@ -62,18 +64,38 @@ fn inventory_follows_the_configuration() {
         spec.map(|spec| (spec.shape.clone(), spec.role))
     };
     use TensorRole::{Dense, Gate, Matrix};
-    assert_eq!(shape("token_embd_extra.weight"), Some((vec![2, 32], Matrix)));
+    assert_eq!(
+        shape("token_embd_extra.weight"),
+        Some((vec![2, 32], Matrix))
+    );
     assert_eq!(shape("blk.3.attn_k.weight"), Some((vec![16, 32], Matrix)));
     assert_eq!(shape("output.weight"), None, "the head is tied");
-    assert_eq!(shape("xattn.0.attn_gate"), None, "every second layer, from the second");
+    assert_eq!(
+        shape("xattn.0.attn_gate"),
+        None,
+        "every second layer, from the second"
+    );
     assert_eq!(shape("xattn.3.attn_gate"), Some((vec![1], Gate)));
-    assert_eq!(shape("xattn.3.attn_kv.weight"), Some((vec![32, 16], Matrix)));
+    assert_eq!(
+        shape("xattn.3.attn_kv.weight"),
+        Some((vec![32, 16], Matrix))
+    );
     assert_eq!(shape("resampler.frame_embd"), Some((vec![3, 16], Dense)));
     assert_eq!(shape("resampler.media_embd"), None);
-    assert_eq!(shape("v.blk.0.expand.weight"), None, "no expansion in the first block");
-    assert_eq!(shape("v.blk.1.depthwise.weight"), Some((vec![48, 25], Dense)));
+    assert_eq!(
+        shape("v.blk.0.expand.weight"),
+        None,
+        "no expansion in the first block"
+    );
+    assert_eq!(
+        shape("v.blk.1.depthwise.weight"),
+        Some((vec![48, 25], Dense))
+    );
     assert_eq!(shape("v.head.weight"), Some((vec![32, 16], Matrix)));
-    assert!(tensors.iter().all(|spec| spec.name.len() <= 63), "GGUF's limit on names");
+    assert!(
+        tensors.iter().all(|spec| spec.name.len() <= 63),
+        "GGUF's limit on names"
+    );
 }
 
 #[test]
@@ -83,13 +105,25 @@ fn refuses_sizes_that_cannot_be() {
         other => panic!("{pointer}: {other}"),
     };
     assert_eq!(field("/language/width", json!(0)), "language.width");
-    assert_eq!(field("/language/layers", json!(1_000_000)), "language.layers");
+    assert_eq!(
+        field("/language/layers", json!(1_000_000)),
+        "language.layers"
+    );
     assert_eq!(field("/language/kv_heads", json!(8)), "language.kv_heads");
     assert_eq!(field("/language/norm_eps", json!(0.0)), "language.norm_eps");
-    assert_eq!(field("/language/kind/rope_theta", json!(-1.0)), "language.kind.rope_theta");
+    assert_eq!(
+        field("/language/kind/rope_theta", json!(-1.0)),
+        "language.kind.rope_theta"
+    );
     assert_eq!(field("/resampler/latents", json!(0)), "resampler.latents");
-    assert_eq!(field("/cross_attention/every", json!(0)), "cross_attention.every");
-    assert_eq!(field("/vision/image_size", json!(100_000)), "vision.image_size");
+    assert_eq!(
+        field("/cross_attention/every", json!(0)),
+        "cross_attention.every"
+    );
+    assert_eq!(
+        field("/vision/image_size", json!(100_000)),
+        "vision.image_size"
+    );
     assert_eq!(field("/vision/std/1", json!(0.0)), "vision.std");
     assert_eq!(
         field("/vision/encoder/blocks/1/stride", json!(0)),
@@ -110,7 +144,10 @@ fn refuses_contradictions() {
         ("/vision/encoder/blocks/1/input", json!(9)),
     ] {
         let error = with(pointer, value.clone()).unwrap_err();
-        assert!(matches!(error, ConfigError::Contradiction(_)), "{pointer} = {value}: {error}");
+        assert!(
+            matches!(error, ConfigError::Contradiction(_)),
+            "{pointer} = {value}: {error}"
+        );
     }
 }
 
@@ -119,7 +156,16 @@ fn refuses_fields_it_does_not_know() {
     let mut config = small();
     config["language"]["surprise"] = json!(1);
     let error = FlamingoConfig::from_json(&config.to_string()).unwrap_err();
-    assert!(matches!(&error, ConfigError::Json(text) if text.contains("surprise")), "{error}");
-    assert!(matches!(with("/language/layers", json!(-1)), Err(ConfigError::Json(_))));
-    assert!(matches!(FlamingoConfig::from_json("{"), Err(ConfigError::Json(_))));
+    assert!(
+        matches!(&error, ConfigError::Json(text) if text.contains("surprise")),
+        "{error}"
+    );
+    assert!(matches!(
+        with("/language/layers", json!(-1)),
+        Err(ConfigError::Json(_))
+    ));
+    assert!(matches!(
+        FlamingoConfig::from_json("{"),
+        Err(ConfigError::Json(_))
+    ));
 }

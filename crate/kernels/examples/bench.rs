@@ -5,8 +5,8 @@ use std::time::Instant;
 
 use burn::tensor::{Tensor, TensorData};
 use flamingo_kernels::{
-    AttentionShape, ComputeDevice, DeviceError, PackedMatrix, Spans, TensorType, attention,
-    linear, read,
+    AttentionShape, ComputeDevice, DeviceError, PackedMatrix, Spans, TensorType, attention, linear,
+    read,
 };
 use futures_lite::future::block_on;
 
@@ -33,7 +33,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             let x = zeros(m, k, &device);
             let time = fastest(|| linear(x.clone(), &weights, None))?;
             let speed = 2.0 * (m * k * n) as f64 / time / 1e6;
-            println!("{m:>4} × {k:>4} × {n:>5} {tensor_type:>4}: {time:8.2} ms {speed:7.1} GFLOP/s");
+            println!(
+                "{m:>4} × {k:>4} × {n:>5} {tensor_type:>4}: {time:8.2} ms {speed:7.1} GFLOP/s"
+            );
         }
     }
     let shape = AttentionShape {
@@ -44,8 +46,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     for (queries, keys) in [(1, 300), (300, 300)] {
         let spans = Spans::causal(queries, (keys - queries) as u32, 0);
         let (q, kv) = (zeros(queries, 576, &device), zeros(keys, 192, &device));
-        let time =
-            fastest(|| attention(q.clone(), kv.clone(), kv.clone(), &shape, &spans, None))?;
+        let time = fastest(|| attention(q.clone(), kv.clone(), kv.clone(), &shape, &spans, None))?;
         println!("attention of {queries} over {keys}: {time:.2} ms");
     }
     Ok(())

@@ -140,8 +140,8 @@ impl Spans {
 /// row of exact zeros. The result is `[queries, heads * head_dim]`.
 ///
 /// # Panics
-/// Where the sizes do not fit, a span reaches past the keys, a head is wider
-/// than 256, or the operands are on two devices.
+/// Where the sizes do not fit, a span reaches past the keys, a head's width is no
+/// multiple of 4 or larger than 256, or the operands are on two devices.
 pub fn attention(
     q: Tensor<2>,
     k: Tensor<2>,
@@ -161,9 +161,16 @@ pub fn attention(
         kv_heads > 0 && heads.is_multiple_of(kv_heads),
         "attention: {heads} heads over {kv_heads}"
     );
-    assert!(head_dim <= MAX_HEAD_DIM, "attention: heads of {head_dim}");
+    assert!(
+        head_dim.is_multiple_of(4) && (1..=MAX_HEAD_DIM).contains(&head_dim),
+        "attention: heads of {head_dim}, which is no multiple of 4 up to {MAX_HEAD_DIM}"
+    );
     assert_eq!(width, heads * head_dim, "attention: width of the queries");
-    assert_eq!(kv_width, kv_heads * head_dim, "attention: width of the keys");
+    assert_eq!(
+        kv_width,
+        kv_heads * head_dim,
+        "attention: width of the keys"
+    );
     assert_eq!(v.dims(), [keys, kv_width], "attention: values");
     assert_eq!(spans.queries, queries, "attention: number of spans");
     assert!(
@@ -186,5 +193,5 @@ pub fn attention(
     }
 }
 
-/// Widest head: what the GPU kernel's workgroup memory holds.
-pub(crate) const MAX_HEAD_DIM: usize = 256;
+/// Widest head: a vector of four numbers for each invocation of a workgroup.
+const MAX_HEAD_DIM: usize = 256;

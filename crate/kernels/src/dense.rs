@@ -15,7 +15,7 @@ pub(crate) enum Dense {
     /// In memory.
     Cpu(CpuRows),
     /// In a GPU buffer.
-    Gpu(CubeTensor),
+    Gpu(Box<CubeTensor>),
 }
 
 /// Contiguous `f32` numbers of a CPU tensor, shared with it.
@@ -37,7 +37,7 @@ impl Dense {
     /// Where `tensor` is on neither of this crate's devices.
     pub(crate) fn of<const D: usize>(tensor: Tensor<D>) -> Self {
         if let Ok(tensor) = tensor.clone().try_into_primitive::<Wgpu>() {
-            return Self::Gpu(into_contiguous(tensor));
+            return Self::Gpu(Box::new(into_contiguous(tensor)));
         }
         match tensor.try_into_primitive::<Flex>() {
             Ok(tensor) if tensor.is_contiguous() => Self::Cpu(CpuRows(tensor)),
@@ -64,7 +64,7 @@ pub(crate) fn on_cpu<const D: usize>(tensor: Tensor<D>) -> CpuRows {
 /// Where it lives on another device.
 pub(crate) fn on_gpu<const D: usize>(tensor: Tensor<D>) -> CubeTensor {
     match Dense::of(tensor) {
-        Dense::Gpu(tensor) => tensor,
+        Dense::Gpu(tensor) => *tensor,
         Dense::Cpu(_) => unreachable!("operands on two devices: one on the CPU, one on the GPU"),
     }
 }
@@ -95,6 +95,9 @@ pub async fn read(tensor: Tensor<2>) -> Result<Vec<f32>, DeviceError> {
         return Err(fault);
     }
     data.map_err(|error| error.to_string())
-        .and_then(|data| data.try_into_vec::<f32>().map_err(|error| format!("{error:?}")))
+        .and_then(|data| {
+            data.try_into_vec::<f32>()
+                .map_err(|error| format!("{error:?}"))
+        })
         .map_err(|message| DeviceError::Read { message })
 }

@@ -218,8 +218,11 @@ struct Adapter {
 impl Adapter {
     /// The best adapter there is.
     async fn request() -> Result<Self, DeviceError> {
-        let instance =
-            wgpu::Instance::new(wgpu::InstanceDescriptor::new_without_display_handle());
+        let instance = wgpu::Instance::new(wgpu::InstanceDescriptor {
+            // Without OpenGL, whose compute shaders fall short of WebGPU's limits.
+            backends: wgpu::Backends::PRIMARY,
+            ..wgpu::InstanceDescriptor::new_without_display_handle()
+        });
         let adapter = instance
             .request_adapter(&wgpu::RequestAdapterOptions {
                 power_preference: wgpu::PowerPreference::HighPerformance,
@@ -417,7 +420,11 @@ mod tests {
             ..wgpu::Limits::default()
         };
         let error = check_limits(&limits).unwrap_err();
-        assert!(error.to_string().contains("maxComputeInvocationsPerWorkgroup is 128, 256"));
+        assert!(
+            error
+                .to_string()
+                .contains("maxComputeInvocationsPerWorkgroup is 128, 256")
+        );
     }
 
     #[test]

@@ -102,18 +102,10 @@ pub trait Kernels {
     ) -> <Self::Dense as ToOwned>::Owned;
 
     /// A function of each number.
-    fn activation(
-        &self,
-        x: &Self::Dense,
-        function: Activation,
-    ) -> <Self::Dense as ToOwned>::Owned;
+    fn activation(&self, x: &Self::Dense, function: Activation) -> <Self::Dense as ToOwned>::Owned;
 
     /// `silu(gate) * up`.
-    fn gated_silu(
-        &self,
-        gate: &Self::Dense,
-        up: &Self::Dense,
-    ) -> <Self::Dense as ToOwned>::Owned;
+    fn gated_silu(&self, gate: &Self::Dense, up: &Self::Dense) -> <Self::Dense as ToOwned>::Owned;
 
     /// `x + scale * y`.
     fn add_scaled(

@@ -85,7 +85,10 @@ impl KeyValueBuffer {
                 let rows = on_cpu(rows);
                 held.storage_mut::<f32>()[start..start + rows.len()].copy_from_slice(&rows);
             }
-            Storage::Gpu { context, rows: held } => {
+            Storage::Gpu {
+                context,
+                rows: held,
+            } => {
                 let rows = on_gpu(rows);
                 Gpu.copy(context, &rows.handle, held, start, count * width);
             }

@@ -18,7 +18,12 @@ use crate::packed_matrix::PackedMatrix;
 pub fn linear(x: Tensor<2>, w: &PackedMatrix, bias: Option<&Tensor<1>>) -> Tensor<2> {
     let [m, k] = x.dims();
     let shape = LinearShape { m, n: w.rows(), k };
-    assert_eq!(k, w.cols(), "linear: x is {k} wide, the weights {}", w.cols());
+    assert_eq!(
+        k,
+        w.cols(),
+        "linear: x is {k} wide, the weights {}",
+        w.cols()
+    );
     if let Some(bias) = bias {
         assert_eq!(bias.dims(), [shape.n], "linear: length of the bias");
     }

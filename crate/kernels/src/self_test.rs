@@ -60,12 +60,13 @@ pub(crate) async fn run(device: &ComputeDevice) -> Result<SelfTestOutcome, Devic
         operations: 0,
         worst: 0.0,
     };
+    // Each way of unpacking once, in the program for one row (decoding), and the
+    // program for many rows (prompts) once: every pair of the two would take a
+    // software device seconds to compile.
     for tensor_type in TensorType::ALL {
-        // One row takes the programs for decoding, five those for prompts.
-        for m in [1, 5] {
-            test.linear(tensor_type, m).await?;
-        }
+        test.linear(tensor_type, 1).await?;
     }
+    test.linear(TensorType::Q8_0, 5).await?;
     test.layer_norm().await?;
     test.attention().await?;
     device.check().await?;
@@ -94,7 +95,11 @@ impl Test<'_> {
         for (i, (result, expected)) in result.iter().zip(expected).enumerate() {
             let difference = (result - expected).abs() / scale(i);
             // `max` would pass over a difference that is no number.
-            error = if difference <= error { error } else { difference };
+            error = if difference <= error {
+                error
+            } else {
+                difference
+            };
         }
         if error.is_nan() || result.len() != expected.len() {
             error = f32::INFINITY;

@@ -27,7 +27,10 @@ fn check(tensor_type: TensorType, m: usize, n: usize, k: usize, with_bias: bool)
         let result = linear(tensor(&x, [m, k], &device), &weights, bias.as_ref());
         assert_eq!(result.dims(), [m, n]);
         assert_close(
-            &format!("{tensor_type} [{m}, {k}] x [{n}, {k}] on {:?}", device.kind()),
+            &format!(
+                "{tensor_type} [{m}, {k}] x [{n}, {k}] on {:?}",
+                device.kind()
+            ),
             &values(result),
             &expected,
             tolerance(k),
@@ -66,8 +69,15 @@ fn the_shapes_of_the_bridges() {
 
 #[test]
 fn the_pointwise_convolutions_of_the_vision_encoder() {
-    for (k, n) in [(16, 96), (24, 144), (48, 288), (88, 528), (120, 720), (208, 1248), (352, 1280)]
-    {
+    for (k, n) in [
+        (16, 96),
+        (24, 144),
+        (48, 288),
+        (88, 528),
+        (120, 720),
+        (208, 1248),
+        (352, 1280),
+    ] {
         let tensor_type = match k % 32 {
             0 => TensorType::Q8_0,
             _ => TensorType::F16,
@@ -99,7 +109,12 @@ fn a_single_output() {
 #[test]
 fn small_scales_are_not_lost() {
     let x = vec![1.0; 32];
-    for tensor_type in [TensorType::Q8_0, TensorType::Q4_0, TensorType::Q4_1, TensorType::F16] {
+    for tensor_type in [
+        TensorType::Q8_0,
+        TensorType::Q4_0,
+        TensorType::Q4_1,
+        TensorType::F16,
+    ] {
         let mut bytes = Vec::new();
         let row: Vec<f32> = (0..32).map(|i| 1e-5 * (i as f32 - 10.0)).collect();
         flamingo_weights::blocks::quantize_row(tensor_type, &row, &mut bytes).unwrap();
@@ -108,7 +123,11 @@ fn small_scales_are_not_lost() {
         let expected = Reference.linear(&x, &packed, None, shape);
         assert!(expected[0].abs() > 1e-4, "{expected:?}");
         for device in devices() {
-            let result = linear(tensor(&x, [1, 32], &device), &matrix(&packed, &device), None);
+            let result = linear(
+                tensor(&x, [1, 32], &device),
+                &matrix(&packed, &device),
+                None,
+            );
             assert_close(
                 &format!("{tensor_type} on {:?}", device.kind()),
                 &values(result),
@@ -125,7 +144,9 @@ fn activations_may_be_a_view() {
     let packed = numbers.packed(TensorType::Q8_0, 40, 64);
     let x = numbers.vec(6 * 128);
     // Columns 64 … 127 of rows 2 … 4: neither contiguous nor at the start.
-    let part: Vec<f32> = (2..5).flat_map(|row| x[row * 128 + 64..][..64].to_vec()).collect();
+    let part: Vec<f32> = (2..5)
+        .flat_map(|row| x[row * 128 + 64..][..64].to_vec())
+        .collect();
     let shape = LinearShape { m: 3, n: 40, k: 64 };
     let expected = Reference.linear(&part, &packed, None, shape);
     for device in devices() {

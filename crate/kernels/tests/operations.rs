@@ -36,7 +36,12 @@ fn norms() {
             let result = values(layer_norm(x.clone(), &weight, Some(&bias), 1e-5));
             assert_close(&format!("layer norm {what}"), &result, &with, 1e-4);
             let result = values(layer_norm(x.clone(), &weight, None, 1e-5));
-            assert_close(&format!("layer norm, no bias {what}"), &result, &without, 1e-4);
+            assert_close(
+                &format!("layer norm, no bias {what}"),
+                &result,
+                &without,
+                1e-4,
+            );
             let result = values(rms_norm(x, &weight, 1e-5));
             assert_close(&format!("rms norm {what}"), &result, &rms, 1e-5);
         }
@@ -164,7 +169,10 @@ fn a_closed_gate_changes_no_bit() {
     let x = Numbers::new(1).vec(1000);
     let y = Numbers::new(2).vec(1000);
     for device in devices() {
-        let (x_there, y) = (tensor(&x, [10, 100], &device), tensor(&y, [10, 100], &device));
+        let (x_there, y) = (
+            tensor(&x, [10, 100], &device),
+            tensor(&y, [10, 100], &device),
+        );
         let result = values(add_scaled(x_there, y, 0.0));
         let bits = |numbers: &[f32]| -> Vec<u32> { numbers.iter().map(|x| x.to_bits()).collect() };
         assert_eq!(bits(&result), bits(&x));
@@ -245,7 +253,12 @@ fn programs_mixed_in_one_session_stay_right() {
             expected.iter_mut().for_each(|x| *x /= size);
             result = result / size;
         }
-        assert_close(&format!("{rows} rows, {steps:?}"), &values(result), &expected, 1e-3);
+        assert_close(
+            &format!("{rows} rows, {steps:?}"),
+            &values(result),
+            &expected,
+            1e-3,
+        );
     }
     block_on(gpu().check()).unwrap();
 }
@@ -259,7 +272,7 @@ fn a_forced_gpu_is_tested_and_described() {
     assert!(report.max_storage_buffer_binding_size >= 128 << 20);
     match report.self_test {
         SelfTestOutcome::Passed { operations, worst } => {
-            assert_eq!(operations, 12);
+            assert_eq!(operations, 8);
             assert!(worst < 0.1, "close to the tolerance: {worst}");
         }
         outcome => panic!("{outcome:?}"),
@@ -273,7 +286,11 @@ fn a_forced_gpu_is_tested_and_described() {
 fn auto_takes_a_gpu_only_where_it_is_hardware() {
     let (device, report) = block_on(select_device(DevicePreference::Auto)).unwrap();
     assert_eq!(device.kind(), report.kind);
-    assert_eq!(report.kind == DeviceKind::Cpu, report.software, "{report:?}");
+    assert_eq!(
+        report.kind == DeviceKind::Cpu,
+        report.software,
+        "{report:?}"
+    );
     if report.software {
         assert!(report.reason.contains("software"), "{}", report.reason);
     }

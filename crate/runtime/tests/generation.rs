@@ -31,7 +31,7 @@ fn photo() -> Vec<u8> {
 }
 
 fn other_photo() -> Vec<u8> {
-    fixture("images/resize_tall.png")
+    fixture("photos/2090545563_a4e66ec76b.webp")
 }
 
 fn options(max_new_tokens: usize) -> GenerateOptions {

@@ -15,8 +15,12 @@ pub(crate) fn read(text: &str) -> Result<FlamingoConfig, ParityError> {
     let json: Value =
         serde_json::from_str(text).map_err(|error| ParityError::Config(error.to_string()))?;
     let root = Fields(&json);
-    let (vis, perceiver, xattn, ids) =
-        (root.object("vis"), root.object("perceiver"), root.object("xattn"), root.object("ids"));
+    let (vis, perceiver, xattn, ids) = (
+        root.object("vis"),
+        root.object("perceiver"),
+        root.object("xattn"),
+        root.object("ids"),
+    );
     let width = vis.size("width")?;
     let every = root.size("cross_attn_every_n_layers")?;
     Ok(FlamingoConfig {
@@ -71,7 +75,9 @@ fn language(kind: &str, lm: &Fields<'_>) -> Result<LanguageConfig, ParityError> 
                 .number("rope_theta")
                 .or_else(|_| lm.object("rope_parameters").number("rope_theta"))?;
             LanguageConfig {
-                kind: LanguageKind::Llama { rope_theta: rope_theta as f32 },
+                kind: LanguageKind::Llama {
+                    rope_theta: rope_theta as f32,
+                },
                 width,
                 layers: lm.size("num_hidden_layers")?,
                 heads,
@@ -140,7 +146,10 @@ impl<'a> Fields<'a> {
     }
 
     fn size(&self, key: &str) -> Result<usize, ParityError> {
-        self.0[key].as_u64().map(|value| value as usize).ok_or_else(|| missing(key))
+        self.0[key]
+            .as_u64()
+            .map(|value| value as usize)
+            .ok_or_else(|| missing(key))
     }
 
     fn number(&self, key: &str) -> Result<f64, ParityError> {

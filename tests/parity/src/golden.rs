@@ -3,17 +3,15 @@
 use std::collections::BTreeMap;
 
 use burn::tensor::Tensor;
-use flamingo::{
-    Flamingo, FlamingoBuilder, FlamingoConfig, KvCache, Media, Observation, Positions,
-};
+use flamingo::{Flamingo, FlamingoBuilder, FlamingoConfig, KvCache, Media, Observation, Positions};
 use flamingo_kernels::ComputeDevice;
 use flamingo_weights::names;
 use flamingo_weights::safetensors::SafetensorsReader;
 use serde::Serialize;
 
 use crate::config;
-use crate::{ParityError, head_counts};
 use crate::tensors::{Array, Expected, read};
+use crate::{ParityError, head_counts};
 
 /// Tokens `gen_ref.py` lets the model generate.
 const NEW_TOKENS: usize = 8;
@@ -73,7 +71,13 @@ impl Comparison {
     /// The largest error of all.
     pub fn max_error(&self) -> f32 {
         // `f32::max` would drop a NaN, which is the worst error there is.
-        self.errors.iter().fold(0.0, |max, item| if item.error > max || item.error.is_nan() { item.error } else { max })
+        self.errors.iter().fold(0.0, |max, item| {
+            if item.error > max || item.error.is_nan() {
+                item.error
+            } else {
+                max
+            }
+        })
     }
 }
 
@@ -84,7 +88,11 @@ impl<'a> Golden<'a> {
     /// # Errors
     /// Where one of them cannot be read.
     pub fn read(config: &str, weights: &'a [u8], expected: &'a [u8]) -> Result<Self, ParityError> {
-        Ok(Self { config: config::read(config)?, weights, expected: Expected::read(expected)? })
+        Ok(Self {
+            config: config::read(config)?,
+            weights,
+            expected: Expected::read(expected)?,
+        })
     }
 
     /// Runs the golden's inputs on `device` and compares everything.
@@ -98,8 +106,9 @@ impl<'a> Golden<'a> {
         let media = self.compare_vision(&model, &mut errors).await?;
         let mut zero_before_image = true;
         for (item, input) in inputs.iter().enumerate() {
-            zero_before_image &=
-                self.compare_layers(&model, &media[item], item, input, &mut errors).await?;
+            zero_before_image &= self
+                .compare_layers(&model, &media[item], item, input, &mut errors)
+                .await?;
         }
         let mut greedy = [true; 2];
         for (cached, equal) in [true, false].into_iter().zip(&mut greedy) {
@@ -107,11 +116,7 @@ impl<'a> Golden<'a> {
             let expected = self.expected.integer_rows(name)?;
             for (item, input) in inputs.iter().enumerate() {
                 let ids = generate(&model, &media[item], input, cached).await?;
-                *equal &= same_until_image(
-                    &ids,
-                    &expected[item][input.ids.len()..],
-                    &self.config,
-                );
+                *equal &= same_until_image(&ids, &expected[item][input.ids.len()..], &self.config);
             }
         }
         device.check().await?;
@@ -147,7 +152,9 @@ impl<'a> Golden<'a> {
             if surplus || (is_block && gates == Gates::NoBlocks) {
                 continue;
             }
-            if gates == Gates::Zero && (name.ends_with("attn_gate") || name.ends_with("ffn_gate_scale")) {
+            if gates == Gates::Zero
+                && (name.ends_with("attn_gate") || name.ends_with("ffn_gate_scale"))
+            {
                 tensor.data.fill(0);
             }
             builder.insert(tensor)?;
@@ -186,7 +193,11 @@ impl<'a> Golden<'a> {
                 let frame = pixels.at(item).at(image).at(0);
                 let encoded = model.encode_image(&frame.channels_last())?;
                 let expected = tokens.at(item * images + image);
-                errors.add("vision_patch_tokens", &read(&encoded).await?, &expected.values);
+                errors.add(
+                    "vision_patch_tokens",
+                    &read(&encoded).await?,
+                    &expected.values,
+                );
                 let resampled = model.resample(&[encoded], image)?;
                 let expected = latents.at(item).at(image);
                 errors.add("perceiver_out", &read(&resampled).await?, &expected.values);
@@ -216,7 +227,10 @@ impl<'a> Golden<'a> {
             Positions::All,
             &mut |observation, value| seen.push((observation, value.clone())),
         )?;
-        let first_image = input.ids.iter().position(|&id| id == self.config.tokens.image);
+        let first_image = input
+            .ids
+            .iter()
+            .position(|&id| id == self.config.tokens.image);
         let mut zero_before_image = true;
         for (observation, value) in seen {
             let name = match observation {
@@ -266,7 +280,10 @@ impl<'a> Golden<'a> {
                 model.forward(&input.ids, &media[item], &mut cache, Positions::All)
             };
             let (gated, bare) = (read(&run(&gated)?).await?, read(&run(&bare)?).await?);
-            equal &= gated.iter().zip(&bare).all(|(a, b)| a.to_bits() == b.to_bits());
+            equal &= gated
+                .iter()
+                .zip(&bare)
+                .all(|(a, b)| a.to_bits() == b.to_bits());
         }
         Ok(equal)
     }
@@ -279,7 +296,10 @@ impl<'a> Golden<'a> {
         let ids = self.expected.integer_rows("quirk_ids")?;
         let ids = ids[0].iter().map(|&id| id as u32).collect::<Vec<_>>();
         let result = model.forward(&ids, &media[0], &mut model.new_cache(), Positions::Last);
-        Ok(matches!(result, Err(flamingo::ModelError::MoreImageTokensThanImages { .. })))
+        Ok(matches!(
+            result,
+            Err(flamingo::ModelError::MoreImageTokensThanImages { .. })
+        ))
     }
 }
 
@@ -351,7 +371,11 @@ impl Errors {
     fn add(&mut self, name: &str, found: &[f32], expected: &[f32]) {
         let entry = self.by_name.entry(name.to_owned()).or_insert_with(|| {
             self.order.push(name.to_owned());
-            MaxError { name: name.to_owned(), error: 0.0, values: 0 }
+            MaxError {
+                name: name.to_owned(),
+                error: 0.0,
+                values: 0,
+            }
         });
         entry.include(found, expected);
     }
@@ -359,10 +383,17 @@ impl Errors {
     /// As [`Self::add`], leaving out the leading rows that are padding.
     fn add_valid(&mut self, name: &str, found: &[f32], expected: &Array, padding: usize) {
         let skipped = padding * expected.dim(1);
-        self.add(name, found.get(skipped..).unwrap_or_default(), &expected.values[skipped..]);
+        self.add(
+            name,
+            found.get(skipped..).unwrap_or_default(),
+            &expected.values[skipped..],
+        );
     }
 
     fn in_order(mut self) -> Vec<MaxError> {
-        self.order.iter().filter_map(|name| self.by_name.remove(name)).collect()
+        self.order
+            .iter()
+            .filter_map(|name| self.by_name.remove(name))
+            .collect()
     }
 }

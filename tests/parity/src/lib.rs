@@ -46,5 +46,8 @@ pub enum ParityError {
 
 /// What the table of names must know of a model to reorder its rows.
 pub(crate) fn head_counts(config: &FlamingoConfig) -> HeadCounts {
-    HeadCounts { heads: config.language.heads, kv_heads: config.language.kv_heads }
+    HeadCounts {
+        heads: config.language.heads,
+        kv_heads: config.language.kv_heads,
+    }
 }

@@ -33,9 +33,15 @@ pub async fn compare_resampler_video(
     let mut errors = Vec::new();
     for count in FRAME_COUNTS {
         let name = format!("latents_{count}");
-        let (input, latents) =
-            (expected.floats(&format!("x_{count}"))?, expected.floats(&name)?);
-        let mut error = MaxError { name, error: 0.0, values: 0 };
+        let (input, latents) = (
+            expected.floats(&format!("x_{count}"))?,
+            expected.floats(&name)?,
+        );
+        let mut error = MaxError {
+            name,
+            error: 0.0,
+            values: 0,
+        };
         for item in 0..input.dim(0) {
             for media in 0..input.dim(1) {
                 let clip = input.at(item).at(media);
@@ -61,11 +67,21 @@ pub async fn compare_resampler_video(
 fn build(weights: &[u8], device: &ComputeDevice) -> Result<Flamingo, ParityError> {
     let config = config();
     let mut builder = FlamingoBuilder::new(config.clone(), device)?;
-    for spec in config.tensors().into_iter().filter(|spec| !spec.name.starts_with("resampler.")) {
+    for spec in config
+        .tensors()
+        .into_iter()
+        .filter(|spec| !spec.name.starts_with("resampler."))
+    {
         let bytes = spec.shape.iter().product::<usize>() * size_of::<f32>();
-        let info =
-            TensorInfo { name: spec.name, tensor_type: TensorType::F32, shape: spec.shape };
-        builder.insert(LoadedTensor { info, data: vec![0; bytes] })?;
+        let info = TensorInfo {
+            name: spec.name,
+            tensor_type: TensorType::F32,
+            shape: spec.shape,
+        };
+        builder.insert(LoadedTensor {
+            info,
+            data: vec![0; bytes],
+        })?;
     }
     let mut reader = SafetensorsReader::new();
     reader.push(weights)?;
@@ -130,6 +146,9 @@ fn config() -> FlamingoConfig {
             ffn_mult: 1,
             only_last_media: true,
         },
-        tokens: TokensConfig { image: 0, end_of_chunk: 1 },
+        tokens: TokensConfig {
+            image: 0,
+            end_of_chunk: 1,
+        },
     }
 }

@@ -29,13 +29,18 @@ impl Expected {
     }
 
     fn tensor(&self, name: &str) -> Result<&SafetensorsTensor, ParityError> {
-        self.0.get(name).ok_or_else(|| ParityError::Expected(format!("{name} is missing")))
+        self.0
+            .get(name)
+            .ok_or_else(|| ParityError::Expected(format!("{name} is missing")))
     }
 
     /// A tensor of floats.
     pub(crate) fn floats(&self, name: &str) -> Result<Array, ParityError> {
         let tensor = self.tensor(name)?;
-        Ok(Array { shape: tensor.entry.shape.clone(), values: tensor.to_f32()? })
+        Ok(Array {
+            shape: tensor.entry.shape.clone(),
+            values: tensor.to_f32()?,
+        })
     }
 
     /// Rows of a rank-2 tensor of i64.
@@ -44,7 +49,11 @@ impl Expected {
         let &[_, columns] = tensor.entry.shape.as_slice() else {
             return Err(ParityError::Expected(format!("{name} is not of rank 2")));
         };
-        Ok(tensor.to_i64()?.chunks(columns).map(<[i64]>::to_vec).collect())
+        Ok(tensor
+            .to_i64()?
+            .chunks(columns)
+            .map(<[i64]>::to_vec)
+            .collect())
     }
 }
 

@@ -56,17 +56,38 @@ fn compare(golden: &Path, device: &ComputeDevice, tolerance: f32) {
         surplus_image_refused,
         ..
     } = found;
-    assert!(found.max_error() <= tolerance, "{golden_name}: error {}", found.max_error());
+    assert!(
+        found.max_error() <= tolerance,
+        "{golden_name}: error {}",
+        found.max_error()
+    );
     assert!(greedy_cached, "{golden_name}: greedy ids with KV cache");
-    assert!(greedy_uncached, "{golden_name}: greedy ids without KV cache");
-    assert!(zero_before_image, "{golden_name}: text before the first image");
+    assert!(
+        greedy_uncached,
+        "{golden_name}: greedy ids without KV cache"
+    );
+    assert!(
+        zero_before_image,
+        "{golden_name}: text before the first image"
+    );
     assert!(zero_gates_identity, "{golden_name}: gates at zero");
-    assert!(surplus_image_refused, "{golden_name}: more <image> tokens than images");
+    assert!(
+        surplus_image_refused,
+        "{golden_name}: more <image> tokens than images"
+    );
 }
 
 fn print(golden: &str, device: &ComputeDevice, errors: &[MaxError]) {
-    for MaxError { name, error, values } in errors {
-        println!("{golden:<12} {:?} {name:<28} {error:.1e} over {values}", device.kind());
+    for MaxError {
+        name,
+        error,
+        values,
+    } in errors
+    {
+        println!(
+            "{golden:<12} {:?} {name:<28} {error:.1e} over {values}",
+            device.kind()
+        );
     }
 }
 

@@ -27,7 +27,12 @@ impl KvCache {
                 value: KeyValueBuffer::new(width, device),
             })
             .collect();
-        Self { layers, image_positions: Vec::new(), padding, len: 0 }
+        Self {
+            layers,
+            image_positions: Vec::new(),
+            padding,
+            len: 0,
+        }
     }
 
     /// Number of positions held, padding included.

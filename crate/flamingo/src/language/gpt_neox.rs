@@ -45,7 +45,11 @@ impl Layer {
                 kv_heads: config.kv_heads,
                 head_dim: config.head_dim,
             },
-            rope: Rope { theta: rope_theta, rotary_dims, style: RopeStyle::Halves },
+            rope: Rope {
+                theta: rope_theta,
+                rotary_dims,
+                style: RopeStyle::Halves,
+            },
         })
     }
 

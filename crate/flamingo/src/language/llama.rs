@@ -65,8 +65,18 @@ impl Layer {
     ) -> Tensor<2> {
         let first = placement.first as u32;
         let normed = self.attention_norm.forward(x.clone());
-        let query = rope(self.query.forward(normed.clone()), self.shape.heads, first, &self.rope);
-        let key = rope(self.key.forward(normed.clone()), self.shape.kv_heads, first, &self.rope);
+        let query = rope(
+            self.query.forward(normed.clone()),
+            self.shape.heads,
+            first,
+            &self.rope,
+        );
+        let key = rope(
+            self.key.forward(normed.clone()),
+            self.shape.kv_heads,
+            first,
+            &self.rope,
+        );
         cache.key.append(key);
         cache.value.append(self.value.forward(normed));
         let attended = attention(

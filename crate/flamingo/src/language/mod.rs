@@ -46,13 +46,15 @@ impl DecoderLayer {
             LanguageKind::Llama { rope_theta } => {
                 llama::Layer::load(weights, config, rope_theta, layer).map(Self::Llama)
             }
-            LanguageKind::Mpt { alibi_bias_max, qk_norm } => {
-                mpt::Layer::load(weights, config, alibi_bias_max, qk_norm, layer).map(Self::Mpt)
-            }
-            LanguageKind::GptNeox { rope_theta, rotary_dims } => {
-                gpt_neox::Layer::load(weights, config, rope_theta, rotary_dims, layer)
-                    .map(Self::GptNeox)
-            }
+            LanguageKind::Mpt {
+                alibi_bias_max,
+                qk_norm,
+            } => mpt::Layer::load(weights, config, alibi_bias_max, qk_norm, layer).map(Self::Mpt),
+            LanguageKind::GptNeox {
+                rope_theta,
+                rotary_dims,
+            } => gpt_neox::Layer::load(weights, config, rope_theta, rotary_dims, layer)
+                .map(Self::GptNeox),
         }
     }
 
@@ -88,10 +90,7 @@ pub(crate) struct LanguageModel {
 }
 
 impl LanguageModel {
-    pub(crate) fn load(
-        weights: &mut Weights,
-        config: &LanguageConfig,
-    ) -> Result<Self, ModelError> {
+    pub(crate) fn load(weights: &mut Weights, config: &LanguageConfig) -> Result<Self, ModelError> {
         let name = "output_norm";
         let norm = match config.kind {
             LanguageKind::Llama { .. } => {
@@ -150,9 +149,10 @@ impl LanguageModel {
         let head = self.head.as_ref().unwrap_or(&self.embedding);
         match &self.extra_embedding {
             None => linear(x, head, None),
-            Some(extra) => {
-                Tensor::cat(vec![linear(x.clone(), head, None), linear(x, extra, None)], 1)
-            }
+            Some(extra) => Tensor::cat(
+                vec![linear(x.clone(), head, None), linear(x, extra, None)],
+                1,
+            ),
         }
     }
 }

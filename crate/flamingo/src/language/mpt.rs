@@ -50,7 +50,9 @@ impl Layer {
                 kv_heads: config.kv_heads,
                 head_dim: config.head_dim,
             },
-            alibi: Alibi { max_bias: alibi_bias_max },
+            alibi: Alibi {
+                max_bias: alibi_bias_max,
+            },
         })
     }
 

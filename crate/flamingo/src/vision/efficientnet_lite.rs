@@ -47,7 +47,11 @@ impl EfficientNetLite {
             side = block.depthwise.shape.out_h;
             blocks.push(block);
         }
-        Ok(Self { stem, blocks, head: Linear::load_biased(weights, "v.head")? })
+        Ok(Self {
+            stem,
+            blocks,
+            head: Linear::load_biased(weights, "v.head")?,
+        })
     }
 
     /// Pixels `[size * size, 3]` to the last grid `[side * side, head_channels]`.
@@ -88,7 +92,11 @@ impl InvertedResidual {
             None => input.clone(),
         };
         let output = self.project.forward(relu6(self.depthwise.forward(inner)));
-        if self.residual { output + input } else { output }
+        if self.residual {
+            output + input
+        } else {
+            output
+        }
     }
 }
 

@@ -49,13 +49,7 @@ pub(super) fn conv2d(
 
 /// Where tap `tap` of the window of output position `out` lies in the input;
 /// `None` in the padding.
-fn input_position(
-    out: usize,
-    tap: usize,
-    stride: usize,
-    pad: usize,
-    size: usize,
-) -> Option<usize> {
+fn input_position(out: usize, tap: usize, stride: usize, pad: usize, size: usize) -> Option<usize> {
     (out * stride + tap)
         .checked_sub(pad)
         .filter(|&position| position < size)

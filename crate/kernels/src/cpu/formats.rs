@@ -63,17 +63,50 @@ impl Format for F16 {
     }
 }
 
+/// Sixteen whole numbers as `f32`.
+#[inline(always)]
+fn widened(numbers: [i8; 16]) -> [f32; 16] {
+    numbers.map(f32::from)
+}
+
+/// Both halves of a block, each number made of a quant by `number`.
+#[inline(always)]
+fn joined(low: [i8; 16], high: [i8; 16], number: impl Fn(f32) -> f32) -> [f32; GROUP] {
+    let (low, high) = (widened(low), widened(high));
+    let mut out = [0.0; GROUP];
+    for i in 0..16 {
+        out[i] = number(low[i]);
+        out[i + 16] = number(high[i]);
+    }
+    out
+}
+
+/// The low and the high halves of sixteen bytes.
+#[inline(always)]
+fn nibbles(bytes: [u8; 16]) -> ([i8; 16], [i8; 16]) {
+    (
+        bytes.map(|byte| (byte & 15) as i8),
+        bytes.map(|byte| (byte >> 4) as i8),
+    )
+}
+
+/// Sixteen bytes from `start` on.
+#[inline(always)]
+fn sixteen(bytes: &[u8], start: usize) -> [u8; 16] {
+    let mut out = [0; 16];
+    out.copy_from_slice(&bytes[start..start + 16]);
+    out
+}
+
 impl Format for Q8 {
     const BYTES: usize = 34;
 
     #[inline(always)]
     fn unpack(bytes: &[u8]) -> [f32; GROUP] {
         let scale = half([bytes[0], bytes[1]]);
-        let mut out = [0.0; GROUP];
-        for (out, &q) in out.iter_mut().zip(&bytes[2..34]) {
-            *out = scale * f32::from(q as i8);
-        }
-        out
+        let low = sixteen(bytes, 2).map(|byte| byte as i8);
+        let high = sixteen(bytes, 18).map(|byte| byte as i8);
+        joined(low, high, |q| scale * q)
     }
 }
 
@@ -83,12 +116,8 @@ impl Format for Q4Zero {
     #[inline(always)]
     fn unpack(bytes: &[u8]) -> [f32; GROUP] {
         let scale = half([bytes[0], bytes[1]]);
-        let mut out = [0.0; GROUP];
-        for (i, &q) in bytes[2..18].iter().enumerate() {
-            out[i] = scale * f32::from((q & 15) as i8 - 8);
-            out[i + 16] = scale * f32::from((q >> 4) as i8 - 8);
-        }
-        out
+        let (low, high) = nibbles(sixteen(bytes, 2));
+        joined(low.map(|q| q - 8), high.map(|q| q - 8), |q| scale * q)
     }
 }
 
@@ -99,12 +128,8 @@ impl Format for Q4One {
     fn unpack(bytes: &[u8]) -> [f32; GROUP] {
         let scale = half([bytes[0], bytes[1]]);
         let minimum = half([bytes[2], bytes[3]]);
-        let mut out = [0.0; GROUP];
-        for (i, &q) in bytes[4..20].iter().enumerate() {
-            out[i] = scale * f32::from(q & 15) + minimum;
-            out[i + 16] = scale * f32::from(q >> 4) + minimum;
-        }
-        out
+        let (low, high) = nibbles(sixteen(bytes, 4));
+        joined(low, high, |q| scale * q + minimum)
     }
 }
 

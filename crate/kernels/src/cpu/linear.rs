@@ -157,14 +157,9 @@ fn many_rows(x: &[f32], rows: Rows<'_>, shape: LinearShape) -> Vec<f32> {
     // thread's part is in one piece.
     let panels = n.div_ceil(PANEL);
     let mut by_panel = vec![0.0; panels * padded_m * PANEL];
-    for_each_chunk(
-        &mut by_panel,
-        padded_m * PANEL,
-        m * n * k,
-        |panel, out| {
-            fill_panel(&tiles, rows, panel * PANEL, out);
-        },
-    );
+    for_each_chunk(&mut by_panel, padded_m * PANEL, m * n * k, |panel, out| {
+        fill_panel(&tiles, rows, panel * PANEL, out);
+    });
     let mut out = vec![0.0; m * n];
     for (panel, results) in by_panel.chunks_exact(padded_m * PANEL).enumerate() {
         let first = panel * PANEL;

@@ -34,8 +34,8 @@ pub(super) fn add_scaled(x: &[f32], y: &[f32], scale: f32) -> Vec<f32> {
 pub(super) fn rope(x: &[f32], task: &RopeTask) -> Vec<f32> {
     let mut out = x.to_vec();
     let half = task.rope.rotary_dims / 2;
-    let mut position = task.first_position;
-    for row in out.chunks_exact_mut(task.heads * task.head_dim) {
+    let rows = out.chunks_exact_mut(task.heads * task.head_dim);
+    for (position, row) in (task.first_position..).zip(rows) {
         let rotations: Vec<(f32, f32)> = task.rope.rotations(position).collect();
         for head in row.chunks_exact_mut(task.head_dim) {
             for (pair, &(cos, sin)) in rotations.iter().enumerate() {
@@ -48,7 +48,6 @@ pub(super) fn rope(x: &[f32], task: &RopeTask) -> Vec<f32> {
                 head[b] = x * sin + y * cos;
             }
         }
-        position += 1;
     }
     out
 }

@@ -5,7 +5,8 @@ struct Info {
     queries: u32,
     heads: u32,
     kv_heads: u32,
-    head_dim: u32,
+    // Vectors of four numbers in a head: at most 64.
+    head_vectors: u32,
     // The span of query i is start .. end + step * i.
     start: u32,
     end: u32,
@@ -21,15 +22,16 @@ const CHUNK = 1024u;
 // Below every score, and finite: differences to it are numbers.
 const LOWEST = -1e30;
 
-var<storage, read> q: array<f32>;
-var<storage, read> k: array<f32>;
-var<storage, read> v: array<f32>;
+var<storage, read> q: array<vec4<f32>>;
+var<storage, read> k: array<vec4<f32>>;
+var<storage, read> v: array<vec4<f32>>;
 var<storage, read> spans: array<vec2<u32>>; // if pairs
-var<storage, read_write> result: array<f32>;
+var<storage, read_write> result: array<vec4<f32>>;
 var<uniform> info: Info;
 
-var<workgroup> query: array<f32, 256>;
+var<workgroup> query: array<vec4<f32>, 64>;
 var<workgroup> scores: array<f32, CHUNK>;
+var<workgroup> sums: array<vec4<f32>, 64>;
 
 fn span_of(row: u32) -> vec2<u32> {
     return spans[row]; // if pairs
@@ -58,27 +60,32 @@ fn main(
     let row = index / info.heads;
     let head = index % info.heads;
     let span = span_of(row);
-    let kv_width = info.kv_heads * info.head_dim;
-    let kv_first = head * info.kv_heads / info.heads * info.head_dim;
-    let first = index * info.head_dim;
-    for (var i = lane; i < info.head_dim; i = i + 64u) {
-        query[i] = q[first + i];
+    let kv_width = info.kv_heads * info.head_vectors;
+    let kv_first = head * info.kv_heads / info.heads * info.head_vectors;
+    let first = index * info.head_vectors;
+    if (lane < info.head_vectors) {
+        query[lane] = q[first + lane] * info.scale;
     }
     workgroupBarrier();
+    // For the scores an invocation takes a key; for the values it takes a
+    // vector of the head, and as many sets of invocations as there are share
+    // the keys.
+    let sets = 64u / info.head_vectors;
+    let key_set = lane / info.head_vectors;
+    let part = lane % info.head_vectors;
     let slope = slope_of(head); // if alibi
     var largest = LOWEST;
     var total = 0.0;
-    var sum# = 0.0; // each
+    var sum = vec4<f32>(0.0);
     for (var base = span.x; base < span.y; base = base + CHUNK) {
         let count = min(CHUNK, span.y - base);
         var chunk_largest = LOWEST;
         for (var j = lane; j < count; j = j + 64u) {
             let key = kv_first + (base + j) * kv_width;
             var score = 0.0;
-            for (var i = 0u; i < info.head_dim; i = i + 1u) {
-                score = score + query[i] * k[key + i];
+            for (var i = 0u; i < info.head_vectors; i = i + 1u) {
+                score = score + dot(query[i], k[key + i]);
             }
-            score = score * info.scale;
             score = score - slope * f32(span.y - 1u - base - j); // if alibi
             scores[j] = score;
             chunk_largest = max(chunk_largest, score);
@@ -94,29 +101,39 @@ fn main(
         }
         // The barriers of the sum let every invocation see all weights.
         total = total * rescale + workgroup_sum(lane, chunk_total);
-        sum# = sum# * rescale; // each
-        for (var j = 0u; j < count; j = j + 1u) {
-            let weight = scores[j];
-            let value = kv_first + (base + j) * kv_width + lane;
-            if (#u * 64u + lane < info.head_dim) { sum# = sum# + weight * v[value + #u * 64u]; } // each
+        sum = sum * rescale;
+        if (key_set < sets) {
+            for (var j = key_set; j < count; j = j + sets) {
+                sum = sum + scores[j] * v[kv_first + (base + j) * kv_width + part];
+            }
         }
         workgroupBarrier();
     }
-    let normal = select(0.0, 1.0 / total, total > 0.0);
-    if (#u * 64u + lane < info.head_dim) { result[first + #u * 64u + lane] = sum# * normal; } // each
+    sums[lane] = sum;
+    workgroupBarrier();
+    if (lane < info.head_vectors) {
+        for (var other = 1u; other < sets; other = other + 1u) {
+            sum = sum + sums[other * info.head_vectors + lane];
+        }
+        result[first + lane] = sum * select(0.0, 1.0 / total, total > 0.0);
+    }
 }
 
-// The largest of every invocation's number, to all of them.
+// The largest of every invocation's number, to all of them; see workgroup_sum.
 fn workgroup_max(lane: u32, number: f32) -> f32 {
     lanes[lane] = number;
     workgroupBarrier();
-    for (var half_width = 32u; half_width > 0u; half_width = half_width / 2u) {
-        if (lane < half_width) {
-            lanes[lane] = max(lanes[lane], lanes[lane + half_width]);
+    if (lane < 8u) {
+        var part = lanes[lane];
+        for (var i = 8u; i < 64u; i = i + 8u) {
+            part = max(part, lanes[lane + i]);
         }
-        workgroupBarrier();
+        eighths[lane] = part;
     }
-    let largest = lanes[0];
     workgroupBarrier();
+    var largest = eighths[0];
+    for (var i = 1u; i < 8u; i = i + 1u) {
+        largest = max(largest, eighths[i]);
+    }
     return largest;
 }

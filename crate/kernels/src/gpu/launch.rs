@@ -80,8 +80,7 @@ impl GpuContext {
         let count = CubeCount::Static(groups.div_ceil(rows), rows, 1);
         let mut arguments = KernelArguments::new();
         for &input in inputs {
-            arguments =
-                arguments.with_buffer_io(input.clone().binding(), BufferIOAttr::ReadOnly);
+            arguments = arguments.with_buffer_io(input.clone().binding(), BufferIOAttr::ReadOnly);
         }
         let arguments = arguments
             .with_buffer_io(output.clone().binding(), BufferIOAttr::ReadWrite)

@@ -31,7 +31,10 @@ pub struct GpuMatrix {
 
 impl GpuMatrix {
     /// Uploads `packed` and drops it.
-    pub(crate) fn upload(packed: PackedRows, context: &Arc<GpuContext>) -> Result<Self, KernelError> {
+    pub(crate) fn upload(
+        packed: PackedRows,
+        context: &Arc<GpuContext>,
+    ) -> Result<Self, KernelError> {
         let PackedRows {
             tensor_type,
             cols,

@@ -158,7 +158,7 @@ impl Kernels for Gpu {
             queries,
             shape.heads,
             shape.kv_heads,
-            shape.head_dim,
+            shape.head_dim / 4,
             start as usize,
             end as usize,
             step as usize,
@@ -167,7 +167,6 @@ impl Kernels for Gpu {
         .and(task.alibi.map_or(0.0, |alibi| alibi.max_bias))
         .and(1.0 / (shape.head_dim as f32).sqrt());
         let program = Program::Attention {
-            chunks: shape.head_dim.div_ceil(64) as u32,
             pairs: pairs.is_some(),
             alibi: task.alibi.is_some(),
         };
@@ -211,16 +210,16 @@ impl Kernels for Gpu {
     }
 
     fn activation(&self, x: &CubeTensor, function: Activation) -> CubeTensor {
-        pointwise(
-            Program::Activation(function),
-            x,
-            &[x],
-            Info::new([len(x)]),
-        )
+        pointwise(Program::Activation(function), x, &[x], Info::new([len(x)]))
     }
 
     fn gated_silu(&self, gate: &CubeTensor, up: &CubeTensor) -> CubeTensor {
-        pointwise(Program::GatedSilu, gate, &[gate, up], Info::new([len(gate)]))
+        pointwise(
+            Program::GatedSilu,
+            gate,
+            &[gate, up],
+            Info::new([len(gate)]),
+        )
     }
 
     fn add_scaled(&self, x: &CubeTensor, y: &CubeTensor, scale: f32) -> CubeTensor {

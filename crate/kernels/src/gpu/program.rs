@@ -16,10 +16,12 @@ pub(super) const WORKGROUP: u32 = 64;
 /// A program, every choice that its text depends on included.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Program {
-    /// Matrix product, one invocation a weight row, `tile` activation rows.
+    /// Matrix product, `columns` weight rows an invocation, `tile` activation
+    /// rows.
     LinearRows {
         format: Format,
         tile: u32,
+        columns: u32,
         bias: bool,
     },
     /// Matrix product, 16 invocations a weight row, `tile` activation rows.
@@ -38,12 +40,8 @@ pub(super) enum Program {
     RmsNorm,
     /// Rotary embedding.
     Rope { style: RopeStyle },
-    /// Attention; `chunks` of 64 numbers make a head.
-    Attention {
-        chunks: u32,
-        pairs: bool,
-        alibi: bool,
-    },
+    /// Attention, its spans in a buffer or by a rule.
+    Attention { pairs: bool, alibi: bool },
     /// Convolution.
     Conv2d { bias: bool },
     /// A function of each number.
@@ -119,12 +117,23 @@ impl Program {
     /// The text; bindings are numbered in the order of their declaration.
     fn text(&self) -> String {
         let text = match self {
-            Self::LinearRows { format, tile, bias } => {
-                let text = unrolled(include_str!("linear_rows.wgsl"), *tile);
+            Self::LinearRows {
+                format,
+                tile,
+                columns,
+                bias,
+            } => {
+                let text = include_str!("linear_rows.wgsl");
+                let text = unrolled(text, " // columns", '$', *columns);
+                let text = unrolled(&text, " // each", '#', *tile)
+                    .replace("COLUMNS", &format!("{columns}u"))
+                    .replace("TILE", &format!("{tile}u"));
                 with_weights(&text, *format, *bias)
             }
             Self::LinearSplit { format, tile, bias } => {
-                let text = unrolled(include_str!("linear_split.wgsl"), *tile);
+                let text = include_str!("linear_split.wgsl");
+                let text =
+                    unrolled(text, " // each", '#', *tile).replace("TILE", &format!("{tile}u"));
                 with_weights(&text, *format, *bias)
             }
             Self::LinearTiled { format, bias } => {
@@ -139,9 +148,7 @@ impl Program {
             Self::LayerNorm { bias } => {
                 with_bias(include_str!("layer_norm.wgsl"), *bias) + include_str!("reduce.wgsl")
             }
-            Self::RmsNorm => {
-                [include_str!("rms_norm.wgsl"), include_str!("reduce.wgsl")].concat()
-            }
+            Self::RmsNorm => [include_str!("rms_norm.wgsl"), include_str!("reduce.wgsl")].concat(),
             Self::Rope { style } => {
                 let pairing = match style {
                     RopeStyle::Pairs => include_str!("rope_pairs.wgsl"),
@@ -149,13 +156,8 @@ impl Program {
                 };
                 [include_str!("rope.wgsl"), pairing].concat()
             }
-            Self::Attention {
-                chunks,
-                pairs,
-                alibi,
-            } => {
-                let text = unrolled(include_str!("attention.wgsl"), *chunks);
-                let text = with_lines(&text, "pairs", *pairs);
+            Self::Attention { pairs, alibi } => {
+                let text = with_lines(include_str!("attention.wgsl"), "pairs", *pairs);
                 with_lines(&text, "alibi", *alibi) + include_str!("reduce.wgsl")
             }
             Self::Conv2d { bias } => with_bias(include_str!("conv2d.wgsl"), *bias),
@@ -216,15 +218,15 @@ fn with_lines(text: &str, name: &str, present: bool) -> String {
         .collect()
 }
 
-/// Repeats every line that ends in `// each` `count` times, `#` standing for
-/// 0, 1, …: what a loop would do, with registers instead of an indexed array.
-fn unrolled(text: &str, count: u32) -> String {
+/// Repeats every line that ends in `mark` `count` times, `place` standing for 0,
+/// 1, …: what a loop would do, with registers instead of an indexed array.
+fn unrolled(text: &str, mark: &str, place: char, count: u32) -> String {
     let mut unrolled = String::with_capacity(2 * text.len());
     for line in text.lines() {
-        match line.strip_suffix("// each") {
+        match line.strip_suffix(mark) {
             Some(line) => {
                 for i in 0..count {
-                    unrolled.push_str(&line.replace('#', &i.to_string()));
+                    unrolled.push_str(&line.replace(place, &i.to_string()));
                     unrolled.push('\n');
                 }
             }
@@ -234,7 +236,7 @@ fn unrolled(text: &str, count: u32) -> String {
             }
         }
     }
-    unrolled.replace("TILE", &format!("{count}u"))
+    unrolled
 }
 
 /// Writes `@group(0) @binding(n)` before every `var<storage` and `var<uniform`
@@ -280,7 +282,8 @@ mod tests {
         let text = "a // if bias\nb // if no bias\nc\n";
         assert_eq!(with_lines(text, "bias", true), "a // if bias\nc\n");
         assert_eq!(with_lines(text, "bias", false), "b // if no bias\nc\n");
-        assert_eq!(unrolled("x# = TILE; // each\n", 2), "x0 = 2u; \nx1 = 2u; \n");
+        let text = unrolled("x#; // each\ny\n", " // each", '#', 2);
+        assert_eq!(text, "x0;\nx1;\ny\n");
     }
 
     #[test]

@@ -90,8 +90,18 @@ fn check_plan(plan: Plan, tensor_type: TensorType, shape: LinearShape, with_bias
 #[test]
 fn every_plan_computes_every_shape() {
     let plans = [
-        Plan::Rows { tile: 1 },
-        Plan::Rows { tile: 8 },
+        Plan::Rows {
+            tile: 1,
+            columns: 1,
+        },
+        Plan::Rows {
+            tile: 3,
+            columns: 2,
+        },
+        Plan::Rows {
+            tile: 4,
+            columns: 4,
+        },
         Plan::Split { tile: 1 },
         Plan::Split { tile: 3 },
         Plan::Split { tile: 4 },
@@ -113,8 +123,10 @@ fn every_plan_computes_every_shape() {
 
 #[test]
 fn the_plan_follows_the_device_and_the_rows() {
-    assert_eq!(Plan::choose(true, 1), Plan::Rows { tile: 1 });
-    assert_eq!(Plan::choose(true, 300), Plan::Rows { tile: 8 });
+    let rows = |tile, columns| Plan::Rows { tile, columns };
+    assert_eq!(Plan::choose(true, 1), rows(1, 1));
+    assert_eq!(Plan::choose(true, 2), rows(4, 4));
+    assert_eq!(Plan::choose(true, 300), rows(4, 4));
     assert_eq!(Plan::choose(false, 1), Plan::Split { tile: 1 });
     assert_eq!(Plan::choose(false, 4), Plan::Split { tile: 4 });
     assert_eq!(Plan::choose(false, 5), Plan::Tiled);

@@ -21,7 +21,9 @@ pub(super) fn attention(q: &[f32], k: &[f32], v: &[f32], task: &AttentionTask<'_
             let at = |row: usize| row * kv_heads * head_dim + kv_head * head_dim;
             let head_start = query * heads * head_dim + head * head_dim;
             let q = &q[head_start..][..head_dim];
-            let slope = slopes.as_ref().map_or(0.0, |slopes| f64::from(slopes[head]));
+            let slope = slopes
+                .as_ref()
+                .map_or(0.0, |slopes| f64::from(slopes[head]));
             let scores: Vec<f64> = (start..end)
                 .map(|key| {
                     let distance = key as f64 - (end - 1) as f64;

@@ -103,10 +103,7 @@ impl Kernels for Reference {
     fn rope(&self, x: &[f32], task: &RopeTask) -> Vec<f32> {
         let mut out = x.to_vec();
         let half = task.rope.rotary_dims / 2;
-        for (row, heads) in out
-            .chunks_exact_mut(task.heads * task.head_dim)
-            .enumerate()
-        {
+        for (row, heads) in out.chunks_exact_mut(task.heads * task.head_dim).enumerate() {
             let position = task.first_position + row as u32;
             for head in heads.chunks_exact_mut(task.head_dim) {
                 for pair in 0..half {

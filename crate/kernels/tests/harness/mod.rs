@@ -57,16 +57,19 @@ impl Numbers {
         (0..count)
             .map(|_| {
                 let word = self.word();
-                let sum: f32 = (0..4)
-                    .map(|i| uniform((word >> (16 * i)) & 0xffff))
-                    .sum();
+                let sum: f32 = (0..4).map(|i| uniform((word >> (16 * i)) & 0xffff)).sum();
                 sum * 3.0_f32.sqrt()
             })
             .collect()
     }
 
     /// Random rows, packed.
-    pub(crate) fn packed(&mut self, tensor_type: TensorType, rows: usize, cols: usize) -> PackedRows {
+    pub(crate) fn packed(
+        &mut self,
+        tensor_type: TensorType,
+        rows: usize,
+        cols: usize,
+    ) -> PackedRows {
         let mut bytes = Vec::new();
         for row in self.vec(rows * cols).chunks_exact(cols) {
             blocks::quantize_row(tensor_type, row, &mut bytes).unwrap();

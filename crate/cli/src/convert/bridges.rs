@@ -1,0 +1,130 @@
+//! The trained bridges: a GGUF file that `training/` exports, with the tensors
+//! of the resampler, of the gated cross-attention and of the added tokens, and
+//! their sizes as metadata.
+
+use std::path::{Path, PathBuf};
+
+use flamingo::config::{CrossAttentionConfig, LanguageConfig, ResamplerConfig};
+use flamingo_weights::gguf::Metadata;
+use flamingo_weights::names::{self, HeadCounts};
+
+use super::ConvertError;
+use super::source::{self, Tensors};
+use super::tokenizer::Tokens;
+
+/// The bridges' sizes and tensors.
+pub(super) struct Bridges {
+    /// The file they come from.
+    pub(super) path: PathBuf,
+    /// What the file says about its licence.
+    pub(super) licence: String,
+    /// Sizes of the resampler.
+    pub(super) resampler: ResamplerConfig,
+    /// Sizes and places of the cross-attention.
+    pub(super) cross_attention: CrossAttentionConfig,
+    /// Ids of the added tokens that they were trained with.
+    pub(super) tokens: Tokens,
+    /// Tensors by name.
+    pub(super) tensors: Tensors,
+}
+
+/// Reads the bridges in `path`; their tensors from the safetensors file
+/// `f32_weights` where there is one.
+pub(super) fn read(path: &Path, f32_weights: Option<&Path>) -> Result<Bridges, ConvertError> {
+    let (metadata, mut tensors) = source::gguf(source::open(path)?, path)?;
+    if let Some(f32_weights) = f32_weights {
+        tensors = read_f32(f32_weights)?;
+    }
+    let field = |key: &str| metadata.u32(key).map_err(ConvertError::metadata(path));
+    let size = |key: &str| Ok::<_, ConvertError>(field(key)? as usize);
+    let input_width = size("flamingo.resampler.input_width")?;
+    let width = size("flamingo.resampler.width")?;
+    Ok(Bridges {
+        path: path.to_owned(),
+        licence: licence(&metadata, path)?,
+        resampler: ResamplerConfig {
+            input_width,
+            input_projection: true,
+            width,
+            depth: size("flamingo.resampler.depth")?,
+            latents: size("flamingo.resampler.latents")?,
+            heads: size("flamingo.resampler.heads")?,
+            head_dim: size("flamingo.resampler.head_dim")?,
+            ffn_mult: size("flamingo.resampler.ffn_mult")?,
+            max_frames: size("flamingo.resampler.max_frames")?,
+            max_media: 0,
+        },
+        cross_attention: CrossAttentionConfig {
+            every: size("flamingo.cross_attention.every")?,
+            offset: size("flamingo.cross_attention.offset")?,
+            heads: size("flamingo.cross_attention.heads")?,
+            head_dim: size("flamingo.cross_attention.head_dim")?,
+            ffn_mult: size("flamingo.cross_attention.ffn_mult")?,
+            only_last_media: true,
+        },
+        tokens: Tokens {
+            end_of_chunk: field("flamingo.tokens.end_of_chunk")?,
+            image: field("flamingo.tokens.image")?,
+        },
+        tensors,
+    })
+}
+
+impl Bridges {
+    /// Checks that the bridges were trained with this language model.
+    pub(super) fn check_language(
+        &self,
+        language: &LanguageConfig,
+        tokens: Tokens,
+    ) -> Result<(), ConvertError> {
+        if self.tokens != tokens {
+            return Err(ConvertError::MetadataValue {
+                path: self.path.clone(),
+                key: "flamingo.tokens.*",
+                found: format!("{:?}", self.tokens),
+                expected: format!(
+                    "{tokens:?}, which follow the {} tokens of the language model",
+                    language.vocab_size
+                ),
+            });
+        }
+        Ok(())
+    }
+}
+
+/// The bridges' licence as SPDX writes it.
+fn licence(metadata: &Metadata, path: &Path) -> Result<String, ConvertError> {
+    let licence = metadata
+        .string("general.license")
+        .map_err(ConvertError::metadata(path))?;
+    Ok(match licence {
+        "other" => "LicenseRef-flamingo-bridges".to_owned(),
+        spdx => spdx.to_owned(),
+    })
+}
+
+/// The tensors of a training checkpoint, under the names of a model folder.
+fn read_f32(path: &Path) -> Result<Tensors, ConvertError> {
+    // No bridge's rows are reordered, so the numbers of heads do not matter.
+    let heads = HeadCounts {
+        heads: 1,
+        kv_heads: 1,
+    };
+    let mut tensors = Tensors::new();
+    for tensor in source::safetensors(path)? {
+        let tensor = tensor
+            .into_loaded()
+            .map_err(|source| ConvertError::Safetensors {
+                path: path.to_owned(),
+                source,
+            })?;
+        let tensor = names::import(tensor, heads).map_err(|source| ConvertError::Name {
+            path: path.to_owned(),
+            source,
+        })?;
+        if let Some(tensor) = tensor {
+            tensors.insert(tensor.info.name.clone(), tensor);
+        }
+    }
+    Ok(tensors)
+}

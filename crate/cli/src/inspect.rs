@@ -1,0 +1,173 @@
+//! `flamingo inspect`: what a model holds, and whether its bytes are right.
+
+use std::collections::BTreeMap;
+use std::io::{self, Write};
+use std::path::PathBuf;
+
+use clap::Args;
+use flamingo::FlamingoConfig;
+use flamingo_kernels::DeviceReport;
+use flamingo_runtime::LoadError;
+use flamingo_weights::gguf::{GgufHeader, GgufReader};
+use flamingo_weights::manifest::{ModelManifest, Shard};
+
+use crate::device::DeviceChoice;
+use crate::failure::Failure;
+use crate::model_source::{ModelError, ModelSource};
+use crate::progress::Progress;
+
+#[derive(Args)]
+pub(crate) struct InspectArgs {
+    /// Folder with a model.json and its shards, or a single GGUF file
+    #[arg(value_name = "MODEL")]
+    model: PathBuf,
+    /// Also open this device, test it and describe it
+    #[arg(long, value_enum)]
+    device: Option<DeviceChoice>,
+}
+
+/// Prints a description of the model, every byte of which is read.
+///
+/// # Errors
+/// Where the model is damaged; what can be said about it has been printed.
+pub(crate) fn run(args: &InspectArgs) -> Result<(), Failure> {
+    let source = ModelSource::open(&args.model)?;
+    let mut out = io::stdout().lock();
+    if let Some(folder) = source.folder() {
+        print_manifest(&mut out, folder.manifest())?;
+    }
+
+    let mut progress = Progress::bytes("Reading", source.total_bytes());
+    let mut reader = GgufReader::new();
+    let mut damage: Option<ModelError> = None;
+    let mut shards = source
+        .folder()
+        .map(|folder| folder.manifest().shards.iter());
+    for piece in source.pieces() {
+        let shard = shards.as_mut().and_then(Iterator::next);
+        progress.advance(piece.as_ref().map_or(0, Vec::len) as u64);
+        progress.aside(|| print_shard(&mut out, shard, piece.is_ok()))?;
+        match piece {
+            Err(error) => damage = damage.or(Some(error)),
+            // Behind a hole the bytes mean nothing.
+            Ok(bytes) if damage.is_none() => {
+                damage = read(&mut reader, &bytes)
+                    .err()
+                    .map(|error| no_model(args, error));
+            }
+            Ok(_) => {}
+        }
+    }
+    drop(progress);
+    let whole = match damage {
+        Some(damage) => Err(damage),
+        None => reader
+            .finish()
+            .map_err(|error| no_model(args, error.into())),
+    };
+    if let Some(header) = reader.header() {
+        print_tensors(&mut out, header)?;
+        print_config(&mut out, header, args)?;
+    }
+    whole?;
+    if let Some(choice) = args.device {
+        let (_, report) = choice.open()?;
+        print_device(&mut out, &report)?;
+    }
+    Ok(())
+}
+
+fn no_model(args: &InspectArgs, source: LoadError) -> ModelError {
+    ModelError::Load {
+        path: args.model.clone(),
+        source,
+    }
+}
+
+/// Reads on and forgets the tensors, which have been checked by then.
+fn read(reader: &mut GgufReader, bytes: &[u8]) -> Result<(), LoadError> {
+    reader.push(bytes)?;
+    while reader.next_tensor().is_some() {}
+    Ok(())
+}
+
+fn print_manifest(out: &mut impl Write, manifest: &ModelManifest) -> io::Result<()> {
+    let summary = &manifest.summary;
+    let limits = &summary.required_gpu_limits;
+    writeln!(out, "Name     {}", summary.name)?;
+    writeln!(out, "Licence  {}", summary.licence)?;
+    writeln!(
+        out,
+        "Size     {} bytes in {} shards",
+        manifest.total_bytes,
+        manifest.shards.len()
+    )?;
+    writeln!(
+        out,
+        "Memory   about {} bytes once loaded",
+        summary.estimated_memory_bytes
+    )?;
+    writeln!(
+        out,
+        "GPU      buffers of {} bytes, bindings of {} bytes",
+        limits.max_buffer_size, limits.max_storage_buffer_binding_size
+    )?;
+    writeln!(out, "\nShards")
+}
+
+fn print_shard(out: &mut impl Write, shard: Option<&Shard>, is_right: bool) -> io::Result<()> {
+    let Some(Shard {
+        file,
+        bytes,
+        sha256,
+    }) = shard
+    else {
+        return Ok(());
+    };
+    let verdict = if is_right { "ok     " } else { "DAMAGED" };
+    writeln!(
+        out,
+        "  {verdict}  {file}  {bytes:>9} bytes  sha256 {sha256}"
+    )
+}
+
+/// Number and bytes of the tensors of each type.
+fn print_tensors(out: &mut impl Write, header: &GgufHeader) -> io::Result<()> {
+    let mut types: BTreeMap<String, (usize, usize)> = BTreeMap::new();
+    for entry in &header.tensors {
+        let (count, bytes) = types.entry(entry.info.tensor_type.to_string()).or_default();
+        *count += 1;
+        *bytes += entry.info.byte_len().unwrap_or_default();
+    }
+    writeln!(out, "\nTensors")?;
+    for (tensor_type, (count, bytes)) in types {
+        writeln!(
+            out,
+            "  {tensor_type:<5} {count:>4} tensors  {bytes:>10} bytes"
+        )?;
+    }
+    Ok(())
+}
+
+/// The configuration, as far as it is one.
+fn print_config(
+    out: &mut impl Write,
+    header: &GgufHeader,
+    args: &InspectArgs,
+) -> Result<(), Failure> {
+    let text = header
+        .metadata
+        .string("flamingo.config")
+        .map_err(|error| no_model(args, error.into()))?;
+    let config = FlamingoConfig::from_json(text).map_err(|error| no_model(args, error.into()))?;
+    writeln!(out, "\nConfiguration")?;
+    serde_json::to_writer_pretty(&mut *out, &config).map_err(io::Error::from)?;
+    writeln!(out)?;
+    Ok(())
+}
+
+fn print_device(out: &mut impl Write, report: &DeviceReport) -> io::Result<()> {
+    writeln!(out, "\nDevice")?;
+    serde_json::to_writer_pretty(&mut *out, report)?;
+    writeln!(out)
+}

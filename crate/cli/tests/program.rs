@@ -1,0 +1,411 @@
+//! The program as one runs it, with a tiny model on the CPU.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+#[path = "../../runtime/tests/support/mod.rs"]
+mod support;
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::sync::OnceLock;
+
+use flamingo_weights::manifest::{FolderWriter, GpuLimits, ModelSummary};
+use serde_json::Value;
+use support::{TinyModel, fixture};
+
+const FIRST: &str = "photo.jpg";
+const SECOND: &str = "../photos/2090545563_a4e66ec76b.webp";
+
+/// The tiny model as a file, wide enough to need two shards.
+fn gguf() -> &'static [u8] {
+    static FILE: OnceLock<Vec<u8>> = OnceLock::new();
+    FILE.get_or_init(|| {
+        let mut config = TinyModel::config();
+        config.language.width = 96;
+        TinyModel::with_config(config).gguf()
+    })
+}
+
+/// The tiny model as a folder, in a folder of its own that a test may damage.
+fn model() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let mut writer = FolderWriter::create(folder.path()).unwrap();
+    writer.write_all(gguf()).unwrap();
+    let limits = GpuLimits {
+        max_buffer_size: 1,
+        max_storage_buffer_binding_size: 1,
+    };
+    let manifest = writer
+        .finish(ModelSummary {
+            name: "tiny for tests".to_owned(),
+            licence: "CC0-1.0".to_owned(),
+            config: Value::Null,
+            required_gpu_limits: limits,
+            estimated_memory_bytes: 30_000_000,
+        })
+        .unwrap();
+    assert_eq!(manifest.shards.len(), 2);
+    folder
+}
+
+fn photo(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../../tests/fixtures/images")
+        .join(name)
+}
+
+fn flamingo(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_flamingo"));
+    command.args(arguments).env_remove("FLAMINGO_MODEL");
+    command
+}
+
+/// `flamingo caption` on the CPU, six tokens long.
+fn caption(model: &Path, photos: &[&str], options: &[&str]) -> Output {
+    flamingo(&[
+        "caption",
+        "--device",
+        "cpu",
+        "--max-new-tokens",
+        "6",
+        "--model",
+    ])
+    .arg(model)
+    .args(options)
+    .args(photos.iter().map(|name| photo(name)))
+    .output()
+    .unwrap()
+}
+
+fn stdout(output: &Output) -> String {
+    String::from_utf8(output.stdout.clone()).unwrap()
+}
+
+fn stderr(output: &Output) -> String {
+    String::from_utf8(output.stderr.clone()).unwrap()
+}
+
+/// Standard output of a run that went well.
+fn success(output: &Output) -> String {
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(output));
+    stdout(output)
+}
+
+/// Standard error of a run that ended with this exit code.
+fn failure(output: &Output, code: i32) -> String {
+    assert_eq!(output.status.code(), Some(code), "{}", stderr(output));
+    assert!(!stderr(output).contains("panicked"), "{}", stderr(output));
+    stderr(output)
+}
+
+fn json_lines(text: &str) -> Vec<Value> {
+    text.lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect()
+}
+
+#[test]
+fn photos_are_captioned_the_same_every_time() {
+    let model = model();
+    let first = success(&caption(model.path(), &[FIRST, SECOND], &[]));
+    let lines: Vec<&str> = first.lines().collect();
+    assert_eq!(lines.len(), 2);
+    for (line, name) in lines.iter().zip([FIRST, SECOND]) {
+        let (file, text) = line
+            .rsplit_once(&format!("{name}: "))
+            .expect("the photo's name");
+        assert!(Path::new(file).is_dir() && !text.is_empty(), "{line}");
+    }
+    assert_eq!(
+        success(&caption(model.path(), &[FIRST, SECOND], &[])),
+        first
+    );
+    // One photo needs no name.
+    let alone = success(&caption(model.path(), &[SECOND], &[]));
+    assert!(
+        lines[1].ends_with(&format!(": {}", alone.trim_end())),
+        "{alone}"
+    );
+}
+
+#[test]
+fn json_has_text_tokens_and_timings() {
+    let model = model();
+    let lines = json_lines(&success(&caption(
+        model.path(),
+        &[FIRST, SECOND],
+        &["--json"],
+    )));
+    assert_eq!(lines.len(), 2);
+    for (line, name) in lines.iter().zip([FIRST, SECOND]) {
+        assert_eq!(line["file"], photo(name).to_str().unwrap());
+        assert_eq!(line["token_ids"].as_array().unwrap().len(), 6);
+        assert_eq!(line["stop_reason"], "max_new_tokens");
+        for timing in [
+            "encode_ms",
+            "prefill_ms",
+            "first_token_ms",
+            "decode_ms_per_token",
+        ] {
+            assert!(
+                line["timings"][timing].as_f64().unwrap() > 0.0,
+                "{timing} of {line}"
+            );
+        }
+    }
+    assert_ne!(lines[0]["token_ids"], lines[1]["token_ids"]);
+    let text = success(&caption(model.path(), &[FIRST], &[]));
+    assert_eq!(lines[0]["text"], text.trim_end());
+}
+
+#[test]
+fn a_single_gguf_file_is_the_same_model_and_may_come_from_the_environment() {
+    let folder = model();
+    let file = folder.path().join("model.gguf");
+    std::fs::write(&file, gguf()).unwrap();
+    let expected = success(&caption(folder.path(), &[FIRST], &[]));
+    assert_eq!(success(&caption(&file, &[FIRST], &[])), expected);
+    let output = flamingo(&["caption", "--device=cpu", "--max-new-tokens=6"])
+        .arg(photo(FIRST))
+        .env("FLAMINGO_MODEL", &file)
+        .output()
+        .unwrap();
+    assert_eq!(success(&output), expected);
+}
+
+#[test]
+fn examples_are_found_beside_their_file_and_change_the_caption() {
+    let model = model();
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(
+        folder.path().join("a.png"),
+        fixture("images/resize_tall.png"),
+    )
+    .unwrap();
+    let shots = folder.path().join("shots.jsonl");
+    std::fs::write(
+        &shots,
+        "{\"image\": \"a.webp\", \"text\": \"A dog runs\"}\n\n",
+    )
+    .unwrap();
+    let options = ["--json", "--shots", shots.to_str().unwrap()];
+    let with = json_lines(&success(&caption(model.path(), &[FIRST], &options)));
+    let without = json_lines(&success(&caption(model.path(), &[FIRST], &["--json"])));
+    assert_ne!(with[0]["token_ids"], without[0]["token_ids"]);
+}
+
+#[test]
+fn a_bad_photo_is_reported_and_the_others_go_on() {
+    let model = model();
+    let photos = ["truncated.jpg", FIRST, "no-such-photo.jpg", SECOND];
+    let output = caption(model.path(), &photos, &["--json"]);
+    let errors = failure(&output, 1);
+    assert!(
+        errors.contains("truncated.jpg: the JPEG file ends before its picture does"),
+        "{errors}"
+    );
+    assert!(
+        errors.contains("no-such-photo.jpg: No such file"),
+        "{errors}"
+    );
+    assert!(
+        errors.contains("2 of 4 photos could not be captioned"),
+        "{errors}"
+    );
+    let lines = json_lines(&stdout(&output));
+    assert_eq!(lines.len(), 4);
+    let has_error = lines.iter().map(|line| line.get("error").is_some());
+    assert_eq!(has_error.collect::<Vec<_>>(), [true, false, true, false]);
+    assert!(!lines[1]["text"].as_str().unwrap().is_empty());
+
+    let text = caption(model.path(), &photos, &[]);
+    failure(&text, 1);
+    assert_eq!(stdout(&text).lines().count(), 2);
+}
+
+#[test]
+fn a_wrong_command_line_is_a_usage_error() {
+    failure(&flamingo(&["caption"]).output().unwrap(), 2);
+    failure(
+        &flamingo(&["caption", "a.jpg", "--colour"])
+            .output()
+            .unwrap(),
+        2,
+    );
+    failure(
+        &flamingo(&["caption", "a.jpg", "--device", "tpu"])
+            .output()
+            .unwrap(),
+        2,
+    );
+    failure(&flamingo(&["paint"]).output().unwrap(), 2);
+}
+
+#[test]
+fn examples_that_are_none_are_a_usage_error_that_names_the_line() {
+    let model = model();
+    let folder = tempfile::tempdir().unwrap();
+    let shots = folder.path().join("shots.jsonl");
+    let with_shots = |content: &str| {
+        std::fs::write(&shots, content).unwrap();
+        let options = ["--shots", shots.to_str().unwrap()];
+        failure(&caption(model.path(), &[FIRST], &options), 2)
+    };
+    std::fs::write(folder.path().join("a.png"), fixture("images/grey.png")).unwrap();
+    std::fs::write(
+        folder.path().join("bad.png"),
+        fixture("images/truncated.png"),
+    )
+    .unwrap();
+    let good = "{\"image\": \"a.png\", \"text\": \"A dog\"}\n";
+
+    let error = with_shots(&format!("{good}not json\n"));
+    assert!(
+        error.contains("line 2 of") && error.contains("shots.jsonl"),
+        "{error}"
+    );
+    let error = with_shots("{\"image\": \"a.png\", \"caption\": \"A dog\"}\n");
+    assert!(
+        error.contains("line 1 of") && error.contains("caption"),
+        "{error}"
+    );
+    let error = with_shots("\n{\"image\": \"b.png\", \"text\": \"A dog\"}\n");
+    assert!(
+        error.contains("line 2 of") && error.contains("b.png"),
+        "{error}"
+    );
+    let error = with_shots("{\"image\": \"bad.png\", \"text\": \"A dog\"}\n");
+    assert!(
+        error.contains("bad.png: the PNG file ends before"),
+        "{error}"
+    );
+    let error = with_shots(&good.repeat(20));
+    assert!(
+        error.contains("the model takes 64; use fewer or shorter examples"),
+        "{error}"
+    );
+
+    let options = ["--shots", "no-such-file.jsonl"];
+    let error = failure(&caption(model.path(), &[FIRST], &options), 2);
+    assert!(error.contains("no-such-file.jsonl"), "{error}");
+}
+
+#[test]
+fn a_model_that_is_not_there_says_what_to_do() {
+    let error = failure(&caption(Path::new("no/such/model"), &[FIRST], &[]), 3);
+    assert!(
+        error.contains("no model at no/such/model; `./x pack`"),
+        "{error}"
+    );
+    let error = failure(&caption(&photo(FIRST), &[FIRST], &[]), 3);
+    assert!(error.contains("photo.jpg"), "{error}");
+    let empty = tempfile::tempdir().unwrap();
+    let error = failure(&caption(empty.path(), &[FIRST], &[]), 3);
+    assert!(error.contains("model.json"), "{error}");
+}
+
+#[test]
+fn a_damaged_shard_is_named() {
+    let model = model();
+    let shard = model.path().join("weights-001.bin");
+    let mut bytes = std::fs::read(&shard).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    std::fs::write(&shard, &bytes).unwrap();
+    let error = failure(&caption(model.path(), &[FIRST], &[]), 3);
+    assert!(
+        error.contains("shard `weights-001.bin` is damaged: its SHA-256"),
+        "{error}"
+    );
+
+    let output = flamingo(&["inspect"]).arg(model.path()).output().unwrap();
+    let error = failure(&output, 3);
+    assert!(
+        error.contains("shard `weights-001.bin` is damaged"),
+        "{error}"
+    );
+    let description = stdout(&output);
+    assert!(
+        description.contains("ok       weights-000.bin"),
+        "{description}"
+    );
+    assert!(
+        description.contains("DAMAGED  weights-001.bin"),
+        "{description}"
+    );
+
+    std::fs::write(&shard, &bytes[..middle]).unwrap();
+    let error = failure(&caption(model.path(), &[FIRST], &[]), 3);
+    assert!(error.contains("shard `weights-001.bin` has"), "{error}");
+}
+
+#[test]
+fn inspect_describes_model_and_device() {
+    let model = model();
+    let output = flamingo(&["inspect", "--device", "cpu"])
+        .arg(model.path())
+        .output()
+        .unwrap();
+    let description = success(&output);
+    assert!(
+        description.contains("Name     tiny for tests"),
+        "{description}"
+    );
+    assert!(description.contains("Licence  CC0-1.0"), "{description}");
+    let tensors = TinyModel::config().tensors().len();
+    assert!(
+        description.contains(&format!("F32    {tensors:>3} tensors")),
+        "{description}"
+    );
+    assert!(description.contains("\"image_size\": 32"), "{description}");
+    assert!(description.contains("\"kind\": \"cpu\""), "{description}");
+    assert_eq!(
+        description.matches("ok       weights-00").count(),
+        2,
+        "{description}"
+    );
+}
+
+#[test]
+fn inspect_reads_a_single_file_and_refuses_one_that_breaks_off() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("model.gguf");
+    std::fs::write(&file, gguf()).unwrap();
+    let description = success(&flamingo(&["inspect"]).arg(&file).output().unwrap());
+    assert!(description.contains("\"image_size\": 32"), "{description}");
+    assert!(!description.contains("Device"), "{description}");
+
+    std::fs::write(&file, &gguf()[..gguf().len() - 1]).unwrap();
+    let error = failure(&flamingo(&["inspect"]).arg(&file).output().unwrap(), 3);
+    assert!(
+        error.contains("model.gguf") && error.contains("tensor"),
+        "{error}"
+    );
+}
+
+#[test]
+fn help_documents_the_exit_codes() {
+    for arguments in [
+        &["--help"][..],
+        &["caption", "--help"],
+        &["inspect", "--help"],
+    ] {
+        let help = success(&flamingo(arguments).output().unwrap());
+        assert!(help.contains("3  the model or the device failed"), "{help}");
+    }
+}
+
+#[test]
+fn a_reader_that_has_had_enough_is_no_error() {
+    let model = model();
+    let mut child = flamingo(&["inspect"])
+        .arg(model.path())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    drop(child.stdout.take());
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    assert_eq!(stderr(&output), "");
+}

@@ -1,0 +1,6 @@
+//! TypeScript names for the plain objects that cross.
+
+use wasm_bindgen::prelude::wasm_bindgen;
+
+#[wasm_bindgen(typescript_custom_section)]
+const TYPES: &str = r#"import type { Caption, DevicePreference, DeviceReport, TokenPiece } from "../src/types.js";"#;

@@ -1,0 +1,43 @@
+//! The models that the page and the tests load, packed from their parts.
+
+use std::path::PathBuf;
+
+use anyhow::Result;
+
+use crate::stamp::{self, Inputs};
+use crate::workspace::Workspace;
+use crate::{build, process, python};
+
+/// What `flamingo convert` can make, and the folder in `models/` it goes to.
+const MODELS: &[(&str, &str)] = &[("default", "flamingo-smollm2-135m"), ("tiny", "tiny")];
+
+/// Packs the default model and the tiny one, each when its parts or the program that
+/// packs it have changed.
+pub(crate) fn models(workspace: &Workspace) -> Result<()> {
+    build::program(workspace)?;
+    let parts = python::parts(workspace)?;
+    for ((kind, _), output) in MODELS.iter().zip(outputs(workspace)) {
+        let inputs = Inputs::new(kind)
+            .file(&workspace.program())?
+            .file(&workspace.root().join("crate/xtask/requirements/parts.txt"))?
+            .file(&workspace.root().join("training/bridges.gguf"))?;
+        stamp::make_if_changed(&output, inputs, || {
+            stamp::remove_output(&output)?;
+            process::run(
+                workspace
+                    .command(workspace.program())
+                    .args(["convert", kind, "--parts"])
+                    .arg(&parts)
+                    .arg("--output")
+                    .arg(&output),
+            )
+        })?;
+    }
+    Ok(())
+}
+
+/// The folders of the packed models.
+pub(crate) fn outputs(workspace: &Workspace) -> impl Iterator<Item = PathBuf> {
+    let models = workspace.models();
+    MODELS.iter().map(move |(_, folder)| models.join(folder))
+}

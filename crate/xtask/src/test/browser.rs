@@ -1,0 +1,39 @@
+//! The npm package's own tests, and the page in a real browser.
+
+use anyhow::Result;
+
+use super::report;
+use super::tally::Tally;
+use crate::workspace::Workspace;
+use crate::{build, npm, pack, packages, wasm};
+
+/// `web/`, with Vitest.
+pub(super) fn package(workspace: &Workspace) -> Result<Tally> {
+    npm::install(workspace)?;
+    wasm::build(workspace)?;
+    report::collect(workspace, report::vitest, |file| {
+        let mut command = npm::npm(workspace);
+        command
+            .args(["test", "--workspace=web", "--", "--reporter=default"])
+            .args(["--reporter=json", "--outputFile.json"])
+            .arg(file);
+        command
+    })
+}
+
+/// `tests/browser/`, with Playwright and the system's Chromium.
+pub(super) fn page(workspace: &Workspace) -> Result<Tally> {
+    packages::install(packages::BROWSER_TESTS)?;
+    wasm::build_with_parity(workspace)?;
+    build::page(workspace)?;
+    pack::models(workspace)?;
+    report::collect(workspace, report::playwright, |file| {
+        let mut command = npm::npm(workspace);
+        command
+            .args(["test", "--workspace=tests/browser", "--"])
+            .arg("--reporter=list,json")
+            .env("PLAYWRIGHT_JSON_OUTPUT_FILE", file)
+            .env("FLAMINGO_CLI", workspace.program());
+        command
+    })
+}

@@ -1,0 +1,60 @@
+//! `cargo test`, in two parts: what is quick, and what goes on for a set time.
+
+use std::process::Command;
+use std::{env, fs};
+
+use anyhow::Result;
+
+use super::report;
+use super::tally::Tally;
+use crate::workspace::Workspace;
+use crate::{build, pack, packages, process};
+
+/// This tool's own tests.
+pub(super) fn xtask(workspace: &Workspace) -> Result<Tally> {
+    count(
+        workspace
+            .command("cargo")
+            .args(["test", "--release", "--package=xtask"]),
+    )
+}
+
+/// All other tests but those that fuzz.
+pub(super) fn tests(workspace: &Workspace) -> Result<Tally> {
+    // A Vulkan driver for the WebGPU tests, and the models for those of the program.
+    packages::install(packages::BROWSER_TESTS)?;
+    pack::models(workspace)?;
+    count(
+        workspace
+            .command("cargo")
+            .args(["test", "--release", "--no-fail-fast"])
+            .args(build::NATIVE)
+            .arg("--exclude=flamingo-fuzz"),
+    )
+}
+
+/// Each parser for a minute, or for the time that the environment sets.
+pub(super) fn fuzz(workspace: &Workspace) -> Result<Tally> {
+    let seconds = env::var_os("FLAMINGO_FUZZ_SECONDS").unwrap_or_else(|| "60".into());
+    let mut command = workspace.command("cargo");
+    command.env("FLAMINGO_FUZZ_SECONDS", seconds);
+    command.args(["test", "--release", "--no-fail-fast"]);
+    // The program comes along for the features that it asks of the crates below:
+    // without it they would be compiled once more. Naming the targets leaves its tests
+    // out.
+    command.args(["--package=flamingo-fuzz", "--package=flamingo-cli"]);
+    for target in fs::read_dir(workspace.root().join("tests/fuzz/tests"))? {
+        if let Some(name) = target?.path().file_stem() {
+            command.arg("--test").arg(name);
+        }
+    }
+    count(&mut command)
+}
+
+fn count(command: &mut Command) -> Result<Tally> {
+    let mut tally = Tally::default();
+    let succeeded = process::run_reading(command, |line| {
+        tally += report::cargo_test_line(line).unwrap_or_default();
+    })?;
+    Ok(tally.confirmed(succeeded))
+}

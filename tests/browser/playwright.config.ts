@@ -1,0 +1,35 @@
+import { defineConfig } from "@playwright/test";
+
+const PORT = 4179;
+
+export default defineConfig({
+  testDir: ".",
+  // A machine without GPU computes on its cores: two tests at once would share them.
+  workers: 1,
+  forbidOnly: true,
+  timeout: 120_000,
+  reporter: [["list"]],
+  use: {
+    baseURL: `http://localhost:${PORT}/`,
+    launchOptions: {
+      executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
+      args: [
+        "--no-sandbox",
+        // WebGPU without a GPU.
+        "--enable-unsafe-webgpu",
+        "--use-webgpu-adapter=swiftshader",
+        "--enable-unsafe-swiftshader",
+        // The browser's own requests would hide the page's.
+        "--disable-background-networking",
+        "--disable-component-update",
+        "--disable-sync",
+        "--no-first-run",
+      ],
+    },
+  },
+  webServer: {
+    command: `npm run preview --workspace www -- --port ${PORT} --strictPort --host localhost`,
+    cwd: "../..",
+    url: `http://localhost:${PORT}/`,
+  },
+});

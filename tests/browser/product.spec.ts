@@ -1,0 +1,281 @@
+/** The page with the tiny model: what a user does, and what can go wrong. */
+
+import { createHash } from "node:crypto";
+import { expect, type Page, test } from "@playwright/test";
+import { CaptionPage, TINY_MODEL } from "./caption-page.js";
+import { PHOTOS, SHOTS } from "./fixtures.js";
+
+const [PHOTO = "", OTHER_PHOTO = ""] = PHOTOS;
+const SHARD = "**/models/tiny/*.bin";
+
+test("works under its policy, and asks nobody but its own server", async ({ page }) => {
+  const complaints = listenForComplaints(page);
+  const requests: string[] = [];
+  page.context().on("request", (request) => requests.push(request.url()));
+  await page.addInitScript(() => {
+    document.addEventListener("securitypolicyviolation", ({ violatedDirective, blockedURI }) => {
+      console.error(`violation of ${violatedDirective} by ${blockedURI}`);
+    });
+  });
+
+  const app = new CaptionPage(page);
+  await app.open(TINY_MODEL, "cpu");
+  await app.ready();
+  const afterLoading = requests.length;
+  await app.choosePhoto(PHOTO);
+  await app.addExamples(SHOTS);
+  await app.caption();
+
+  expect(complaints).toEqual([]);
+  const origin = new URL(page.url()).origin;
+  const strangers = requests.filter(
+    (url) => !url.startsWith(`${origin}/`) && !url.startsWith(`blob:${origin}/`),
+  );
+  expect(strangers).toEqual([]);
+  // What is shown afterwards are the user's own pictures.
+  expect(requests.slice(afterLoading).filter((url) => !url.startsWith("blob:"))).toEqual([]);
+});
+
+test("auto takes the CPU where WebGPU is software, and says so", async ({ page }) => {
+  const app = new CaptionPage(page);
+  await app.open(TINY_MODEL, "auto");
+  await app.ready();
+  await expect(app.device).toHaveAttribute("data-device", "cpu");
+  await expect(app.device).toContainText("software");
+});
+
+test("the download counts its bytes up to the whole", async ({ page }) => {
+  const seen: string[] = [];
+  await page.exposeFunction("seen", (text: string) => seen.push(text));
+  await page.addInitScript(() => {
+    new MutationObserver(() => {
+      const figures = document.querySelector(".download .figures");
+      if (figures?.textContent)
+        (window as unknown as { seen(text: string): void }).seen(figures.textContent);
+    }).observe(document, { childList: true, characterData: true, subtree: true });
+  });
+  await page.route(SHARD, async (route) => {
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    await route.continue();
+  });
+  const app = new CaptionPage(page);
+  await app.open(TINY_MODEL, "cpu");
+  await app.ready();
+  expect(seen.length).toBeGreaterThan(0);
+  for (const text of seen) expect(text).toMatch(/^\d+\.\d MB of \d+\.\d MB$/);
+});
+
+test("a caption streams, and shows its tokens and times", async ({ page }) => {
+  const app = new CaptionPage(page);
+  await app.open(TINY_MODEL, "cpu");
+  await app.ready();
+  await app.choosePhoto(PHOTO);
+  await page.evaluate(() => {
+    const output = document.querySelector("output");
+    const lengths: number[] = [];
+    Object.assign(window, { lengths });
+    if (output === null) throw new Error("no output");
+    new MutationObserver(() => {
+      if (output.dataset.phase === "writing") lengths.push(output.textContent.length);
+    }).observe(output, { childList: true, characterData: true, subtree: true });
+  });
+  const { text, tokenIds } = await app.caption();
+  const lengths = await page.evaluate(() => (window as unknown as { lengths: number[] }).lengths);
+  expect(tokenIds.length).toBeGreaterThan(0);
+  expect(text).not.toBe("");
+  // It grew in several steps, and never shrank.
+  expect(new Set(lengths).size).toBeGreaterThan(2);
+  expect(lengths).toEqual([...lengths].sort((a, b) => a - b));
+  await expect(page.getByText("First token")).toBeVisible();
+});
+
+test("WebGPU and CPU write the same tokens, with and without examples", async ({ page }) => {
+  const written: Record<string, (readonly number[])[]> = {};
+  for (const device of ["cpu", "webgpu"] as const) {
+    const app = new CaptionPage(page);
+    await app.open(TINY_MODEL, device);
+    await app.ready();
+    await expect(app.device).toHaveAttribute("data-device", device);
+    await app.choosePhoto(PHOTO);
+    const bare = await app.caption();
+    await app.addExamples(SHOTS);
+    const shown = await app.caption();
+    await app.choosePhoto(OTHER_PHOTO);
+    const other = await app.caption();
+    written[device] = [bare, shown, other].map(({ tokenIds }) => tokenIds);
+  }
+  expect(written.webgpu).toEqual(written.cpu);
+});
+
+test("the device can be changed on the page", async ({ page }) => {
+  const app = new CaptionPage(page);
+  await app.open(TINY_MODEL, "cpu");
+  await app.ready();
+  await page.getByText("WebGPU", { exact: true }).click();
+  await expect(app.device).toHaveAttribute("data-device", "webgpu", { timeout: 60_000 });
+  await app.ready();
+  expect(new URL(page.url()).searchParams.get("device")).toBe("webgpu");
+});
+
+test("stop ends a caption within a few tokens, and the next one is whole", async ({ page }) => {
+  const app = new CaptionPage(page);
+  await app.open(TINY_MODEL, "cpu");
+  await app.ready();
+  await app.choosePhoto(PHOTO);
+  const whole = await app.caption();
+  expect(whole.tokenIds.length).toBeGreaterThan(20);
+
+  // Stop as soon as there are three tokens, faster than a hand could.
+  await page.evaluate(() => {
+    const observer = new MutationObserver(() => {
+      const stop = [...document.querySelectorAll("button")].find(
+        ({ textContent }) => textContent?.trim() === "Stop",
+      );
+      if (stop && document.querySelectorAll(".tokens li").length >= 3) {
+        observer.disconnect();
+        stop.click();
+      }
+    });
+    observer.observe(document.body, { childList: true, subtree: true });
+  });
+  await app.captionButton.click();
+  await expect(app.output).toHaveAttribute("data-phase", "stopped");
+  const stopped = await app.tokenIds();
+  expect(stopped.length).toBeGreaterThanOrEqual(3);
+  expect(stopped.length).toBeLessThan(12);
+  expect(stopped).toEqual(whole.tokenIds.slice(0, stopped.length));
+
+  expect(await app.caption()).toEqual(whole);
+});
+
+test("a picture that is none is refused in words, and a good one still works", async ({ page }) => {
+  const app = new CaptionPage(page);
+  await app.open(TINY_MODEL, "cpu");
+  await app.ready();
+  const file = page.getByLabel("Choose a photo");
+  await file.setInputFiles({ name: "x.jpg", mimeType: "image/jpeg", buffer: Buffer.from("no") });
+  await app.captionButton.click();
+  await expect(app.error).toHaveAttribute("data-code", "image");
+  await app.choosePhoto(PHOTO);
+  await app.caption();
+});
+
+test("an example without caption is asked for before anything runs", async ({ page }) => {
+  const app = new CaptionPage(page);
+  await app.open(TINY_MODEL, "cpu");
+  await app.ready();
+  await app.choosePhoto(PHOTO);
+  await app.addExamples(SHOTS.map(({ path }) => ({ path, text: "" })));
+  await expect(app.captionButton).toBeDisabled();
+  await expect(page.getByText("Give every example its caption.")).toBeVisible();
+  await page.getByRole("button", { name: "Remove example 2" }).click();
+  await page.getByLabel("Caption of example 1").fill("A dog");
+  await expect(app.captionButton).toBeEnabled();
+});
+
+test.describe("a download that fails says why", () => {
+  const cases: [string, string, (page: Page) => Promise<unknown>][] = [
+    ["a missing model", "http-status", (page) => fulfill(page, "**/model.json", { status: 404 })],
+    [
+      "a start page in place of the model",
+      "html-instead-of-file",
+      (page) => fulfill(page, "**/model.json", { contentType: "text/html", body: "<html></html>" }),
+    ],
+    [
+      "a model.json that is none",
+      "manifest",
+      (page) => fulfill(page, "**/model.json", { contentType: "application/json", body: "{}" }),
+    ],
+    ["a missing shard", "http-status", (page) => fulfill(page, SHARD, { status: 404 })],
+    [
+      "a start page in place of a shard",
+      "html-instead-of-file",
+      (page) => fulfill(page, SHARD, { contentType: "text/html", body: "<html></html>" }),
+    ],
+    ["a damaged shard", "hash-mismatch", (page) => damage(page, (body) => flip(body))],
+    ["a shard cut short", "shard-length", (page) => damage(page, (body) => body.subarray(1))],
+    ["a cut connection", "network", (page) => page.route(SHARD, (route) => route.abort())],
+  ];
+  for (const [name, code, arrange] of cases) {
+    test(name, async ({ page }) => {
+      await arrange(page);
+      const app = new CaptionPage(page);
+      await app.open(TINY_MODEL, "cpu");
+      await expect(app.error).toHaveAttribute("data-code", code, { timeout: 60_000 });
+      await expect(app.error).not.toHaveText("");
+      // The fault goes away; so does the error.
+      await page.unrouteAll({ behavior: "wait" });
+      await page.getByRole("button", { name: "Try again" }).click();
+      await app.ready();
+    });
+  }
+});
+
+test("a shard that is damaged once is fetched again by itself", async ({ page }) => {
+  const damaged = new Set<string>();
+  await page.route(SHARD, async (route) => {
+    const url = route.request().url();
+    const response = await route.fetch();
+    const body = await response.body();
+    const first = !damaged.has(url);
+    damaged.add(url);
+    await route.fulfill({ response, body: first ? flip(body) : body });
+  });
+  const app = new CaptionPage(page);
+  await app.open(TINY_MODEL, "cpu");
+  await app.ready();
+  expect(damaged.size).toBeGreaterThan(0);
+});
+
+test("shards that are no model are told from a damaged download", async ({ page }) => {
+  const body = Buffer.alloc(64, 1);
+  await fulfill(page, SHARD, { contentType: "application/octet-stream", body });
+  await fulfill(page, "**/model.json", {
+    contentType: "application/json",
+    body: JSON.stringify({
+      format_version: 1,
+      name: "none",
+      licence: "MIT",
+      total_bytes: body.length,
+      shards: [
+        {
+          file: "none.bin",
+          bytes: body.length,
+          sha256: createHash("sha256").update(body).digest("hex"),
+        },
+      ],
+      required_gpu_limits: { max_buffer_size: 0, max_storage_buffer_binding_size: 0 },
+    }),
+  });
+  const app = new CaptionPage(page);
+  await app.open(TINY_MODEL, "cpu");
+  await expect(app.error).toHaveAttribute("data-code", "invalid-model");
+});
+
+type Answer = { status?: number; contentType?: string; body?: string | Buffer };
+
+const fulfill = (page: Page, url: string, answer: Answer) =>
+  page.route(url, (route) => route.fulfill(answer));
+
+const damage = (page: Page, change: (body: Buffer) => Buffer) =>
+  page.route(SHARD, async (route) => {
+    const response = await route.fetch();
+    await route.fulfill({ response, body: change(await response.body()) });
+  });
+
+/** The same bytes but one. */
+function flip(body: Buffer): Buffer {
+  const changed = Buffer.from(body);
+  const middle = changed.length >> 1;
+  changed[middle] = (changed[middle] ?? 0) ^ 1;
+  return changed;
+}
+
+function listenForComplaints(page: Page): string[] {
+  const complaints: string[] = [];
+  page.on("console", (message) => {
+    if (["error", "warning"].includes(message.type())) complaints.push(message.text());
+  });
+  page.on("pageerror", (error) => complaints.push(error.message));
+  return complaints;
+}

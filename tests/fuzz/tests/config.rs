@@ -1,0 +1,58 @@
+//! The configuration of a model, which lies in its GGUF file as JSON.
+#![allow(clippy::unwrap_used)]
+
+use flamingo::FlamingoConfig;
+use flamingo_fuzz::{CountingAllocator, fuzz, peak_during};
+
+#[global_allocator]
+static ALLOCATOR: CountingAllocator = CountingAllocator;
+
+/// Most bytes allocated for each byte of input.
+const BYTES_PER_BYTE: usize = 16;
+
+/// Most bytes allocated for an input of no bytes.
+const BYTES_AT_LEAST: usize = 16 * 1024;
+
+fn check(input: &[u8]) -> String {
+    let Ok(text) = str::from_utf8(input) else {
+        return "no text".to_owned();
+    };
+    let (result, peak) = peak_during(|| FlamingoConfig::from_json(text));
+    let limit = BYTES_AT_LEAST + BYTES_PER_BYTE * input.len();
+    assert!(peak <= limit, "{peak} bytes allocated for {}", input.len());
+    let config = match result {
+        Ok(config) => config,
+        Err(error) => return error.to_string(),
+    };
+    // Sizes that pass are safe to multiply and to list.
+    assert!(config.vision_tokens() > 0);
+    for spec in config.tensors() {
+        let elements = spec
+            .shape
+            .iter()
+            .try_fold(1_usize, |n, &size| n.checked_mul(size));
+        assert!(
+            elements.is_some_and(|n| n > 0),
+            "{}: {:?}",
+            spec.name,
+            spec.shape
+        );
+    }
+    "whole".to_owned()
+}
+
+#[test]
+fn fuzz_config() {
+    let words: &[&[u8]] = &[
+        b"1048576",
+        b"18446744073709551615",
+        b"-1",
+        b"0",
+        b"1e39",
+        b"\"kind\":\"clip_vit\"",
+        b"\"family\":\"gpt_neox\"",
+        b"[[[[",
+        b"null",
+    ];
+    fuzz("config", words, check);
+}

@@ -1,0 +1,97 @@
+/** The page's end of the line to the Worker. */
+
+import { type Endpoint, type Remote, releaseProxy, wrap } from "comlink";
+import {
+  AbortedError,
+  DisposedError,
+  type FlamingoError,
+  fromWire,
+  InternalError,
+} from "./errors.js";
+import type { TaskId, WorkerApi } from "./protocol.js";
+
+/**
+ * Makes calls that can be stopped, and that end when the Worker does. Comlink
+ * alone would leave them waiting for ever.
+ */
+export class Connection {
+  readonly #remote: Remote<WorkerApi>;
+  readonly #stop: () => void;
+  readonly #ended: Promise<never>;
+  #fail: (error: FlamingoError) => void = () => {};
+  #fault: FlamingoError | undefined;
+  #lastTask: TaskId = 0;
+
+  /** `stop` takes the other end down. */
+  constructor(endpoint: Endpoint, stop: () => void) {
+    this.#remote = wrap<WorkerApi>(endpoint);
+    this.#stop = stop;
+    this.#ended = new Promise((_, reject) => {
+      this.#fail = reject;
+    });
+    this.#ended.catch(() => {});
+  }
+
+  /** Starts the Worker. It is a module of this package, beside this file. */
+  static toWorker(): Connection {
+    const worker = new Worker(new URL("./worker.js", import.meta.url), {
+      type: "module",
+      name: "flamingo",
+    });
+    const connection = new Connection(worker, () => worker.terminate());
+    worker.addEventListener("error", (event) => {
+      connection.#end(
+        new InternalError({ reason: event.message || "the Worker's script could not be loaded" }),
+      );
+    });
+    return connection;
+  }
+
+  /**
+   * Calls the Worker. When `signal` fires, the call rejects at once and the
+   * Worker is told to stop; so do all calls when the connection is closed.
+   */
+  async call<T>(
+    call: (remote: Remote<WorkerApi>, task: TaskId) => Promise<T>,
+    signal?: AbortSignal,
+  ): Promise<T> {
+    const task = ++this.#lastTask;
+    if (this.#fault !== undefined) throw this.#fault;
+    if (signal?.aborted) throw new AbortedError({}, { cause: signal.reason });
+
+    const stopListening = new AbortController();
+    const aborted = new Promise<never>((_, reject) => {
+      signal?.addEventListener(
+        "abort",
+        () => {
+          void this.#remote.abort(task);
+          reject(new AbortedError({}, { cause: signal.reason }));
+        },
+        { once: true, signal: stopListening.signal },
+      );
+    });
+    const answer = call(this.#remote, task).catch((error: unknown) => {
+      throw fromWire(error);
+    });
+    // Where another end of the race comes first, this one is of no more interest.
+    answer.catch(() => {});
+    try {
+      return await Promise.race([this.#ended, aborted, answer]);
+    } finally {
+      stopListening.abort();
+    }
+  }
+
+  /** Takes the Worker down; what it computes is lost. */
+  close(what: string): void {
+    if (this.#fault instanceof DisposedError) return;
+    this.#end(new DisposedError({ what }));
+    this.#remote[releaseProxy]();
+    this.#stop();
+  }
+
+  #end(error: FlamingoError): void {
+    this.#fault = error;
+    this.#fail(error);
+  }
+}

@@ -1,0 +1,311 @@
+/**
+ * One class per cause. Each has a `code` to switch on, the facts as fields of
+ * `details`, and a message that says what to do.
+ */
+
+type Details = Readonly<Record<string, unknown>>;
+
+/** Everything this package throws on purpose. */
+export abstract class FlamingoError<D extends Details = Details> extends Error {
+  /** Stable name of the cause. */
+  abstract readonly code: FlamingoErrorCode;
+
+  protected constructor(
+    message: string,
+    /** The facts of this case. */
+    readonly details: D,
+    options?: ErrorOptions,
+  ) {
+    super(message, options);
+    this.name = "FlamingoError";
+  }
+}
+
+/** A cause that the WebAssembly module found and put in words, remedy included. */
+export abstract class ReportedError extends FlamingoError<{ reason: string }> {
+  constructor(details: { reason: string }, options?: ErrorOptions) {
+    const { reason } = details;
+    const end = /[.!?]$/.test(reason) ? "" : ".";
+    super(reason.charAt(0).toUpperCase() + reason.slice(1) + end, details, options);
+  }
+}
+
+/** The server could not be reached, or the connection broke. */
+export class NetworkError extends FlamingoError<{ url: string }> {
+  readonly code = "network";
+
+  constructor(details: { url: string }, options?: ErrorOptions) {
+    super(
+      `The connection failed while fetching ${details.url}. Check the network and try again.`,
+      details,
+      options,
+    );
+  }
+}
+
+/** The server answered with an error status. */
+export class HttpStatusError extends FlamingoError<{ url: string; status: number }> {
+  readonly code = "http-status";
+
+  constructor(details: { url: string; status: number }, options?: ErrorOptions) {
+    const remedy =
+      details.status === 404
+        ? "Check the address: model.json and its shards must lie in one folder."
+        : "Try again later, or ask whoever runs the server.";
+    super(`The server answered ${details.status} for ${details.url}. ${remedy}`, details, options);
+  }
+}
+
+/** A web page came back where a file of the model should be. */
+export class HtmlInsteadOfFileError extends FlamingoError<{ url: string }> {
+  readonly code = "html-instead-of-file";
+
+  constructor(details: { url: string }, options?: ErrorOptions) {
+    super(
+      `${details.url} is a web page, not a file of a model. The server may answer missing files with its start page, or ask for a login.`,
+      details,
+      options,
+    );
+  }
+}
+
+/** A shard is shorter or longer than `model.json` says. */
+export class ShardLengthError extends FlamingoError<{
+  url: string;
+  expected: number;
+  received: number;
+}> {
+  readonly code = "shard-length";
+
+  constructor(
+    details: { url: string; expected: number; received: number },
+    options?: ErrorOptions,
+  ) {
+    super(
+      `${details.url} should have ${details.expected} bytes and has ${details.received < details.expected ? "only " : ""}${details.received}. Try again; if it stays so, publish the model folder anew.`,
+      details,
+      options,
+    );
+  }
+}
+
+/** A shard's SHA-256 is not the one in `model.json`. */
+export class HashMismatchError extends FlamingoError<{
+  url: string;
+  expected: string;
+  received: string;
+}> {
+  readonly code = "hash-mismatch";
+
+  constructor(
+    details: { url: string; expected: string; received: string },
+    options?: ErrorOptions,
+  ) {
+    super(
+      `${details.url} is damaged: its SHA-256 is not the one in model.json, even after fetching it twice. Publish the model folder anew.`,
+      details,
+      options,
+    );
+  }
+}
+
+/** `model.json` is not one. */
+export class ManifestError extends FlamingoError<{ url: string; field: string }> {
+  readonly code = "manifest";
+
+  constructor(details: { url: string; field: string }, options?: ErrorOptions) {
+    super(
+      `${details.url} is not a model.json this version can read (${details.field}). Publish the model folder anew with \`flamingo convert\`.`,
+      details,
+      options,
+    );
+  }
+}
+
+/** The model was made for another version of this package. */
+export class UnsupportedVersionError extends FlamingoError<{
+  url: string;
+  found: number;
+  supported: number;
+}> {
+  readonly code = "unsupported-version";
+
+  constructor(details: { url: string; found: number; supported: number }, options?: ErrorOptions) {
+    super(
+      `${details.url} has format version ${details.found}; this version of flamingo-web reads ${details.supported}. Update ${details.found > details.supported ? "flamingo-web" : "the model"}.`,
+      details,
+      options,
+    );
+  }
+}
+
+/** The browser gives the tools for checking hashes and for WebGPU only to secure pages. */
+export class InsecureContextError extends FlamingoError<Record<string, never>> {
+  readonly code = "insecure-context";
+
+  constructor(details: Record<string, never>, options?: ErrorOptions) {
+    super(
+      "The page was loaded over plain http, where browsers offer neither hashing nor WebGPU. Serve it over https or from localhost.",
+      details,
+      options,
+    );
+  }
+}
+
+/** WebGPU was asked for and cannot be had. */
+export class NoWebGpuError extends ReportedError {
+  readonly code = "no-webgpu";
+}
+
+/** The GPU allows only smaller buffers than the model needs. */
+export class AdapterLimitError extends FlamingoError<{
+  limit: string;
+  needed: number;
+  available: number;
+}> {
+  readonly code = "adapter-limit";
+
+  constructor(
+    details: { limit: string; needed: number; available: number },
+    options?: ErrorOptions,
+  ) {
+    super(
+      `The model needs ${details.limit} of ${details.needed} bytes, this GPU has ${details.available}. Choose the device "cpu", or a smaller model.`,
+      details,
+      options,
+    );
+  }
+}
+
+/** The GPU went away: driver reset, sleep, or another page took it down. */
+export class DeviceLostError extends ReportedError {
+  readonly code = "device-lost";
+}
+
+/** The GPU refused or failed a computation. */
+export class DeviceError extends ReportedError {
+  readonly code = "device";
+}
+
+/** Neither the GPU nor the tab has the memory. */
+export class OutOfMemoryError extends ReportedError {
+  readonly code = "out-of-memory";
+}
+
+/** The shards are whole but what is in them is not a model this version runs. */
+export class InvalidModelError extends ReportedError {
+  readonly code = "invalid-model";
+}
+
+/** A picture that cannot be decoded, or is too large. */
+export class ImageError extends ReportedError {
+  readonly code = "image";
+}
+
+/** The examples and the question do not fit the model. */
+export class PromptError extends ReportedError {
+  readonly code = "prompt";
+}
+
+/** The caller's `AbortSignal` fired. Its `name` is `AbortError`, as elsewhere on the web. */
+export class AbortedError extends FlamingoError<Record<string, never>> {
+  readonly code = "aborted";
+
+  constructor(details: Record<string, never> = {}, options?: ErrorOptions) {
+    super("Stopped, as asked.", details, options);
+    this.name = "AbortError";
+  }
+}
+
+/** The model or session was used after `dispose`. */
+export class DisposedError extends FlamingoError<{ what: string }> {
+  readonly code = "disposed";
+
+  constructor(details: { what: string }, options?: ErrorOptions) {
+    super(`This ${details.what} has been disposed of. Make a new one.`, details, options);
+  }
+}
+
+/** A fault in this package. The Worker is gone. */
+export class InternalError extends FlamingoError<{ reason: string }> {
+  readonly code = "internal";
+
+  constructor(details: { reason: string }, options?: ErrorOptions) {
+    super(
+      `A fault inside flamingo-web: ${details.reason}. Load the model again, and please report this.`,
+      details,
+      options,
+    );
+  }
+}
+
+const classes = {
+  network: NetworkError,
+  "http-status": HttpStatusError,
+  "html-instead-of-file": HtmlInsteadOfFileError,
+  "shard-length": ShardLengthError,
+  "hash-mismatch": HashMismatchError,
+  manifest: ManifestError,
+  "unsupported-version": UnsupportedVersionError,
+  "insecure-context": InsecureContextError,
+  "no-webgpu": NoWebGpuError,
+  "adapter-limit": AdapterLimitError,
+  "device-lost": DeviceLostError,
+  device: DeviceError,
+  "out-of-memory": OutOfMemoryError,
+  "invalid-model": InvalidModelError,
+  image: ImageError,
+  prompt: PromptError,
+  aborted: AbortedError,
+  disposed: DisposedError,
+  internal: InternalError,
+} as const;
+
+/** The stable names of all causes. */
+export type FlamingoErrorCode = keyof typeof classes;
+
+/** An error as it crosses from the Worker to the page: `postMessage` keeps no classes. */
+export interface WireError {
+  readonly code: FlamingoErrorCode;
+  readonly details: Details;
+  readonly cause?: string;
+}
+
+/** Takes an error apart for `postMessage`. What is not ours becomes `internal`. */
+export function toWire(error: unknown): WireError {
+  if (!(error instanceof FlamingoError)) {
+    return { code: "internal", details: { reason: describe(error) } };
+  }
+  const wire: WireError = { code: error.code, details: error.details };
+  return error.cause === undefined ? wire : { ...wire, cause: describe(error.cause) };
+}
+
+/** Puts an error together again, in its class. What is no {@link WireError} becomes `internal`. */
+export function fromWire(wire: unknown): FlamingoError {
+  if (wire instanceof FlamingoError) return wire;
+  if (!isWireError(wire)) {
+    return new InternalError({ reason: describe(wire) }, { cause: wire });
+  }
+  // The code names the class, and so the form of the details.
+  const ErrorClass = classes[wire.code] as unknown as new (
+    details: Details,
+    options?: ErrorOptions,
+  ) => FlamingoError;
+  return new ErrorClass(wire.details, wire.cause === undefined ? undefined : { cause: wire.cause });
+}
+
+/** Any thrown thing in words. */
+export function describe(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
+
+function isWireError(value: unknown): value is WireError {
+  return (
+    typeof value === "object" &&
+    value !== null &&
+    "code" in value &&
+    typeof value.code === "string" &&
+    Object.hasOwn(classes, value.code) &&
+    "details" in value
+  );
+}

@@ -1,0 +1,81 @@
+/** The model, as a page holds it. */
+
+import { proxy } from "comlink";
+import { Connection } from "./connection.js";
+import type { SessionId } from "./protocol.js";
+import { Session, type SessionOptions } from "./session.js";
+import type {
+  DevicePreference,
+  DeviceReport,
+  LoadEvent,
+  MemoryReport,
+  ModelInfo,
+} from "./types.js";
+
+/** How a model is loaded. */
+export interface LoadOptions {
+  /** Where it runs. `auto` by default. */
+  readonly device?: DevicePreference;
+  /** Stops the loading; `load` then rejects with an `AbortError`. */
+  readonly signal?: AbortSignal;
+  /** Told of each step; see {@link LoadEvent}. */
+  readonly onProgress?: (event: LoadEvent) => void;
+}
+
+/**
+ * A Flamingo model. It lives in a Worker of its own and never computes on the
+ * page's thread.
+ *
+ * ```ts
+ * const model = await Flamingo.load("/models/flamingo-smollm2-135m/model.json");
+ * const session = model.session({ shots: [{ image: file, text: "A dog in the snow" }] });
+ * for await (const { text } of session.caption(photo)) write(text);
+ * ```
+ */
+export class Flamingo {
+  /** What `model.json` says of the model. */
+  readonly info: ModelInfo;
+  /** Where it runs, and why. */
+  readonly device: DeviceReport;
+
+  readonly #connection: Connection;
+  #lastSession: SessionId = 0;
+
+  private constructor(connection: Connection, info: ModelInfo, device: DeviceReport) {
+    this.#connection = connection;
+    this.info = info;
+    this.device = device;
+  }
+
+  /** Loads the model whose `model.json` is at `url` (relative to the page). */
+  static async load(url: string | URL, options: LoadOptions = {}): Promise<Flamingo> {
+    const { device = "auto", signal, onProgress = () => {} } = options;
+    const address = new URL(url, document.baseURI).href;
+    const connection = Connection.toWorker();
+    try {
+      const { info, device: report } = await connection.call(
+        (remote, task) => remote.load(task, address, device, proxy(onProgress)),
+        signal,
+      );
+      return new Flamingo(connection, info, report);
+    } catch (error) {
+      connection.close("model");
+      throw error;
+    }
+  }
+
+  /** Puts examples in front of the model. Sessions share the model and take turns. */
+  session(options: SessionOptions = {}): Session {
+    return new Session(this.#connection, ++this.#lastSession, options);
+  }
+
+  /** Memory the model holds now. */
+  memory(): Promise<MemoryReport> {
+    return this.#connection.call((remote) => remote.memory());
+  }
+
+  /** Ends the Worker, and with it everything the model holds on the heap and the GPU. */
+  dispose(): void {
+    this.#connection.close("model");
+  }
+}

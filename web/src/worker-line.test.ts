@@ -1,0 +1,216 @@
+/** The page's side and the Worker's, joined by a real channel. */
+
+import { expose, proxy } from "comlink";
+import { afterEach, expect, test, vi } from "vitest";
+import { Connection } from "./connection.js";
+import { Engine } from "./engine.js";
+import {
+  AbortedError,
+  AdapterLimitError,
+  DisposedError,
+  HttpStatusError,
+  ImageError,
+  InternalError,
+} from "./errors.js";
+import { Session } from "./session.js";
+import { type FakeAnswers, fakeModel, MODEL_URL, serve } from "./testing/fake-server.js";
+import { fakeWasm } from "./testing/fake-wasm.js";
+import type { DevicePreference, LoadEvent } from "./types.js";
+
+const closers: (() => void)[] = [];
+
+afterEach(() => {
+  vi.unstubAllGlobals();
+  for (const close of closers.splice(0)) close();
+});
+
+function join() {
+  const wasm = fakeWasm();
+  const engine = new Engine(async () => wasm);
+  const { port1, port2 } = new MessageChannel();
+  expose(engine, port2);
+  const connection = new Connection(port1, () => {
+    port1.close();
+    port2.close();
+  });
+  closers.push(() => connection.close("model"));
+  return { wasm, engine, connection };
+}
+
+async function load(
+  connection: Connection,
+  device: DevicePreference = "auto",
+  files: Record<string, FakeAnswers> = fakeModel(),
+) {
+  serve(files);
+  const events: LoadEvent[] = [];
+  const onEvent = proxy((event: LoadEvent) => {
+    events.push(event);
+  });
+  const model = await connection.call((remote, task) =>
+    remote.load(task, MODEL_URL, device, onEvent),
+  );
+  return { model, events };
+}
+
+const photo = Uint8Array.of(7);
+
+async function texts(stream: AsyncIterable<{ text: string }>): Promise<string[]> {
+  const found: string[] = [];
+  for await (const { text } of stream) found.push(text);
+  return found;
+}
+
+test("a model is loaded: every byte once, every event before the end", async () => {
+  const { wasm, connection } = join();
+  const { model, events } = await load(connection);
+  expect(wasm.pushed).toEqual([1, 2, 3, 4, 5]);
+  expect(model.info).toEqual({ name: "tiny", licence: "MIT", totalBytes: 5 });
+  expect(model.device.kind).toBe("webgpu");
+  expect(events[0]?.status).toBe("initiate");
+  expect(events[1]?.status).toBe("device");
+  expect(events.filter(({ status }) => status === "done")).toHaveLength(2);
+  expect(events.filter(({ status }) => status === "progress").at(-1)).toMatchObject({
+    loaded: 5,
+    total: 5,
+  });
+  expect(events.at(-1)?.status).toBe("ready");
+  expect([...wasm.alive]).toEqual([expect.stringContaining("model")]);
+});
+
+test("a download that fails leaves nothing behind", async () => {
+  const { wasm, connection } = join();
+  const files = { ...fakeModel(), "shard-1.bin": { status: 404, body: "" } };
+  await expect(load(connection, "auto", files)).rejects.toBeInstanceOf(HttpStatusError);
+  expect(wasm.alive.size).toBe(0);
+});
+
+test("a GPU too small for the model: auto takes the CPU and says why, webgpu fails", async () => {
+  const first = join();
+  first.wasm.gpuLimit = 999;
+  const { model } = await load(first.connection, "auto");
+  expect(model.device).toMatchObject({ kind: "cpu", reason: expect.stringContaining("999") });
+
+  const second = join();
+  second.wasm.gpuLimit = 999;
+  await expect(load(second.connection, "webgpu")).rejects.toBeInstanceOf(AdapterLimitError);
+  expect(second.wasm.alive.size).toBe(0);
+});
+
+test("a caption streams, and ends with the whole", async () => {
+  const { connection } = join();
+  await load(connection);
+  const session = new Session(connection, 1, { shots: [{ image: Uint8Array.of(1), text: "cat" }] });
+  const stream = session.caption(photo);
+  expect(await texts(stream)).toEqual(["1=cat", "7", "a", "dog"]);
+  expect(await stream.result).toMatchObject({
+    stopReason: "end_of_chunk",
+    text: "1=cat | 7 | a | dog",
+  });
+  expect(photo).toEqual(Uint8Array.of(7));
+});
+
+test("a photo that cannot be decoded is an image error, and the model goes on", async () => {
+  const { wasm, connection } = join();
+  await load(connection);
+  const session = new Session(connection, 1, {});
+  wasm.imageFault = { code: "image", message: "the file is empty" };
+  const error = await session.caption(photo).result.catch((error: unknown) => error);
+  expect(error).toBeInstanceOf(ImageError);
+  expect((error as ImageError).message).toBe("The file is empty.");
+  wasm.imageFault = undefined;
+  expect(await texts(session.caption(photo))).toEqual(["7", "a", "dog"]);
+});
+
+test("an example that cannot be decoded fails the caption that needs it", async () => {
+  const { wasm, connection } = join();
+  await load(connection);
+  wasm.imageFault = { code: "image", message: "the file is empty" };
+  const session = new Session(connection, 1, { shots: [{ image: photo, text: "" }] });
+  await expect(session.caption(photo).result).rejects.toBeInstanceOf(ImageError);
+});
+
+test("an abort ends the loop at once and the Worker soon after", async () => {
+  const { wasm, connection } = join();
+  await load(connection);
+  wasm.words = Array.from({ length: 10_000 }, (_, i) => `${i}`);
+  const session = new Session(connection, 1, {});
+  const controller = new AbortController();
+  let seen = 0;
+  await expect(async () => {
+    for await (const _ of session.caption(photo, {
+      signal: controller.signal,
+      maxNewTokens: 10_000,
+    })) {
+      seen += 1;
+      if (seen === 3) controller.abort();
+    }
+  }).rejects.toBeInstanceOf(AbortedError);
+  expect(seen).toBeLessThan(20);
+  // The next caption gets its turn only when the stopped one has given up its own.
+  wasm.words = ["b"];
+  expect(await texts(session.caption(photo))).toEqual(["7", "b"]);
+  expect([...wasm.alive].filter((name) => name.startsWith("image"))).toEqual([]);
+});
+
+test("a signal that has fired stops a caption before it begins", async () => {
+  const { connection } = join();
+  await load(connection);
+  const session = new Session(connection, 1, {});
+  const caption = session.caption(photo, { signal: AbortSignal.abort() });
+  await expect(caption.result).rejects.toBeInstanceOf(AbortedError);
+});
+
+test("captions asked for together are written one after another", async () => {
+  const { connection } = join();
+  await load(connection);
+  const sessions = [new Session(connection, 1, {}), new Session(connection, 2, {})];
+  const log: number[] = [];
+  await Promise.all(
+    sessions.map(async (session, i) => {
+      for await (const _ of session.caption(photo)) log.push(i);
+    }),
+  );
+  expect(log).toEqual([0, 0, 0, 1, 1, 1]);
+});
+
+test("a disposed session frees its examples and takes no more photos", async () => {
+  const { wasm, connection } = join();
+  await load(connection);
+  const session = new Session(connection, 1, { shots: [{ image: photo, text: "" }] });
+  await session.opened;
+  session.dispose();
+  await expect(session.caption(photo).result).rejects.toBeInstanceOf(DisposedError);
+  expect([...wasm.alive]).toEqual([expect.stringContaining("model")]);
+});
+
+test("a trap in the module fails the call that waits and all that follow", async () => {
+  const { wasm, engine, connection } = join();
+  await load(connection);
+  const session = new Session(connection, 1, {});
+  wasm.words = Array.from({ length: 100 }, () => "x");
+  await expect(async () => {
+    for await (const _ of session.caption(photo, { maxNewTokens: 1000 })) {
+      engine.crash("index out of bounds");
+    }
+  }).rejects.toBeInstanceOf(InternalError);
+  await expect(session.caption(photo).result).rejects.toThrow("index out of bounds");
+});
+
+test("closing ends what waits, and what comes later", async () => {
+  const { connection } = join();
+  await load(connection);
+  const session = new Session(connection, 1, {});
+  const caption = session.caption(photo);
+  connection.close("model");
+  await expect(caption.result).rejects.toBeInstanceOf(DisposedError);
+  await expect(session.caption(photo).result).rejects.toBeInstanceOf(DisposedError);
+  await expect(connection.call((remote) => remote.memory())).rejects.toBeInstanceOf(DisposedError);
+  connection.close("model");
+});
+
+test("memory is that of the module's heap", async () => {
+  const { connection } = join();
+  await load(connection);
+  expect(await connection.call((remote) => remote.memory())).toEqual({ heapBytes: 65536 });
+});

@@ -1,0 +1,18 @@
+/** Numbers as people read them. */
+
+/** Bytes in megabytes of a million, as download sizes are given. */
+export function megabytes(bytes: number, digits = 1): string {
+  return `${(bytes / 1e6).toFixed(digits)} MB`;
+}
+
+/** Milliseconds, or seconds where those would be many. */
+export function duration(milliseconds: number): string {
+  return milliseconds < 1000
+    ? `${milliseconds.toFixed(milliseconds < 10 ? 1 : 0)} ms`
+    : `${(milliseconds / 1000).toFixed(1)} s`;
+}
+
+/** The probability behind its natural logarithm. */
+export function percent(logProbability: number): string {
+  return `${Math.round(Math.exp(logProbability) * 100)} %`;
+}
