@@ -176,6 +176,8 @@ fn the_default_model_is_its_parts() {
         let info = &tensor.info;
         let expected = match (roles[&info.name], info.cols() % 32) {
             _ if info.shape.len() == 1 => TensorType::F32,
+            // The projections that end a block lose too much as Q8_0.
+            _ if info.name.ends_with(".project.weight") => TensorType::F16,
             (TensorRole::Matrix, 0) => TensorType::Q8_0,
             _ => TensorType::F16,
         };

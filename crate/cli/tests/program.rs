@@ -21,7 +21,7 @@ fn gguf() -> &'static [u8] {
     static FILE: OnceLock<Vec<u8>> = OnceLock::new();
     FILE.get_or_init(|| {
         let mut config = TinyModel::config();
-        config.language.width = 96;
+        config.language.width = 48;
         TinyModel::with_config(config).gguf()
     })
 }
@@ -177,11 +177,8 @@ fn a_single_gguf_file_is_the_same_model_and_may_come_from_the_environment() {
 fn examples_are_found_beside_their_file_and_change_the_caption() {
     let model = model();
     let folder = tempfile::tempdir().unwrap();
-    std::fs::write(
-        folder.path().join("a.png"),
-        fixture("images/resize_tall.png"),
-    )
-    .unwrap();
+    let image = fixture("photos/2090545563_a4e66ec76b.webp");
+    std::fs::write(folder.path().join("a.webp"), image).unwrap();
     let shots = folder.path().join("shots.jsonl");
     std::fs::write(
         &shots,

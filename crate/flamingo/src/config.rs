@@ -342,7 +342,7 @@ impl VisionEncoderConfig {
                 size("vision.encoder.heads", encoder.heads, MAX_COUNT)?;
                 size("vision.encoder.ffn_width", encoder.ffn_width, MAX_SIZE)?;
                 positive("vision.encoder.norm_eps", encoder.norm_eps)?;
-                if encoder.width % encoder.heads != 0 {
+                if !encoder.width.is_multiple_of(encoder.heads) {
                     return Err(ConfigError::Contradiction(
                         "vision.encoder.width is no multiple of its heads",
                     ));
@@ -399,7 +399,7 @@ impl LanguageConfig {
                 max: MAX_COUNT,
             });
         }
-        if self.heads % self.kv_heads != 0 {
+        if !self.heads.is_multiple_of(self.kv_heads) {
             return Err(ConfigError::Contradiction(
                 "language.heads is no multiple of language.kv_heads",
             ));
@@ -407,7 +407,7 @@ impl LanguageConfig {
         match self.kind {
             LanguageKind::Llama { rope_theta } => {
                 positive("language.kind.rope_theta", rope_theta)?;
-                if self.head_dim % 2 != 0 {
+                if !self.head_dim.is_multiple_of(2) {
                     return Err(ConfigError::Contradiction("RoPE needs an even head_dim"));
                 }
             }
@@ -425,7 +425,7 @@ impl LanguageConfig {
             } => {
                 positive("language.kind.rope_theta", rope_theta)?;
                 size("language.kind.rotary_dims", rotary_dims, self.head_dim)?;
-                if rotary_dims % 2 != 0 || self.kv_heads != self.heads {
+                if !rotary_dims.is_multiple_of(2) || self.kv_heads != self.heads {
                     return Err(ConfigError::Contradiction(
                         "gpt_neox needs even rotary_dims and as many key/value heads as heads",
                     ));

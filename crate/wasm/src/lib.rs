@@ -11,6 +11,7 @@ mod error;
 mod loader;
 mod model;
 mod panic;
+mod start;
 mod types;
 
 pub use device::{Device, select_device};

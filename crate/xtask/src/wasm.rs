@@ -42,7 +42,7 @@ pub(crate) const BUILD: &[&str] = &["--lib", "--target=wasm32-unknown-unknown", 
 /// What rustc emits for this target beyond the first WebAssembly standard, and SIMD,
 /// which `.cargo/config.toml` turns on. Nothing else may be assumed of a browser.
 const OPTIMIZER_FLAGS: &[&str] = &[
-    "-O3",
+    "-O1",
     "--enable-bulk-memory",
     "--enable-multivalue",
     "--enable-mutable-globals",

@@ -16,6 +16,10 @@ use crate::layers::{LayerNorm, RmsNorm};
 pub use cache::KvCache;
 
 /// A decoder layer of any family.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "every layer of a model is of one variant"
+)]
 pub(crate) enum DecoderLayer {
     Llama(llama::Layer),
     Mpt(mpt::Layer),
@@ -73,6 +77,7 @@ impl DecoderLayer {
     }
 }
 
+#[expect(clippy::large_enum_variant, reason = "a model has one")]
 enum FinalNorm {
     Rms(RmsNorm),
     Layer(LayerNorm),

@@ -60,7 +60,7 @@ pub(super) fn rustdoc(workspace: &Workspace) -> Result<Tally> {
     check(
         workspace
             .command("cargo")
-            .args(["doc", "--release", "--no-deps"])
+            .args(["doc", "--release", "--no-deps", "--lib"])
             .args(build::NATIVE)
             .env("RUSTDOCFLAGS", "--deny=warnings"),
     )
