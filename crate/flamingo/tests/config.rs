@@ -12,7 +12,7 @@ fn small() -> Value {
             "image_size": 33, "resize": "squash",
             "mean": [0.5, 0.5, 0.5], "std": [0.5, 0.5, 0.5],
             "encoder": {
-                "kind": "efficientnet_lite", "stem_channels": 8, "head_channels": 32,
+                "kind": "efficient_net_lite", "stem_channels": 8, "head_channels": 32,
                 "blocks": [
                     {"input": 8, "output": 8, "kernel": 3, "stride": 1, "expand": 1},
                     {"input": 8, "output": 16, "kernel": 5, "stride": 2, "expand": 6}
