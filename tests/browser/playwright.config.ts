@@ -1,6 +1,7 @@
 import { defineConfig } from "@playwright/test";
 
-const PORT = 4179;
+/** Another may be chosen where two clones are tested at once. */
+const PORT = process.env.FLAMINGO_TEST_PORT ?? "4179";
 
 export default defineConfig({
   testDir: ".",

@@ -233,6 +233,8 @@ impl Adapter {
                 reason: error.to_string(),
             })?;
         let info = adapter.get_info();
+        #[cfg(target_family = "wasm")]
+        let info = crate::browser::named(info).await;
         Ok(Self {
             software: is_software(&info),
             name: readable_name(&info),

@@ -33,6 +33,8 @@
 
 mod activation;
 mod attention;
+#[cfg(target_family = "wasm")]
+mod browser;
 mod conv;
 pub mod cpu;
 mod dense;
