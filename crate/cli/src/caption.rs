@@ -5,8 +5,10 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+use flamingo_runtime::prompt::CAPTION;
 use flamingo_runtime::{
-    GenerateOptions, Generation, Model, RuntimeError, Shot, StopReason, Timings, TokenPiece,
+    Example, GenerateOptions, Generation, Model, PromptFormat, Query, RuntimeError, Session,
+    StopReason, Timings, TokenPiece,
 };
 use futures_lite::future::block_on;
 use serde::{Deserialize, Serialize};
@@ -64,15 +66,21 @@ pub(crate) fn run(args: &CaptionArgs) -> Result<(), Failure> {
     let _ = writeln!(io::stderr(), "{}", report.reason);
 
     let model = source.load(device)?;
-    let shots = encode_examples(&model, examples)?;
+    let examples = encode_examples(&model, examples)?;
+    let format = PromptFormat::parse(CAPTION).map_err(|error| Failure::Run {
+        what: "reading the prompt format".to_owned(),
+        source: error.into(),
+    })?;
+    let mut session = Session::new(&model, format, examples);
 
     let options = GenerateOptions {
         max_new_tokens: args.max_new_tokens,
+        ..GenerateOptions::default()
     };
     let mut progress = Progress::items("Captioning", args.photos.len() as u64);
     let mut failed = 0;
     for photo in &args.photos {
-        let result = caption(&model, &shots, photo, &options)?;
+        let result = caption(&model, &mut session, photo, &options)?;
         failed += usize::from(result.is_err());
         progress.advance(1);
         progress.aside(|| print(args, &photo.to_string_lossy(), &result))?;
@@ -89,7 +97,7 @@ pub(crate) fn run(args: &CaptionArgs) -> Result<(), Failure> {
 /// Captions a photo. The inner error is the photo's: others may go well.
 fn caption(
     model: &Model,
-    shots: &[Shot],
+    session: &mut Session,
     photo: &Path,
     options: &GenerateOptions,
 ) -> Result<Result<Generation, String>, Failure> {
@@ -107,8 +115,12 @@ fn caption(
             });
         }
     };
+    let query = Query {
+        media: Some(image),
+        question: String::new(),
+    };
     let go_on = async |_: &TokenPiece| ControlFlow::Continue(());
-    match block_on(model.caption(shots, &image, options, go_on)) {
+    match block_on(session.answer(model, &query, options, go_on)) {
         Ok(generation) => Ok(Ok(generation)),
         Err(source) => {
             let what = format!("captioning {}", photo.display());
@@ -147,6 +159,7 @@ fn print(args: &CaptionArgs, file: &str, result: &Result<Generation, String>) ->
             token_ids,
             timings,
             stop_reason,
+            ..
         }) if args.json => {
             let (stop_reason, timings) = (*stop_reason, *timings);
             json_line(
@@ -228,7 +241,7 @@ fn read_examples(path: &Path) -> Result<Vec<ExampleFile>, Failure> {
 }
 
 /// Encodes each example once, for all photos.
-fn encode_examples(model: &Model, examples: Vec<ExampleFile>) -> Result<Vec<Shot>, Failure> {
+fn encode_examples(model: &Model, examples: Vec<ExampleFile>) -> Result<Vec<Example>, Failure> {
     let mut progress = Progress::items("Reading examples", examples.len() as u64);
     examples
         .into_iter()
@@ -241,9 +254,10 @@ fn encode_examples(model: &Model, examples: Vec<ExampleFile>) -> Result<Vec<Shot
                 }
             })?;
             progress.advance(1);
-            Ok(Shot {
-                image: encoded,
-                text,
+            Ok(Example {
+                media: Some(encoded),
+                question: String::new(),
+                answer: text,
             })
         })
         .collect()

@@ -54,6 +54,37 @@ impl Media {
     pub fn count(&self) -> usize {
         self.count
     }
+
+    /// Puts the images of `other` behind these.
+    pub fn extend(&mut self, other: Self) {
+        if self.count == 0 {
+            *self = other;
+            return;
+        }
+        for (block, more) in self.blocks.iter_mut().zip(other.blocks) {
+            block.key = Tensor::cat(vec![block.key.clone(), more.key], 0);
+            block.value = Tensor::cat(vec![block.value.clone(), more.value], 0);
+        }
+        self.count += other.count;
+    }
+
+    /// Forgets all but the first `count` images; does nothing where there are fewer.
+    pub fn truncate(&mut self, count: usize) {
+        if count >= self.count {
+            return;
+        }
+        if count == 0 {
+            *self = Self::none();
+            return;
+        }
+        for block in &mut self.blocks {
+            let [rows, _] = block.key.dims();
+            let kept = rows / self.count * count;
+            block.key = block.key.clone().narrow(0, 0, kept);
+            block.value = block.value.clone().narrow(0, 0, kept);
+        }
+        self.count = count;
+    }
 }
 
 impl GatedCrossAttention {

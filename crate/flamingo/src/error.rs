@@ -99,14 +99,6 @@ pub enum ModelError {
     /// A clip without frames.
     #[error("a clip needs at least one frame")]
     NoFrames,
-    /// A clip has more frames than there are temporal embeddings.
-    #[error("a clip of {frames} frames was given, the model takes at most {max}")]
-    TooManyFrames {
-        /// Frames in the clip.
-        frames: usize,
-        /// Temporal embeddings in the model.
-        max: usize,
-    },
     /// The prompt holds more images than there are media embeddings.
     #[error("image {index} was given, the model takes at most {max} images in a prompt")]
     TooManyMedia {
@@ -134,6 +126,19 @@ pub enum ModelError {
         tokens: usize,
         /// Images given.
         images: usize,
+    },
+    /// An image inside a branch.
+    #[error("a branch of a sequence cannot hold an <image> token")]
+    ImageInBranch,
+    /// A token of a branch follows one that does not come before it.
+    #[error(
+        "row {row} of a branch has row {history} in its history, which does not come before it"
+    )]
+    BranchHistory {
+        /// The token's own row.
+        row: u32,
+        /// The row it names.
+        history: u32,
     },
     /// The sequence does not fit.
     #[error("a sequence of {length} tokens does not fit the context of {context}")]

@@ -25,5 +25,5 @@ pub use config::FlamingoConfig;
 pub use cross_attention::Media;
 pub use error::{ConfigError, ModelError, WeightError};
 pub use inventory::{TensorRole, TensorSpec};
-pub use language::KvCache;
+pub use language::{BranchToken, Branches, KvCache};
 pub use model::{Flamingo, Observation, Positions};

@@ -1,13 +1,13 @@
 //! The whole model: pixels and text in, logits out.
 
 use burn::tensor::{Tensor, TensorData};
-use flamingo_kernels::{ComputeDevice, Spans};
+use flamingo_kernels::{ComputeDevice, RowPositions, Spans};
 
 use crate::builder::Weights;
 use crate::config::FlamingoConfig;
 use crate::cross_attention::{GatedCrossAttention, Media};
 use crate::error::ModelError;
-use crate::language::{KvCache, LanguageModel, Placement};
+use crate::language::{BranchToken, Branches, KvCache, LanguageModel, Placement};
 use crate::resampler::PerceiverResampler;
 use crate::vision::VisionEncoder;
 
@@ -188,10 +188,75 @@ impl Flamingo {
         cache.len += tokens.len();
 
         let placement = Placement {
-            first,
+            positions: RowPositions::From(first as u32),
             spans: Spans::causal(tokens.len(), first as u32, cache.padding as u32),
         };
-        let media_spans = self.media_spans(tokens.len(), first, cache);
+        let media_spans = self.media_spans(first..cache.len, cache);
+        let mut x = self.read(tokens, &placement, media, &media_spans, cache, observe);
+        if positions == Positions::Last {
+            x = x.narrow(0, tokens.len() - 1, 1);
+        }
+        Ok(self.language.logits(x))
+    }
+
+    /// Reads tokens of any number of branches and gives the logits `[tokens, vocab]`
+    /// after each. Every token sees what the branches share, its own history, and the
+    /// last image of what is shared.
+    ///
+    /// # Errors
+    /// Before any work starts: where an id is `<image>` or outside the vocabulary, a
+    /// history names a row that does not come before the token's own, or the context
+    /// is exceeded.
+    pub fn forward_branches(
+        &self,
+        tokens: &[BranchToken],
+        media: &Media,
+        branches: &mut Branches,
+    ) -> Result<Tensor<2>, ModelError> {
+        self.check_branches(tokens, branches)?;
+        let shared = branches.cache.len;
+        let rows_before = branches.rows;
+        branches.rows += tokens.len();
+
+        let first_row = shared + rows_before;
+        let seen: Vec<Vec<u32>> = tokens
+            .iter()
+            .enumerate()
+            .map(|(index, token)| {
+                let own = (first_row + index) as u32;
+                let history = token.history.iter().map(|&row| row + shared as u32);
+                history.chain([own]).collect()
+            })
+            .collect();
+        let seen: Vec<&[u32]> = seen.iter().map(Vec::as_slice).collect();
+        let positions = tokens
+            .iter()
+            .map(|token| (shared + token.history.len()) as u32)
+            .collect();
+        let padding = branches.cache.padding as u32;
+        let placement = Placement {
+            positions: RowPositions::Each(positions),
+            spans: Spans::branching(padding, shared as u32, &seen),
+        };
+        let positions = tokens.iter().map(|_| shared);
+        let media_spans = self.media_spans(positions, &branches.cache);
+        let ids: Vec<u32> = tokens.iter().map(|token| token.id).collect();
+        let cache = &mut branches.cache;
+        let x = self.read(&ids, &placement, media, &media_spans, cache, &mut |_, _| {});
+        Ok(self.language.logits(x))
+    }
+
+    /// Tokens through all layers, `[tokens, width]`; their keys and values are
+    /// appended to the cache.
+    fn read(
+        &self,
+        tokens: &[u32],
+        placement: &Placement,
+        media: &Media,
+        media_spans: &Spans,
+        cache: &mut KvCache,
+        observe: &mut dyn FnMut(Observation, &Tensor<2>),
+    ) -> Tensor<2> {
         let mut blocks = media.blocks.iter();
         let mut x = self.language.embed(tokens);
         let layers = self
@@ -202,18 +267,48 @@ impl Flamingo {
             .zip(&mut cache.layers);
         for (layer, ((decoder, cross_attention), layer_cache)) in layers.enumerate() {
             if let Some(block) = cross_attention {
-                let attended = block.attend(x.clone(), blocks.next(), &media_spans);
+                let attended = block.attend(x.clone(), blocks.next(), media_spans);
                 observe(Observation::CrossAttention { layer }, &attended);
                 x = block.add(x, attended);
                 observe(Observation::CrossAttentionOutput { layer }, &x);
             }
-            x = decoder.forward(x, &placement, layer_cache);
+            x = decoder.forward(x, placement, layer_cache);
             observe(Observation::LayerOutput { layer }, &x);
         }
-        if positions == Positions::Last {
-            x = x.narrow(0, tokens.len() - 1, 1);
+        x
+    }
+
+    fn check_branches(
+        &self,
+        tokens: &[BranchToken],
+        branches: &Branches,
+    ) -> Result<(), ModelError> {
+        if tokens.is_empty() {
+            return Err(ModelError::NoTokens);
         }
-        Ok(self.language.logits(x))
+        let context = self.config.language.context;
+        for (row, token) in (branches.rows()..).zip(tokens) {
+            self.check_id(token.id)?;
+            if token.id == self.config.tokens.image {
+                return Err(ModelError::ImageInBranch);
+            }
+            if let Some(&history) = token.history.iter().find(|&&history| history >= row) {
+                return Err(ModelError::BranchHistory { row, history });
+            }
+            let length = branches.cache.len + token.history.len() + 1;
+            if length > context {
+                return Err(ModelError::ContextExceeded { length, context });
+            }
+        }
+        Ok(())
+    }
+
+    fn check_id(&self, id: u32) -> Result<(), ModelError> {
+        let vocab = self.config.vocab();
+        match (id as usize) < vocab {
+            true => Ok(()),
+            false => Err(ModelError::TokenOutOfRange { id, vocab }),
+        }
     }
 
     /// Checks a request and gives the positions of its `<image>` tokens.
@@ -226,9 +321,8 @@ impl Flamingo {
         if tokens.is_empty() {
             return Err(ModelError::NoTokens);
         }
-        let vocab = self.config.vocab();
-        if let Some(&id) = tokens.iter().find(|&&id| id as usize >= vocab) {
-            return Err(ModelError::TokenOutOfRange { id, vocab });
+        for &id in tokens {
+            self.check_id(id)?;
         }
         let length = cache.len + tokens.len();
         if length > self.config.language.context {
@@ -253,9 +347,9 @@ impl Flamingo {
         Ok(positions)
     }
 
-    /// The latents each new token may attend: those of the last image at or
-    /// before it, none where there is none (paper section 2.3).
-    fn media_spans(&self, tokens: usize, first: usize, cache: &KvCache) -> Spans {
+    /// The latents that the token at each position may attend: those of the last
+    /// image at or before it, none where there is none (paper section 2.3).
+    fn media_spans(&self, positions: impl Iterator<Item = usize>, cache: &KvCache) -> Spans {
         let latents = self.config.resampler.latents as u32;
         let only_last = self.config.cross_attention.only_last_media;
         let span = |position: usize| {
@@ -268,6 +362,6 @@ impl Flamingo {
                 false => (0, end),
             }
         };
-        Spans::from_pairs(&(first..first + tokens).map(span).collect::<Vec<_>>())
+        Spans::from_pairs(&positions.map(span).collect::<Vec<_>>())
     }
 }

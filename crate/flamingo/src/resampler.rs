@@ -2,7 +2,7 @@
 //! vision tokens of an image or clip in, a fixed number of latents out.
 
 use burn::tensor::Tensor;
-use flamingo_kernels::{Activation, AttentionShape, Spans, attention};
+use flamingo_kernels::{Activation, AttentionShape, Spans, add_scaled, attention};
 
 use crate::builder::Weights;
 use crate::config::ResamplerConfig;
@@ -85,13 +85,14 @@ impl PerceiverResampler {
 
     /// Resamples the frames of one clip, or the single frame of an image.
     ///
-    /// `frames` are vision tokens `[tokens, input_width]` in time order,
+    /// `frames` are vision tokens `[tokens, input_width]` in time order; where there
+    /// are more than temporal embeddings, these are interpolated (appendix B.1.2).
     /// `media_index` counts the images and clips before this one in the prompt
     /// (it matters only to a model with media embeddings). Gives
     /// `[latents, width]`.
     ///
     /// # Errors
-    /// Where there is no frame, or more frames or media than embeddings.
+    /// Where there is no frame, or more media than embeddings.
     pub fn forward(
         &self,
         frames: &[Tensor<2>],
@@ -100,21 +101,12 @@ impl PerceiverResampler {
         if frames.is_empty() {
             return Err(ModelError::NoFrames);
         }
-        if let Some(embeddings) = &self.frame_embeddings {
-            let [max, _] = embeddings.dims();
-            if frames.len() > max {
-                return Err(ModelError::TooManyFrames {
-                    frames: frames.len(),
-                    max,
-                });
-            }
-        }
-        let frames = frames
+        let embedded = frames
             .iter()
             .enumerate()
-            .map(|(index, frame)| self.embed_frame(frame.clone(), index))
+            .map(|(index, frame)| self.embed_frame(frame.clone(), index, frames.len()))
             .collect::<Vec<_>>();
-        let mut media = Tensor::cat(frames, 0);
+        let mut media = Tensor::cat(embedded, 0);
         if let Some(embeddings) = &self.media_embeddings {
             let [max, _] = embeddings.dims();
             if media_index >= max {
@@ -132,16 +124,36 @@ impl PerceiverResampler {
         Ok(self.norm.forward(latents))
     }
 
-    fn embed_frame(&self, frame: Tensor<2>, index: usize) -> Tensor<2> {
+    fn embed_frame(&self, frame: Tensor<2>, index: usize, frames: usize) -> Tensor<2> {
         let frame = match &self.input {
             Some((norm, projection)) => projection.forward(norm.forward(frame)),
             None => frame,
         };
         match &self.frame_embeddings {
-            Some(embeddings) => frame + embeddings.clone().narrow(0, index, 1),
+            Some(embeddings) => frame + frame_embedding(embeddings, index, frames),
             None => frame,
         }
     }
+}
+
+/// The temporal embedding `[1, width]` of frame `index` of `frames`, from
+/// `embeddings` `[max_frames, width]`.
+///
+/// A clip as long as those trained on, or shorter, takes the first embeddings. A
+/// longer one spreads them over its length, first on first and last on last, and
+/// takes the points between linearly.
+fn frame_embedding(embeddings: &Tensor<2>, index: usize, frames: usize) -> Tensor<2> {
+    let [max, _] = embeddings.dims();
+    let embedding = |place: usize| embeddings.clone().narrow(0, place, 1);
+    if frames <= max {
+        return embedding(index);
+    }
+    let (numerator, denominator) = (index * (max - 1), frames - 1);
+    let before = numerator / denominator;
+    let share = (numerator % denominator) as f32 / denominator as f32;
+    let after = (before + 1).min(max - 1);
+    let start = add_scaled(embedding(before), embedding(before), -share);
+    add_scaled(start, embedding(after), share)
 }
 
 impl ResamplerLayer {

@@ -48,7 +48,8 @@ impl Alibi {
     }
 }
 
-/// Which keys each query sees: for query `i` the keys `start <= j < end`.
+/// Which keys each query sees: for query `i` the keys `start <= j < end`, and where
+/// sequences branch, some more, each named.
 ///
 /// Cloning is cheap.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -72,6 +73,41 @@ pub(crate) enum SpanRule {
     },
     /// One pair a query.
     Pairs(Arc<[[u32; 2]]>),
+    /// The same span for all, then the keys of each query's branch.
+    Branches {
+        /// First key of every query.
+        start: u32,
+        /// Past the last key that all share.
+        end: u32,
+        /// The branches one after the other.
+        rows: Arc<[u32]>,
+        /// `(first, length)` of each query's branch in `rows`.
+        branches: Arc<[[u32; 2]]>,
+    },
+}
+
+/// The keys that one query sees, in the order of their positions.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct SeenKeys<'a> {
+    start: usize,
+    end: usize,
+    branch: &'a [u32],
+}
+
+impl SeenKeys<'_> {
+    /// How many there are.
+    pub(crate) fn len(&self) -> usize {
+        self.end.saturating_sub(self.start) + self.branch.len()
+    }
+
+    /// The row of the key at `place` among them.
+    pub(crate) fn row(&self, place: usize) -> usize {
+        let row = self.start + place;
+        match row.checked_sub(self.end) {
+            Some(place) => self.branch[place] as usize,
+            None => row,
+        }
+    }
 }
 
 impl Spans {
@@ -109,26 +145,73 @@ impl Spans {
         }
     }
 
+    /// Query `i` sees the keys `first_valid <= j < shared`, and behind them, in this
+    /// order, those that `branches[i]` names: sequences that begin alike and then
+    /// differ, such as the beams of a search or the choices of a question.
+    ///
+    /// # Panics
+    /// Where `first_valid` lies past `shared`.
+    pub fn branching(first_valid: u32, shared: u32, branches: &[&[u32]]) -> Self {
+        assert!(
+            first_valid <= shared,
+            "Spans: {first_valid} keys of padding among {shared}"
+        );
+        let mut first = 0;
+        let spans = branches
+            .iter()
+            .map(|branch| {
+                let span = [first, branch.len() as u32];
+                first += span[1];
+                span
+            })
+            .collect();
+        Self {
+            queries: branches.len(),
+            rule: SpanRule::Branches {
+                start: first_valid,
+                end: shared,
+                rows: branches.concat().into(),
+                branches: spans,
+            },
+        }
+    }
+
     /// Number of queries.
     pub fn queries(&self) -> usize {
         self.queries
     }
 
-    /// The span of query `i`; empty where `start >= end`.
-    pub(crate) fn get(&self, i: usize) -> (usize, usize) {
-        let (start, end) = match &self.rule {
-            SpanRule::Sliding { start, end, step } => (*start, end + step * i as u32),
-            SpanRule::Pairs(pairs) => pairs[i].into(),
+    /// The keys of query `i`.
+    pub(crate) fn keys(&self, i: usize) -> SeenKeys<'_> {
+        let (start, end, branch): (u32, u32, &[u32]) = match &self.rule {
+            SpanRule::Sliding { start, end, step } => (*start, end + step * i as u32, &[]),
+            SpanRule::Pairs(pairs) => (pairs[i][0], pairs[i][1], &[]),
+            SpanRule::Branches {
+                start,
+                end,
+                rows,
+                branches,
+            } => {
+                let [first, len] = branches[i].map(|number| number as usize);
+                (*start, *end, &rows[first..first + len])
+            }
         };
-        (start as usize, end as usize)
+        SeenKeys {
+            start: start as usize,
+            end: end as usize,
+            branch,
+        }
     }
 
     /// Past the largest key any query sees.
     fn end(&self) -> usize {
         (0..self.queries)
-            .map(|i| self.get(i))
-            .filter(|(start, end)| start < end)
-            .map(|(_, end)| end)
+            .map(|i| self.keys(i))
+            .map(|keys| {
+                let spanned = if keys.start < keys.end { keys.end } else { 0 };
+                let branch = keys.branch.iter().max();
+                spanned.max(branch.map_or(0, |&row| row as usize + 1))
+            })
             .max()
             .unwrap_or(0)
     }

@@ -66,4 +66,4 @@ pub use key_value_buffer::KeyValueBuffer;
 pub use linear::linear;
 pub use norm::{layer_norm, rms_norm};
 pub use packed_matrix::{PackedMatrix, PackedRows};
-pub use rope::{Rope, RopeStyle, RopeTask, rope};
+pub use rope::{Rope, RopeStyle, RopeTask, RowPositions, rope};

@@ -1,5 +1,7 @@
 //! Rotary position embedding (Su et al. 2021).
 
+use std::sync::Arc;
+
 use burn::tensor::Tensor;
 
 use crate::cpu::Cpu;
@@ -28,8 +30,35 @@ pub struct Rope {
     pub style: RopeStyle,
 }
 
+/// Where rows stand in their sequence.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RowPositions {
+    /// One after the other, the first at this position.
+    From(u32),
+    /// Each at a position of its own, as where sequences branch.
+    Each(Arc<[u32]>),
+}
+
+impl RowPositions {
+    /// The position of a row.
+    pub(crate) fn of(&self, row: usize) -> u32 {
+        match self {
+            Self::From(first) => first + row as u32,
+            Self::Each(positions) => positions[row],
+        }
+    }
+
+    /// Past the last position of `rows` rows.
+    pub(crate) fn end(&self, rows: usize) -> u32 {
+        match self {
+            Self::From(first) => first + rows as u32,
+            Self::Each(positions) => positions.iter().max().map_or(0, |last| last + 1),
+        }
+    }
+}
+
 /// A rotary embedding of given rows.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct RopeTask {
     /// Rows: one position each.
     pub rows: usize,
@@ -37,8 +66,8 @@ pub struct RopeTask {
     pub heads: usize,
     /// Numbers of a head.
     pub head_dim: usize,
-    /// Position of the first row.
-    pub first_position: u32,
+    /// Their positions.
+    pub positions: RowPositions,
     /// The embedding.
     pub rope: Rope,
 }
@@ -55,13 +84,13 @@ impl Rope {
     }
 }
 
-/// `x` `[rows, heads * head_dim]` with every head of row `r` rotated to position
-/// `first_position + r`.
+/// `x` `[rows, heads * head_dim]` with every head of each row rotated to the row's
+/// position.
 ///
 /// # Panics
-/// Where the width is no multiple of `heads`, or `rotary_dims` is odd or larger
-/// than a head.
-pub fn rope(x: Tensor<2>, heads: usize, first_position: u32, rope: &Rope) -> Tensor<2> {
+/// Where the width is no multiple of `heads`, `rotary_dims` is odd or larger than a
+/// head, or positions are listed and there are not as many as rows.
+pub fn rope(x: Tensor<2>, heads: usize, positions: &RowPositions, rope: &Rope) -> Tensor<2> {
     let [rows, width] = x.dims();
     assert!(
         heads > 0 && width.is_multiple_of(heads),
@@ -73,11 +102,14 @@ pub fn rope(x: Tensor<2>, heads: usize, first_position: u32, rope: &Rope) -> Ten
         "rope: {} rotary dimensions of a head of {head_dim}",
         rope.rotary_dims
     );
+    if let RowPositions::Each(positions) = positions {
+        assert_eq!(positions.len(), rows, "rope: number of positions");
+    }
     let task = RopeTask {
         rows,
         heads,
         head_dim,
-        first_position,
+        positions: positions.clone(),
         rope: *rope,
     };
     match Dense::of(x) {

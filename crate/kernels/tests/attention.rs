@@ -5,8 +5,8 @@ mod harness;
 
 use flamingo_kernels::reference::Reference;
 use flamingo_kernels::{
-    Alibi, AttentionShape, AttentionTask, Kernels, KeyValueBuffer, Rope, RopeStyle, RopeTask,
-    Spans, attention, rope,
+    Alibi, AttentionShape, AttentionTask, ComputeDevice, Kernels, KeyValueBuffer, Rope, RopeStyle,
+    RopeTask, RowPositions, Spans, attention, rope,
 };
 use harness::{Numbers, assert_close, devices, tensor, values};
 
@@ -114,6 +114,65 @@ fn an_empty_span_gives_exact_zeros() {
     }
 }
 
+/// A branch is what a sequence of its own would be: the same keys in the same order.
+#[test]
+fn branches_are_sequences_of_their_own() {
+    let shared = [2u32, 3, 4];
+    let branches: [&[u32]; 4] = [&[5, 8], &[6], &[], &[7, 9, 11, 10]];
+    let spans = Spans::branching(2, 5, &branches);
+    let (shape, keys) = (shape(4, 2, 16), 12);
+    for alibi in [None, Some(Alibi { max_bias: 8.0 })] {
+        let together = check(shape, keys, &spans, alibi);
+        let mut numbers = Numbers::new((branches.len() * 31 + keys) as u64);
+        let q = numbers.vec(branches.len() * 64);
+        let k = numbers.vec(keys * 32);
+        let v = numbers.vec(keys * 32);
+        for (i, branch) in branches.iter().enumerate() {
+            let rows: Vec<u32> = shared.iter().chain(*branch).copied().collect();
+            let gather = |x: &[f32]| -> Vec<f32> {
+                rows.iter()
+                    .flat_map(|&row| x[row as usize * 32..][..32].to_vec())
+                    .collect()
+            };
+            let task = AttentionTask {
+                shape: &shape,
+                keys: rows.len(),
+                spans: &Spans::full(1, rows.len() as u32),
+                alibi,
+            };
+            let query = &q[i * 64..][..64];
+            let alone = Reference.attention(query, &gather(&k), &gather(&v), &task);
+            assert_eq!(together[i * 64..][..64], alone, "branch {i}");
+        }
+    }
+}
+
+#[test]
+fn branches_of_nothing_share_all_they_see() {
+    check(
+        shape(2, 1, 32),
+        9,
+        &Spans::branching(1, 9, &[&[], &[]]),
+        None,
+    );
+    check(
+        shape(2, 1, 32),
+        9,
+        &Spans::branching(0, 0, &[&[3], &[8, 0]]),
+        None,
+    );
+}
+
+#[test]
+#[should_panic(expected = "a span ends at 10")]
+fn a_branch_past_the_keys_is_refused() {
+    let device = ComputeDevice::cpu();
+    let q = tensor(&[0.0; 64], [1, 64], &device);
+    let kv = tensor(&[0.0; 9 * 32], [9, 32], &device);
+    let spans = Spans::branching(0, 2, &[&[9]]);
+    attention(q, kv.clone(), kv, &shape(2, 1, 32), &spans, None);
+}
+
 #[test]
 fn no_keys_at_all_give_zeros() {
     let expected = check(shape(2, 1, 16), 0, &Spans::full(3, 0), None);
@@ -159,12 +218,13 @@ fn a_span_past_the_keys_is_refused() {
 #[test]
 fn rotary_embedding_in_both_styles() {
     for style in [RopeStyle::Pairs, RopeStyle::Halves] {
-        for (heads, head_dim, rotary_dims, first, rows) in [
-            (9, 64, 64, 0, 5),
-            (3, 64, 64, 700, 1),
-            (2, 32, 8, 8191, 1),
-            (2, 20, 10, 3, 4),
-            (1, 6, 0, 3, 2),
+        for (heads, head_dim, rotary_dims, positions, rows) in [
+            (9, 64, 64, RowPositions::From(0), 5),
+            (3, 64, 64, RowPositions::From(700), 1),
+            (2, 32, 8, RowPositions::From(8191), 1),
+            (2, 20, 10, RowPositions::From(3), 4),
+            (1, 6, 0, RowPositions::From(3), 2),
+            (9, 64, 64, RowPositions::Each([7, 7, 300, 8, 0].into()), 5),
         ] {
             let embedding = Rope {
                 theta: 10_000.0,
@@ -175,14 +235,15 @@ fn rotary_embedding_in_both_styles() {
                 rows,
                 heads,
                 head_dim,
-                first_position: first,
+                positions: positions.clone(),
                 rope: embedding,
             };
             let width = heads * head_dim;
-            let x = Numbers::new(first.into()).vec(rows * width);
+            let x = Numbers::new(heads as u64 + rows as u64).vec(rows * width);
             let expected = Reference.rope(&x, &task);
             for device in devices() {
-                let result = rope(tensor(&x, [rows, width], &device), heads, first, &embedding);
+                let x = tensor(&x, [rows, width], &device);
+                let result = rope(x, heads, &positions, &embedding);
                 assert_close(&format!("{task:?}"), &values(result), &expected, 1e-6);
             }
         }

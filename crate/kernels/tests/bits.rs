@@ -9,7 +9,7 @@ mod harness;
 use flamingo_kernels::cpu::Cpu;
 use flamingo_kernels::{
     Activation, AttentionShape, AttentionTask, Conv2dShape, Kernels, LinearShape, NormTask, Rope,
-    RopeStyle, RopeTask, Spans, TensorType,
+    RopeStyle, RopeTask, RowPositions, Spans, TensorType,
 };
 use harness::Numbers;
 
@@ -83,7 +83,7 @@ fn everything_else() {
         rows: 6,
         heads: 2,
         head_dim: 64,
-        first_position: 1000,
+        positions: RowPositions::From(1000),
         rope: Rope {
             theta: 10_000.0,
             rotary_dims: 64,

@@ -5,6 +5,7 @@ use flamingo_kernels::DeviceError;
 use flamingo_weights::gguf::{GgufError, MetadataError};
 use thiserror::Error;
 
+use crate::generate::ConstraintError;
 use crate::image::ImageError;
 use crate::prompt::PromptError;
 use crate::tokenizer::TokenizerError;
@@ -36,6 +37,36 @@ pub enum RuntimeError {
         /// What was computed.
         what: &'static str,
     },
+    /// An option of decoding that makes no sense.
+    #[error("{option} is {value}, expected a number from {least} to {most}")]
+    Option {
+        /// Name of the option.
+        option: &'static str,
+        /// Its value.
+        value: f32,
+        /// The least it may be.
+        least: f32,
+        /// The most it may be.
+        most: f32,
+    },
+    /// A stop text that would stop everything.
+    #[error("a stop text is empty; leave it out to stop at the model's own end only")]
+    EmptyStop,
+    /// No token may come next.
+    #[error(
+        "no token is allowed to come next; the banned tokens and the constraint \
+         exclude all"
+    )]
+    NothingAllowed,
+    /// An answer to be scored has no tokens.
+    #[error("answer {index} is empty; every answer needs at least one character")]
+    EmptyAnswer {
+        /// Its place in the list.
+        index: usize,
+    },
+    /// A text cannot be constrained as asked.
+    #[error(transparent)]
+    Constraint(#[from] ConstraintError),
     /// An image that another model encoded.
     #[error(
         "an encoded image has shape {found:?}, this model's have {expected:?}; encode it again"

@@ -1,9 +1,11 @@
-//! What a caller of a Flamingo model holds: photos and examples in, text out.
+//! What a caller of a Flamingo model holds: photos, clips and examples in, text out.
 //!
 //! ```text
 //! bytes of a GGUF file ── ModelLoader ──▶ Model
-//! bytes of a photo ── image ──▶ pixels ── preprocess, Model::encode ──▶ EncodedImage
-//! images and text ── prompt, tokenizer ──▶ tokens ── Model::generate ──▶ Generation
+//! bytes of a photo ── image ──▶ pixels ── preprocess, Model::encode ──▶ EncodedMedia
+//! media and text ── prompt, tokenizer ──▶ tokens ── Model::generate ──▶ Generation
+//! a task, its examples, its turns ── Session ──▶ prompt, generation, probabilities
+//! a photo ── Model::embed, SupportSet ──▶ the examples nearest to it
 //! ```
 //!
 //! Nothing here knows a file or a browser: bytes come in, whoever has them.
@@ -13,15 +15,27 @@ mod error;
 pub mod generate;
 pub mod image;
 mod loader;
+mod media;
 mod model;
+mod prefix;
 pub mod preprocess;
 pub mod prompt;
+pub mod score;
+mod session;
+pub mod support_set;
 pub mod tokenizer;
 
 pub use error::{LoadError, RuntimeError};
-pub use generate::{GenerateOptions, Generation, StopReason, Timings, TokenPiece};
+pub use generate::{
+    Alternative, BeamOptions, Constraint, ConstraintError, GenerateOptions, Generation, Hypothesis,
+    StopReason, Timings, TokenPiece,
+};
 pub use image::{ImageError, ImagePixels};
 pub use loader::ModelLoader;
-pub use model::{EncodedImage, Model, Segment, Shot};
-pub use prompt::PromptError;
+pub use media::EncodedMedia;
+pub use model::{Example, Model, Segment};
+pub use prefix::{PrefixCache, ReadPrompt};
+pub use prompt::{PromptError, PromptFormat};
+pub use session::{ChooseOptions, Query, Session};
+pub use support_set::{SupportEntry, SupportSet, SupportSetError};
 pub use tokenizer::{Tokenizer, TokenizerError};

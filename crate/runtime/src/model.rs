@@ -3,49 +3,27 @@
 use std::ops::ControlFlow;
 
 use burn::tensor::Tensor;
-use flamingo::{Flamingo, FlamingoConfig, KvCache, Media, Positions};
+use flamingo::{Flamingo, FlamingoConfig};
 use flamingo_kernels::{ComputeDevice, read};
 use web_time::Instant;
 
 use crate::error::RuntimeError;
+use crate::generate::beam;
 use crate::generate::{
-    GenerateOptions, Generation, StopReason, Timings, TokenPiece, most_probable,
+    BeamOptions, Decoding, GenerateOptions, Generation, Hypothesis, Step, StopReason, Timings,
+    TokenPiece,
 };
-use crate::image::ImagePixels;
-use crate::preprocess::preprocess;
-use crate::prompt::{self, Example, Prompt};
+use crate::media::EncodedMedia;
+use crate::prefix::PrefixCache;
+use crate::prompt::{self, Prompt};
+use crate::score::{self, AnswerScore};
 use crate::tokenizer::Tokenizer;
 
-/// A piece of a prompt: text, an encoded image, or the end of an example.
-pub type Segment = prompt::Segment<EncodedImage>;
+/// A piece of a prompt: text, an encoded image or clip, or the end of an example.
+pub type Segment = prompt::Segment<EncodedMedia>;
 
-/// An image as the language model sees it. Cloning is cheap: clones share
-/// what lies on the device.
-#[derive(Clone, Debug)]
-pub struct EncodedImage {
-    /// `[latents, width]`, as the first image of a prompt.
-    latents: Tensor<2>,
-    /// `[tokens, width]`, kept only for models whose latents depend on the
-    /// image's place in the prompt (media embeddings).
-    vision_tokens: Option<Tensor<2>>,
-    encode_ms: f64,
-}
-
-impl EncodedImage {
-    /// How long encoding took, in milliseconds.
-    pub fn encode_ms(&self) -> f64 {
-        self.encode_ms
-    }
-}
-
-/// An example of what a caption should be like.
-#[derive(Clone, Debug)]
-pub struct Shot {
-    /// The image.
-    pub image: EncodedImage,
-    /// Its caption.
-    pub text: String,
-}
+/// An example in a prompt.
+pub type Example = prompt::Example<EncodedMedia>;
 
 /// A Flamingo model with its tokenizer. See [`crate::ModelLoader`].
 pub struct Model {
@@ -77,204 +55,181 @@ impl Model {
         &self.tokenizer
     }
 
-    /// Encodes a JPEG, PNG or WebP file.
-    ///
-    /// It waits for the device, so that what fails is reported here, with the
-    /// image that made it fail.
-    ///
-    /// # Errors
-    /// Where the file gives no pixels or the device fails.
-    pub async fn encode(&self, file: &[u8]) -> Result<EncodedImage, RuntimeError> {
-        let started = Instant::now();
-        let pixels = ImagePixels::decode(file)?;
-        self.encode_since(started, &pixels).await
+    pub(crate) fn flamingo(&self) -> &Flamingo {
+        &self.flamingo
     }
 
-    /// Encodes pixels that are decoded already, such as a camera's frame.
+    /// Number of tokens that a prompt has, one for each image or clip among them.
     ///
     /// # Errors
-    /// Where the device fails.
-    pub async fn encode_pixels(&self, pixels: &ImagePixels) -> Result<EncodedImage, RuntimeError> {
-        self.encode_since(Instant::now(), pixels).await
+    /// Where it is empty, longer than the context, or cannot be tokenized.
+    pub fn count_tokens(&self, segments: &[Segment]) -> Result<usize, RuntimeError> {
+        Ok(self.prompt(segments)?.tokens.len())
     }
 
-    async fn encode_since(
-        &self,
-        started: Instant,
-        pixels: &ImagePixels,
-    ) -> Result<EncodedImage, RuntimeError> {
-        let config = self.config();
-        let vision_tokens = self
-            .flamingo
-            .encode_image(&preprocess(pixels, &config.vision)?)?;
-        let latents = self
-            .flamingo
-            .resample(std::slice::from_ref(&vision_tokens), 0)?;
-        let values = self.read(latents.clone()).await?;
-        if values.iter().any(|value| !value.is_finite()) {
-            return Err(RuntimeError::NotFinite {
-                what: "image latents",
-            });
-        }
-        let keeps_vision_tokens = config.resampler.max_media > 0;
-        Ok(EncodedImage {
-            latents,
-            vision_tokens: keeps_vision_tokens.then_some(vision_tokens),
-            encode_ms: milliseconds_since(started),
-        })
-    }
-
-    /// Captions an image in the manner of the examples.
-    ///
-    /// # Errors
-    /// As [`Self::generate`].
-    pub async fn caption(
-        &self,
-        shots: &[Shot],
-        image: &EncodedImage,
-        options: &GenerateOptions,
-        on_token: impl AsyncFnMut(&TokenPiece) -> ControlFlow<()>,
-    ) -> Result<Generation, RuntimeError> {
-        let examples = shots.iter().map(|shot| Example {
-            image: shot.image.clone(),
-            question: String::new(),
-            answer: shot.text.clone(),
-        });
-        let segments = prompt::CAPTION.few_shot(examples, image.clone(), "");
-        self.generate(&segments, options, on_token).await
-    }
-
-    /// Continues a prompt, always with the most probable token, until
-    /// `<|endofchunk|>`. No other special token is ever generated.
+    /// Continues a prompt until `<|endofchunk|>`. No other special token is ever
+    /// generated. The prompt may hold any number of images, clips and texts in any
+    /// order.
     ///
     /// `on_token` sees each token as it comes; where it breaks, decoding stops
     /// and what there is so far is returned. It is asynchronous so that a
-    /// caller on one thread can look for a wish to stop in between. A character that is still
-    /// incomplete at the end is U+FFFD in the generation's text and never came
-    /// out before.
+    /// caller on one thread can look for a wish to stop in between. A character that
+    /// is still incomplete at the end is U+FFFD in the generation's text and never
+    /// came out before.
     ///
     /// # Errors
-    /// Before any work starts, where the prompt is empty, too long, or holds
-    /// another model's images; later, where the device fails.
+    /// Before any work starts, where an option makes no sense or the prompt is empty,
+    /// too long, or holds another model's media; later, where the device fails or
+    /// nothing is allowed to come next.
     pub async fn generate(
         &self,
+        segments: &[Segment],
+        options: &GenerateOptions,
+        on_token: impl AsyncFnMut(&TokenPiece) -> ControlFlow<()>,
+    ) -> Result<Generation, RuntimeError> {
+        let mut prefix = PrefixCache::new(self);
+        self.generate_behind(&mut prefix, segments, options, on_token)
+            .await
+    }
+
+    /// As [`Self::generate`], reading only what `prefix` does not hold yet.
+    ///
+    /// # Errors
+    /// As [`Self::generate`].
+    pub async fn generate_behind(
+        &self,
+        prefix: &mut PrefixCache,
         segments: &[Segment],
         options: &GenerateOptions,
         mut on_token: impl AsyncFnMut(&TokenPiece) -> ControlFlow<()>,
     ) -> Result<Generation, RuntimeError> {
         let started = Instant::now();
-        let context = self.config().language.context;
-        let prompt = Prompt::new(segments, &self.tokenizer, context)?;
-        let latents = self.latents(&prompt.images)?;
-
+        options.check()?;
+        let prompt = self.prompt(segments)?;
         let mut timings = Timings {
-            encode_ms: prompt.images.last().map_or(0.0, EncodedImage::encode_ms),
+            encode_ms: prompt.media.last().map_or(0.0, EncodedMedia::encode_ms),
             ..Timings::default()
         };
-        let mut token_ids = Vec::new();
-        if options.max_new_tokens == 0 {
-            return self.generation(token_ids, timings, StopReason::MaxNewTokens);
-        }
-
-        let media = self.flamingo.media(&latents);
-        let mut cache = self.flamingo.new_cache();
-        let mut logits = self.last_logits(&prompt.tokens, &media, &mut cache).await?;
-        timings.prefill_ms = milliseconds_since(started);
-
-        let mut text = self.tokenizer.text_stream();
-        let mut decoding = Instant::now();
-        let stop_reason = loop {
-            let (id, log_probability) = most_probable(&logits, self.tokenizer.banned())?;
-            if id == self.tokenizer.tokens().end_of_chunk {
-                break StopReason::EndOfChunk;
-            }
-            token_ids.push(id);
-            let piece = TokenPiece {
-                id,
-                text: text.push(id)?,
-                log_probability,
+        let mut decoding = Decoding::new(&self.tokenizer, options);
+        let (mut stop_reason, mut reused_tokens, mut steps) = (StopReason::MaxNewTokens, 0, 0);
+        if options.max_new_tokens > 0 {
+            let (mut logits, shared) = prefix.read(self, &prompt).await?;
+            reused_tokens = shared;
+            timings.prefill_ms = milliseconds_since(started);
+            let mut first = Instant::now();
+            stop_reason = loop {
+                let (piece, reason) = match decoding.step(&logits)? {
+                    Step::End(reason) => break reason,
+                    Step::Token(piece, reason) => (piece, reason),
+                };
+                if steps == 0 {
+                    timings.first_token_ms = milliseconds_since(started);
+                    first = Instant::now();
+                }
+                if on_token(&piece).await.is_break() {
+                    break StopReason::Aborted;
+                }
+                if let Some(reason) = reason {
+                    break reason;
+                }
+                if prefix.len() == self.config().language.context {
+                    break StopReason::ContextFull;
+                }
+                logits = prefix.push(self, &[piece.id]).await?;
+                steps += 1;
             };
-            if token_ids.len() == 1 {
-                timings.first_token_ms = milliseconds_since(started);
-                decoding = Instant::now();
+            if steps > 0 {
+                timings.decode_ms_per_token = milliseconds_since(first) / f64::from(steps);
             }
-            if on_token(&piece).await.is_break() {
-                break StopReason::Aborted;
-            }
-            if token_ids.len() == options.max_new_tokens {
-                break StopReason::MaxNewTokens;
-            }
-            if cache.len() == context {
-                break StopReason::ContextFull;
-            }
-            logits = self.last_logits(&[id], &media, &mut cache).await?;
-        };
-        let steps = cache.len() - prompt.tokens.len();
-        if steps > 0 {
-            timings.decode_ms_per_token = milliseconds_since(decoding) / steps as f64;
         }
-        self.generation(token_ids, timings, stop_reason)
-    }
-
-    fn generation(
-        &self,
-        token_ids: Vec<u32>,
-        timings: Timings,
-        stop_reason: StopReason,
-    ) -> Result<Generation, RuntimeError> {
-        let text = self.tokenizer.decode(&token_ids)?.trim().to_owned();
+        let (text, token_ids) = decoding.finish()?;
         Ok(Generation {
             text,
             token_ids,
+            reused_tokens,
             timings,
             stop_reason,
         })
     }
 
-    /// Latents of each image at its place in the prompt.
-    fn latents(&self, images: &[EncodedImage]) -> Result<Vec<Tensor<2>>, RuntimeError> {
-        let resampler = &self.config().resampler;
-        let expected = [resampler.latents, resampler.width];
-        images
-            .iter()
-            .enumerate()
-            .map(|(index, image)| {
-                let found = image.latents.dims();
-                if found != expected {
-                    return Err(RuntimeError::ForeignImage { found, expected });
-                }
-                match &image.vision_tokens {
-                    Some(tokens) if index > 0 => Ok(self
-                        .flamingo
-                        .resample(std::slice::from_ref(tokens), index)?),
-                    _ => Ok(image.latents.clone()),
-                }
+    /// The best continuations of a prompt by beam search, best first, each with its
+    /// text.
+    ///
+    /// # Errors
+    /// As [`Self::generate`].
+    pub async fn beam_search(
+        &self,
+        prefix: &mut PrefixCache,
+        segments: &[Segment],
+        options: &BeamOptions,
+    ) -> Result<Vec<(String, Hypothesis)>, RuntimeError> {
+        let prompt = self.prompt(segments)?;
+        let (logits, _) = prefix.read(self, &prompt).await?;
+        let read = prefix.lend(self, logits);
+        let end = self.tokenizer.tokens().end_of_chunk;
+        let (hypotheses, cache) = beam::search(read, end, self.tokenizer.banned(), options).await?;
+        prefix.take_back(cache);
+        hypotheses
+            .into_iter()
+            .map(|hypothesis| {
+                let text = self.tokenizer.decode(&hypothesis.token_ids)?;
+                Ok((text.trim().to_owned(), hypothesis))
             })
             .collect()
     }
 
-    /// Logits `[vocab]` after the last of `tokens`.
-    async fn last_logits(
+    /// How likely each of several answers is behind a prompt: a task is close-ended
+    /// where one of them must be right. The prompt is read once for all.
+    ///
+    /// # Errors
+    /// As [`Self::generate`]; and where an answer is empty.
+    pub async fn score(
         &self,
-        tokens: &[u32],
-        media: &Media,
-        cache: &mut KvCache,
-    ) -> Result<Vec<f32>, RuntimeError> {
-        let logits = self
-            .flamingo
-            .forward(tokens, media, cache, Positions::Last)?;
-        self.read(logits).await
+        prefix: &mut PrefixCache,
+        segments: &[Segment],
+        answers: &[String],
+    ) -> Result<Vec<AnswerScore>, RuntimeError> {
+        let prompt = self.prompt(segments)?;
+        let answers = answers
+            .iter()
+            .enumerate()
+            .map(|(index, answer)| {
+                let ids = self.tokenizer.encode(answer)?;
+                match ids.is_empty() {
+                    true => Err(RuntimeError::EmptyAnswer { index }),
+                    false => Ok(ids),
+                }
+            })
+            .collect::<Result<Vec<_>, RuntimeError>>()?;
+        let (logits, _) = prefix.read(self, &prompt).await?;
+        let read = prefix.lend(self, logits);
+        let (scores, cache) = score::score(read, &answers).await?;
+        prefix.take_back(cache);
+        Ok(scores)
     }
 
-    /// Values of a tensor, row by row, once the device has not complained:
-    /// WebGPU drops work that fails validation and gives stale memory back.
-    async fn read(&self, tensor: Tensor<2>) -> Result<Vec<f32>, RuntimeError> {
-        let values = read(tensor).await?;
-        self.device().check().await?;
-        Ok(values)
+    fn prompt(&self, segments: &[Segment]) -> Result<Prompt<EncodedMedia>, RuntimeError> {
+        let context = self.config().language.context;
+        Ok(Prompt::new(segments, &self.tokenizer, context)?)
+    }
+
+    /// Values of a tensor, row by row.
+    pub(crate) async fn read(&self, tensor: Tensor<2>) -> Result<Vec<f32>, RuntimeError> {
+        read_checked(self.device(), tensor).await
     }
 }
 
-fn milliseconds_since(start: Instant) -> f64 {
+/// Values of a tensor, row by row, once the device has not complained:
+/// WebGPU drops work that fails validation and gives stale memory back.
+pub(crate) async fn read_checked(
+    device: &ComputeDevice,
+    tensor: Tensor<2>,
+) -> Result<Vec<f32>, RuntimeError> {
+    let values = read(tensor).await?;
+    device.check().await?;
+    Ok(values)
+}
+
+pub(crate) fn milliseconds_since(start: Instant) -> f64 {
     start.elapsed().as_secs_f64() * 1e3
 }

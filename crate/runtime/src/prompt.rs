@@ -1,20 +1,20 @@
-//! Interleaved images and text, and the formats OpenFlamingo was trained on.
+//! Interleaved media and text, and the formats OpenFlamingo was trained on.
 //!
 //! A prompt is a list of [`Segment`]s. It cannot hold more `<image>` tokens
-//! than images, because an image is the only thing that makes one: text never
-//! does, whatever it spells.
+//! than images and clips, because these are the only things that make one: text
+//! never does, whatever it spells.
 
 use thiserror::Error;
 
-use crate::tokenizer::{Tokenizer, TokenizerError};
+use crate::tokenizer::{END_OF_CHUNK, IMAGE, Tokenizer, TokenizerError};
 
-/// A piece of a prompt. `I` is the image, encoded or not.
+/// A piece of a prompt. `M` is an image or clip, encoded or not.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Segment<I> {
+pub enum Segment<M> {
     /// Plain text.
     Text(String),
-    /// An image; the text after it, up to the next one, sees it.
-    Image(I),
+    /// An image or a clip; the text after it, up to the next one, sees it.
+    Media(M),
     /// The end of an example, `<|endofchunk|>`.
     EndOfChunk,
 }
@@ -27,16 +27,27 @@ pub enum PromptError {
     Empty,
     /// More tokens than the model's context holds.
     #[error(
-        "the prompt has {tokens} tokens ({images} images), the model takes {context}; \
+        "the prompt has {tokens} tokens ({media} images and clips), the model takes {context}; \
          use fewer or shorter examples"
     )]
     TooLong {
         /// Tokens in the prompt.
         tokens: usize,
-        /// Images in the prompt.
-        images: usize,
+        /// Images and clips in the prompt.
+        media: usize,
         /// Longest sequence of the model.
         context: usize,
+    },
+    /// A template that describes no prompt.
+    #[error(
+        "the template {template:?} {problem}; OpenFlamingo's for captions is {:?}",
+        CAPTION
+    )]
+    Template {
+        /// The template.
+        template: String,
+        /// What is wrong with it.
+        problem: &'static str,
     },
     /// A text cannot be tokenized.
     #[error(transparent)]
@@ -45,14 +56,14 @@ pub enum PromptError {
 
 /// A prompt as the model takes it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Prompt<I> {
-    /// Token ids, with one `<image>` for each of `images`.
+pub struct Prompt<M> {
+    /// Token ids, with one `<image>` for each of `media`.
     pub tokens: Vec<u32>,
-    /// The images in order.
-    pub images: Vec<I>,
+    /// The images and clips in order.
+    pub media: Vec<M>,
 }
 
-impl<I: Clone> Prompt<I> {
+impl<M: Clone> Prompt<M> {
     /// Lays out segments as tokens and checks that they fit into `context`
     /// tokens. Neighbouring texts are joined first, so that it does not matter
     /// how a text was cut.
@@ -60,13 +71,13 @@ impl<I: Clone> Prompt<I> {
     /// # Errors
     /// Where the prompt is empty, too long or cannot be tokenized.
     pub fn new(
-        segments: &[Segment<I>],
+        segments: &[Segment<M>],
         tokenizer: &Tokenizer,
         context: usize,
     ) -> Result<Self, PromptError> {
         let mut prompt = Self {
             tokens: Vec::new(),
-            images: Vec::new(),
+            media: Vec::new(),
         };
         let mut text = String::new();
         for segment in segments {
@@ -75,8 +86,8 @@ impl<I: Clone> Prompt<I> {
                     text.push_str(more);
                     continue;
                 }
-                Segment::Image(image) => {
-                    prompt.images.push(image.clone());
+                Segment::Media(media) => {
+                    prompt.media.push(media.clone());
                     tokenizer.tokens().image
                 }
                 Segment::EndOfChunk => tokenizer.tokens().end_of_chunk,
@@ -91,7 +102,7 @@ impl<I: Clone> Prompt<I> {
             0 => Err(PromptError::Empty),
             tokens if tokens > context => Err(PromptError::TooLong {
                 tokens,
-                images: prompt.images.len(),
+                media: prompt.media.len(),
                 context,
             }),
             _ => Ok(prompt),
@@ -99,76 +110,151 @@ impl<I: Clone> Prompt<I> {
     }
 }
 
-/// An image with what should be said about it, as an example in a prompt.
+/// An image or clip with what should be said about it, as an example in a prompt.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Example<I> {
-    /// The image.
-    pub image: I,
+pub struct Example<M> {
+    /// The image or clip; none in an example of text only, two of which are the
+    /// paper's zero-shot prompt (section 3.2).
+    pub media: Option<M>,
     /// The question about it; empty where the format asks none.
     pub question: String,
     /// What the model should answer.
     pub answer: String,
 }
 
-/// How a task is put to the model: `<image>`, the cue, the answer,
-/// `<|endofchunk|>`, the separator; for the query, up to the cue.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// OpenFlamingo's captions.
+/// Source: open_flamingo/eval/models/open_flamingo.py, `get_caption_prompt`; examples
+/// end with a line break (eval/evaluate.py).
+pub const CAPTION: &str = "<image>Output:{answer}<|endofchunk|>\n";
+
+/// OpenFlamingo's questions. Source: as above, `get_vqa_prompt`.
+pub const VISUAL_QUESTION: &str =
+    "<image>Question:{question} Short answer:{answer}<|endofchunk|>\n";
+
+/// OpenFlamingo's classes of ImageNet, without a separator between examples.
+/// Source: as above, `get_imagenet_prompt`.
+pub const CLASSIFICATION: &str = "<image>Output:{answer}<|endofchunk|>";
+
+/// OpenFlamingo's hateful memes; the question is the text written on the image.
+/// Source: as above, `get_hateful_memes_prompt`.
+pub const HATEFUL_MEMES: &str = "<image>is an image with: '{question}' written on it. \
+     Is it hateful? Answer:{answer}<|endofchunk|>";
+
+const QUESTION: &str = "{question}";
+const ANSWER: &str = "{answer}";
+
+/// How a task is put to the model, as a template: the text of one example with
+/// `<image>`, `{question}`, `{answer}` and `<|endofchunk|>` in their places. What
+/// stands behind `<|endofchunk|>` separates examples.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PromptFormat {
-    /// Text between image and question.
-    pub before_question: &'static str,
-    /// Text between question and answer.
-    pub before_answer: &'static str,
-    /// Text after each example.
-    pub separator: &'static str,
+    parts: Vec<Part>,
 }
 
-/// OpenFlamingo's captions: `<image>Output:{caption}<|endofchunk|>`.
-/// Source: open_flamingo/eval/models/open_flamingo.py, `get_caption_prompt`.
-pub const CAPTION: PromptFormat = PromptFormat {
-    before_question: "",
-    before_answer: "Output:",
-    separator: "\n",
-};
-
-/// OpenFlamingo's questions: `<image>Question:{question} Short answer:{answer}<|endofchunk|>`.
-/// Source: open_flamingo/eval/models/open_flamingo.py, `get_vqa_prompt`.
-pub const VISUAL_QUESTION: PromptFormat = PromptFormat {
-    before_question: "Question:",
-    before_answer: " Short answer:",
-    separator: "\n",
-};
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Part {
+    Text(String),
+    Media,
+    Question,
+    Answer,
+    EndOfChunk,
+}
 
 impl PromptFormat {
-    /// A prompt of examples and a query, in the order given. Questions and
-    /// answers are trimmed, as OpenFlamingo's evaluation does.
-    pub fn few_shot<I>(
-        &self,
-        examples: impl IntoIterator<Item = Example<I>>,
-        image: I,
-        question: &str,
-    ) -> Vec<Segment<I>> {
-        let cue = |question: &str| {
-            format!(
-                "{}{}{}",
-                self.before_question,
-                question.trim(),
-                self.before_answer
-            )
+    /// Reads a template, such as [`CAPTION`].
+    ///
+    /// # Errors
+    /// Where a place is missing, there twice, or behind `<|endofchunk|>`.
+    pub fn parse(template: &str) -> Result<Self, PromptError> {
+        let problem = |problem| PromptError::Template {
+            template: template.to_owned(),
+            problem,
         };
-        let mut segments = Vec::new();
-        for Example {
-            image,
-            question,
-            answer,
-        } in examples
-        {
-            segments.push(Segment::Image(image));
-            segments.push(Segment::Text(cue(&question) + answer.trim()));
-            segments.push(Segment::EndOfChunk);
-            segments.push(Segment::Text(self.separator.to_owned()));
+        let mut parts = Vec::new();
+        let mut rest = template;
+        while !rest.is_empty() {
+            let places = [
+                (IMAGE, Part::Media),
+                (QUESTION, Part::Question),
+                (ANSWER, Part::Answer),
+                (END_OF_CHUNK, Part::EndOfChunk),
+            ];
+            let next = places
+                .into_iter()
+                .filter_map(|(mark, part)| Some((rest.find(mark)?, mark, part)))
+                .min_by_key(|(position, ..)| *position);
+            let Some((position, mark, part)) = next else {
+                parts.push(Part::Text(rest.to_owned()));
+                break;
+            };
+            if position > 0 {
+                parts.push(Part::Text(rest[..position].to_owned()));
+            }
+            if parts.contains(&part) {
+                return Err(problem("has the same place twice"));
+            }
+            if parts.contains(&Part::EndOfChunk) {
+                return Err(problem("has a place behind <|endofchunk|>"));
+            }
+            parts.push(part);
+            rest = &rest[position + mark.len()..];
         }
-        segments.push(Segment::Image(image));
-        segments.push(Segment::Text(cue(question)));
-        segments
+        let answer = parts.iter().position(|part| *part == Part::Answer);
+        let end = parts.iter().position(|part| *part == Part::EndOfChunk);
+        match (answer, end) {
+            (None, _) => Err(problem("has no {answer}")),
+            (Some(answer), Some(end)) if end == answer + 1 => Ok(Self { parts }),
+            _ => Err(problem("has no <|endofchunk|> right behind {answer}")),
+        }
+    }
+
+    /// Examples, in the order given, each with its answer and separator.
+    ///
+    /// Questions and answers are trimmed, as OpenFlamingo's evaluation does.
+    pub fn examples<M>(&self, examples: impl IntoIterator<Item = Example<M>>) -> Vec<Segment<M>> {
+        examples
+            .into_iter()
+            .flat_map(|example| {
+                let Example {
+                    mut media,
+                    question,
+                    answer,
+                } = example;
+                self.segments(&self.parts, &mut media, &question, &answer)
+            })
+            .collect()
+    }
+
+    /// What is asked of the model: an example up to its answer.
+    pub fn query<M>(&self, mut media: Option<M>, question: &str) -> Vec<Segment<M>> {
+        let answer = self.parts.iter().position(|part| *part == Part::Answer);
+        let before = &self.parts[..answer.unwrap_or(self.parts.len())];
+        self.segments(before, &mut media, question, "")
+    }
+
+    /// What follows an answer that the model gave, before the next example.
+    pub fn after_answer<M>(&self) -> Vec<Segment<M>> {
+        let answer = self.parts.iter().position(|part| *part == Part::Answer);
+        let after = &self.parts[answer.map_or(0, |answer| answer + 1)..];
+        self.segments(after, &mut None, "", "")
+    }
+
+    fn segments<M>(
+        &self,
+        parts: &[Part],
+        media: &mut Option<M>,
+        question: &str,
+        answer: &str,
+    ) -> Vec<Segment<M>> {
+        parts
+            .iter()
+            .filter_map(|part| match part {
+                Part::Text(text) => Some(Segment::Text(text.clone())),
+                Part::Media => media.take().map(Segment::Media),
+                Part::Question => Some(Segment::Text(question.trim().to_owned())),
+                Part::Answer => Some(Segment::Text(answer.trim().to_owned())),
+                Part::EndOfChunk => Some(Segment::EndOfChunk),
+            })
+            .collect()
     }
 }

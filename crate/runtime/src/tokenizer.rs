@@ -4,8 +4,11 @@
 //! is seven characters, not a place for an image. They enter a prompt by id
 //! only, through [`crate::prompt`].
 
+use std::collections::HashMap;
+
 use flamingo::config::TokensConfig;
 use thiserror::Error;
+use tokenizers::DecoderWrapper;
 
 /// Text of the token that stands where an image stands.
 pub const IMAGE: &str = "<image>";
@@ -43,6 +46,12 @@ pub enum TokenizerError {
         /// Size of the model's vocabulary, extra tokens included.
         vocab: usize,
     },
+    /// The bytes of single tokens are not known.
+    #[error(
+        "tokenizer.json decodes tokens in a way this library does not know; \
+         only byte-level tokenizers can be constrained"
+    )]
+    NotByteLevel,
     /// The library failed on a text.
     #[error("the text cannot be tokenized: {0}")]
     Encode(String),
@@ -55,6 +64,8 @@ pub enum TokenizerError {
 pub struct Tokenizer {
     inner: tokenizers::Tokenizer,
     tokens: TokensConfig,
+    /// Size of the model's vocabulary, extra tokens included.
+    vocab: u32,
     /// Ids that must not be generated, ascending.
     banned: Vec<u32>,
 }
@@ -111,6 +122,7 @@ impl Tokenizer {
         Ok(Self {
             inner,
             tokens,
+            vocab,
             banned,
         })
     }
@@ -149,6 +161,43 @@ impl Tokenizer {
             .map_err(|error| TokenizerError::Decode(error.to_string()))
     }
 
+    /// Text of a token by itself, special ones included: U+FFFD where it is no whole
+    /// character.
+    ///
+    /// # Errors
+    /// Where the library refuses the id.
+    pub fn text_of(&self, id: u32) -> Result<String, TokenizerError> {
+        self.inner
+            .decode(&[id], false)
+            .map_err(|error| TokenizerError::Decode(error.to_string()))
+    }
+
+    /// The bytes of every token's text, by id: none for special tokens and for rows of
+    /// the vocabulary without a token.
+    ///
+    /// # Errors
+    /// [`TokenizerError::NotByteLevel`] for tokenizers whose tokens have no bytes of
+    /// their own.
+    pub fn token_bytes(&self) -> Result<Vec<Box<[u8]>>, TokenizerError> {
+        if !matches!(self.inner.get_decoder(), Some(DecoderWrapper::ByteLevel(_))) {
+            return Err(TokenizerError::NotByteLevel);
+        }
+        let bytes: HashMap<char, u8> = byte_level_alphabet().collect();
+        let added = self.inner.get_added_tokens_decoder();
+        (0..self.vocab)
+            .map(|id| match (added.get(&id), self.inner.id_to_token(id)) {
+                (Some(token), _) if token.special => Ok(Box::default()),
+                (Some(token), _) => Ok(token.content.as_bytes().into()),
+                (None, None) => Ok(Box::default()),
+                (None, Some(token)) => token
+                    .chars()
+                    .map(|character| bytes.get(&character).copied())
+                    .collect::<Option<_>>()
+                    .ok_or(TokenizerError::NotByteLevel),
+            })
+            .collect()
+    }
+
     /// Starts to turn tokens into text as they come.
     pub fn text_stream(&self) -> TextStream<'_> {
         TextStream {
@@ -157,6 +206,22 @@ impl Tokenizer {
             pending: Vec::new(),
         }
     }
+}
+
+/// The character that stands for each byte in the vocabulary of a byte-level
+/// tokenizer: itself where it is a visible one of Latin-1, else the next one free
+/// from U+0100 on. Source: GPT-2, `encoder.py`, `bytes_to_unicode`.
+fn byte_level_alphabet() -> impl Iterator<Item = (char, u8)> {
+    let mut free = '\u{100}'..;
+    (0..=u8::MAX).filter_map(move |byte| {
+        let visible = matches!(byte, b'!'..=b'~' | 0xa1..=0xac | 0xae..=0xff);
+        let character = if visible {
+            Some(char::from(byte))
+        } else {
+            free.next()
+        };
+        Some((character?, byte))
+    })
 }
 
 /// Text of tokens that come one by one. See [`Tokenizer::text_stream`].

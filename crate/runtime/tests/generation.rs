@@ -9,9 +9,10 @@ use std::ops::{ControlFlow, Range};
 use flamingo::{Flamingo, FlamingoBuilder, Positions};
 use flamingo_kernels::{ComputeDevice, read};
 use flamingo_runtime::preprocess::preprocess;
+use flamingo_runtime::prompt::CAPTION;
 use flamingo_runtime::{
-    GenerateOptions, Generation, ImageError, ImagePixels, Model, ModelLoader, PromptError,
-    RuntimeError, Segment, Shot, StopReason, TokenPiece,
+    EncodedMedia, Example, GenerateOptions, Generation, ImageError, ImagePixels, Model,
+    ModelLoader, PromptError, PromptFormat, RuntimeError, Segment, StopReason, TokenPiece,
 };
 use futures_lite::future::block_on;
 use support::{END_OF_CHUNK, IMAGE, TinyModel, fixture};
@@ -35,13 +36,24 @@ fn other_photo() -> Vec<u8> {
 }
 
 fn options(max_new_tokens: usize) -> GenerateOptions {
-    GenerateOptions { max_new_tokens }
+    GenerateOptions {
+        max_new_tokens,
+        ..GenerateOptions::default()
+    }
+}
+
+/// The prompt that asks for a caption in the manner of examples.
+fn caption_prompt(examples: &[Example], image: &EncodedMedia) -> Vec<Segment> {
+    let format = PromptFormat::parse(CAPTION).unwrap();
+    let mut prompt = format.examples(examples.to_vec());
+    prompt.extend(format.query(Some(image.clone()), ""));
+    prompt
 }
 
 /// Captions a photo and collects the pieces.
 fn caption(
     model: &Model,
-    shots: &[Shot],
+    examples: &[Example],
     photo: &[u8],
     max_new_tokens: usize,
 ) -> (Generation, Vec<TokenPiece>) {
@@ -51,15 +63,16 @@ fn caption(
         pieces.push(piece.clone());
         ControlFlow::Continue(())
     };
-    let generation =
-        block_on(model.caption(shots, &image, &options(max_new_tokens), on_token)).unwrap();
+    let prompt = caption_prompt(examples, &image);
+    let generation = block_on(model.generate(&prompt, &options(max_new_tokens), on_token)).unwrap();
     (generation, pieces)
 }
 
-fn shot(model: &Model, photo: &[u8], text: &str) -> Shot {
-    Shot {
-        image: block_on(model.encode(photo)).unwrap(),
-        text: text.to_owned(),
+fn example(model: &Model, photo: &[u8], text: &str) -> Example {
+    Example {
+        media: Some(block_on(model.encode(photo)).unwrap()),
+        question: String::new(),
+        answer: text.to_owned(),
     }
 }
 
@@ -155,7 +168,7 @@ fn a_caption_equals_recomputing_every_token_from_the_whole_sequence() {
 fn examples_stand_before_the_photo_each_with_its_own_image() {
     let tiny = TinyModel::new();
     let model = load(&tiny);
-    let example = shot(&model, &other_photo(), " A dog runs ");
+    let example = example(&model, &other_photo(), " A dog runs ");
     let (generation, _) = caption(&model, &[example], &photo(), 6);
     let prompt = one_shot_prompt(&model, "A dog runs");
     let steps = recompute(&tiny, &prompt, &[&other_photo(), &photo()], 6);
@@ -171,7 +184,7 @@ fn images_take_the_embedding_of_their_place_in_the_prompt() {
     config.resampler.max_media = 2;
     let tiny = TinyModel::with_config(config);
     let model = load(&tiny);
-    let example = shot(&model, &photo(), "A dog runs");
+    let example = example(&model, &photo(), "A dog runs");
     let (generation, _) = caption(&model, &[example], &photo(), 4);
     let prompt = one_shot_prompt(&model, "A dog runs");
     let steps = recompute(&tiny, &prompt, &[&photo(), &photo()], 4);
@@ -251,7 +264,8 @@ fn the_callback_stops_decoding() {
             ControlFlow::Continue(())
         }
     };
-    let generation = block_on(model.caption(&[], &image, &options(10), on_token)).unwrap();
+    let generation =
+        block_on(model.generate(&caption_prompt(&[], &image), &options(10), on_token)).unwrap();
     assert_eq!(generation.stop_reason, StopReason::Aborted);
     assert_eq!(generation.token_ids.len(), 3);
 }
@@ -277,20 +291,22 @@ fn decoding_ends_with_the_context() {
 fn a_prompt_that_does_not_fit_is_refused_before_any_token() {
     let model = load(&TinyModel::new());
     let image = block_on(model.encode(&photo())).unwrap();
-    let shots = vec![
-        Shot {
-            image: image.clone(),
-            text: "word ".repeat(40)
+    let examples = vec![
+        Example {
+            media: Some(image.clone()),
+            question: String::new(),
+            answer: "word ".repeat(40)
         };
         2
     ];
+    let prompt = caption_prompt(&examples, &image);
     let untouched = async |_: &TokenPiece| panic!("no token should come");
-    let error = block_on(model.caption(&shots, &image, &options(5), untouched)).unwrap_err();
+    let error = block_on(model.generate(&prompt, &options(5), untouched)).unwrap_err();
     assert!(
         matches!(
             error,
             RuntimeError::Prompt(PromptError::TooLong {
-                images: 3,
+                media: 3,
                 context: 64,
                 ..
             })
@@ -343,7 +359,8 @@ fn an_image_of_another_model_is_refused() {
     let image = block_on(load(&TinyModel::with_config(config)).encode(&photo())).unwrap();
     let go_on = async |_: &TokenPiece| ControlFlow::Continue(());
     let model = load(&TinyModel::new());
-    let error = block_on(model.caption(&[], &image, &options(3), go_on)).unwrap_err();
+    let error =
+        block_on(model.generate(&caption_prompt(&[], &image), &options(3), go_on)).unwrap_err();
     assert!(
         matches!(
             error,
@@ -376,7 +393,8 @@ fn numbers_that_are_none_are_an_error() {
     let model = load(&tiny);
     let image = block_on(model.encode(&photo())).unwrap();
     let go_on = async |_: &TokenPiece| ControlFlow::Continue(());
-    let error = block_on(model.caption(&[], &image, &options(3), go_on)).unwrap_err();
+    let error =
+        block_on(model.generate(&caption_prompt(&[], &image), &options(3), go_on)).unwrap_err();
     assert!(
         matches!(error, RuntimeError::NotFinite { what: "logits" }),
         "{error:?}"

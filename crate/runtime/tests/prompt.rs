@@ -4,7 +4,9 @@
 use std::path::PathBuf;
 
 use flamingo::config::TokensConfig;
-use flamingo_runtime::prompt::{CAPTION, Example, Prompt, Segment, VISUAL_QUESTION};
+use flamingo_runtime::prompt::{
+    CAPTION, CLASSIFICATION, Example, HATEFUL_MEMES, Prompt, PromptFormat, Segment, VISUAL_QUESTION,
+};
 use flamingo_runtime::{PromptError, Tokenizer};
 
 const IMAGE: u32 = 49153;
@@ -25,10 +27,22 @@ fn tokenizer() -> Tokenizer {
 
 fn example(image: &'static str, question: &str, answer: &str) -> Example<&'static str> {
     Example {
-        image,
+        media: Some(image),
         question: question.to_owned(),
         answer: answer.to_owned(),
     }
+}
+
+fn few_shot(
+    template: &str,
+    examples: impl IntoIterator<Item = Example<&'static str>>,
+    image: &'static str,
+    question: &str,
+) -> Vec<Segment<&'static str>> {
+    let format = PromptFormat::parse(template).unwrap();
+    let mut prompt = format.examples(examples);
+    prompt.extend(format.query(Some(image), question));
+    prompt
 }
 
 fn text(text: &str) -> Segment<&'static str> {
@@ -41,9 +55,9 @@ fn layout(segments: &[Segment<&'static str>]) -> Prompt<&'static str> {
 
 #[test]
 fn a_caption_without_examples_is_image_and_cue() {
-    let prompt = layout(&CAPTION.few_shot([], "photo", ""));
+    let prompt = layout(&few_shot(CAPTION, [], "photo", ""));
     assert_eq!(prompt.tokens, [IMAGE, OUTPUT[0], OUTPUT[1]]);
-    assert_eq!(prompt.images, ["photo"]);
+    assert_eq!(prompt.media, ["photo"]);
 }
 
 #[test]
@@ -52,7 +66,7 @@ fn captions_follow_openflamingos_format() {
         example("first", "", " A dog runs\n"),
         example("second", "", "A cat"),
     ];
-    let prompt = layout(&CAPTION.few_shot(examples, "photo", ""));
+    let prompt = layout(&few_shot(CAPTION, examples, "photo", ""));
     let tokenizer = tokenizer();
     let mut expected = vec![IMAGE];
     expected.extend(tokenizer.encode("Output:A dog runs").unwrap());
@@ -60,13 +74,18 @@ fn captions_follow_openflamingos_format() {
     expected.extend(tokenizer.encode("Output:A cat").unwrap());
     expected.extend([END, NEW_LINE, IMAGE, OUTPUT[0], OUTPUT[1]]);
     assert_eq!(prompt.tokens, expected);
-    assert_eq!(prompt.images, ["first", "second", "photo"]);
+    assert_eq!(prompt.media, ["first", "second", "photo"]);
 }
 
 #[test]
 fn questions_follow_openflamingos_format() {
     let examples = [example("first", "How many?", "2")];
-    let prompt = layout(&VISUAL_QUESTION.few_shot(examples, "photo", "What colour?"));
+    let prompt = layout(&few_shot(
+        VISUAL_QUESTION,
+        examples,
+        "photo",
+        "What colour?",
+    ));
     let tokenizer = tokenizer();
     let mut expected = vec![IMAGE];
     expected.extend(
@@ -86,10 +105,10 @@ fn questions_follow_openflamingos_format() {
 #[test]
 fn typed_special_tokens_stay_text_and_need_no_image() {
     let examples = [example("first", "", "an <image> of <|endofchunk|><image>")];
-    let prompt = layout(&CAPTION.few_shot(examples, "photo", ""));
+    let prompt = layout(&few_shot(CAPTION, examples, "photo", ""));
     assert_eq!(prompt.tokens.iter().filter(|&&id| id == IMAGE).count(), 2);
     assert_eq!(prompt.tokens.iter().filter(|&&id| id == END).count(), 1);
-    assert_eq!(prompt.images.len(), 2);
+    assert_eq!(prompt.media.len(), 2);
 }
 
 #[test]
@@ -109,11 +128,11 @@ fn it_does_not_matter_how_a_text_is_cut() {
 fn text_may_stand_before_the_first_image_or_without_one() {
     let prompt = layout(&[
         text("A dog runs"),
-        Segment::Image("photo"),
-        Segment::Image("other"),
+        Segment::Media("photo"),
+        Segment::Media("other"),
     ]);
     assert_eq!(prompt.tokens, [49, 2767, 7313, IMAGE, IMAGE]);
-    assert_eq!(prompt.images, ["photo", "other"]);
+    assert_eq!(prompt.media, ["photo", "other"]);
     assert_eq!(layout(&[text("Output:")]).tokens, OUTPUT);
 }
 
@@ -127,7 +146,7 @@ fn a_prompt_of_nothing_is_refused() {
 
 #[test]
 fn a_prompt_longer_than_the_context_is_refused() {
-    let segments = CAPTION.few_shot([], "photo", "");
+    let segments = few_shot(CAPTION, [], "photo", "");
     assert!(Prompt::new(&segments, &tokenizer(), 3).is_ok());
     let error = Prompt::new(&segments, &tokenizer(), 2).unwrap_err();
     assert!(
@@ -135,7 +154,7 @@ fn a_prompt_longer_than_the_context_is_refused() {
             error,
             PromptError::TooLong {
                 tokens: 3,
-                images: 1,
+                media: 1,
                 context: 2
             }
         ),
@@ -145,4 +164,52 @@ fn a_prompt_longer_than_the_context_is_refused() {
         error.to_string().contains("use fewer or shorter examples"),
         "{error}"
     );
+}
+
+#[test]
+fn classes_stand_without_a_separator_and_memes_with_their_text() {
+    let examples = [example("first", "", "tench")];
+    let prompt = layout(&few_shot(CLASSIFICATION, examples, "photo", ""));
+    let tokenizer = tokenizer();
+    let mut expected = vec![IMAGE];
+    expected.extend(tokenizer.encode("Output:tench").unwrap());
+    expected.extend([END, IMAGE, OUTPUT[0], OUTPUT[1]]);
+    assert_eq!(prompt.tokens, expected);
+
+    let prompt = layout(&few_shot(HATEFUL_MEMES, [], "photo", "hello"));
+    let cue = "is an image with: 'hello' written on it. Is it hateful? Answer:";
+    assert_eq!(prompt.tokens[0], IMAGE);
+    assert_eq!(prompt.tokens[1..], tokenizer.encode(cue).unwrap());
+}
+
+#[test]
+fn an_example_of_text_only_has_no_image_token() {
+    let format = PromptFormat::parse(CAPTION).unwrap();
+    let only_text = Example::<&str> {
+        media: None,
+        question: String::new(),
+        answer: "A dog runs".to_owned(),
+    };
+    let mut prompt = format.examples([only_text.clone(), only_text]);
+    prompt.extend(format.query(Some("photo"), ""));
+    let prompt = layout(&prompt);
+    let mut shot = tokenizer().encode("Output:A dog runs").unwrap();
+    shot.extend([END, NEW_LINE]);
+    let expected = [&shot[..], &shot[..], &[IMAGE, OUTPUT[0], OUTPUT[1]]].concat();
+    assert_eq!(prompt.tokens, expected);
+    assert_eq!(prompt.media, ["photo"]);
+}
+
+#[test]
+fn a_template_without_its_places_is_refused() {
+    for (template, problem) in [
+        ("<image>Output:<|endofchunk|>", "has no {answer}"),
+        ("{answer}{answer}<|endofchunk|>", "the same place twice"),
+        ("<image>{answer}", "right behind {answer}"),
+        ("{answer} <|endofchunk|>", "right behind {answer}"),
+        ("{answer}<|endofchunk|><image>", "behind <|endofchunk|>"),
+    ] {
+        let error = PromptFormat::parse(template).unwrap_err().to_string();
+        assert!(error.contains(problem), "{template}: {error}");
+    }
 }

@@ -42,6 +42,11 @@ impl Coded for RuntimeError {
             Self::Device(error) => error.code(),
             Self::NotFinite { .. } => "device",
             Self::Prompt(_)
+            | Self::Option { .. }
+            | Self::EmptyStop
+            | Self::NothingAllowed
+            | Self::EmptyAnswer { .. }
+            | Self::Constraint(_)
             | Self::ForeignImage { .. }
             | Self::Model(ModelError::ContextExceeded { .. } | ModelError::TooManyMedia { .. }) => {
                 "prompt"

@@ -1,10 +1,12 @@
 //! A model, photos and examples.
 
+use std::cell::RefCell;
 use std::ops::ControlFlow;
 
+use flamingo_runtime::prompt::CAPTION;
 use flamingo_runtime::{
-    EncodedImage as RuntimeImage, GenerateOptions, Generation, Model as RuntimeModel, Shot,
-    StopReason, Timings, TokenPiece,
+    EncodedMedia, Example, GenerateOptions, Generation, Model as RuntimeModel, PromptFormat, Query,
+    RuntimeError, Session, StopReason, Timings, TokenPiece,
 };
 use js_sys::{Function, Promise};
 use serde::Serialize;
@@ -16,14 +18,29 @@ use crate::error::{thrown, to_js};
 /// A photo, seen by the model.
 #[wasm_bindgen]
 pub struct EncodedImage {
-    image: RuntimeImage,
+    media: EncodedMedia,
 }
 
 /// Examples, in the order the model reads them.
 #[wasm_bindgen]
 #[derive(Default)]
 pub struct Shots {
-    shots: Vec<Shot>,
+    examples: Vec<Example>,
+    /// There from the first caption on, which reads the examples for all.
+    session: RefCell<Option<Session>>,
+}
+
+impl Shots {
+    /// The session over these examples; nobody else has it until it is put back.
+    fn take_session(&self, model: &RuntimeModel) -> Result<Session, RuntimeError> {
+        match self.session.take() {
+            Some(session) => Ok(session),
+            None => {
+                let format = PromptFormat::parse(CAPTION)?;
+                Ok(Session::new(model, format, self.examples.clone()))
+            }
+        }
+    }
 }
 
 #[wasm_bindgen]
@@ -36,10 +53,12 @@ impl Shots {
 
     /// Puts an example last. The image stays the caller's.
     pub fn add(&mut self, image: &EncodedImage, text: String) {
-        self.shots.push(Shot {
-            image: image.image.clone(),
-            text,
+        self.examples.push(Example {
+            media: Some(image.media.clone()),
+            question: String::new(),
+            answer: text,
         });
+        self.session.take();
     }
 }
 
@@ -62,15 +81,15 @@ impl Model {
     /// # Errors
     /// As [`RuntimeModel::encode`].
     pub async fn encode(&self, file: Vec<u8>) -> Result<EncodedImage, JsValue> {
-        let image = self.model.encode(&file).await.map_err(thrown)?;
-        Ok(EncodedImage { image })
+        let media = self.model.encode(&file).await.map_err(thrown)?;
+        Ok(EncodedImage { media })
     }
 
     /// Captions a photo in the manner of the examples. `on_piece` is given
     /// each token and resolves to whether to go on.
     ///
     /// # Errors
-    /// As [`RuntimeModel::caption`]; and where `on_piece` throws, what it threw.
+    /// As [`Session::answer`]; and where `on_piece` throws, what it threw.
     #[wasm_bindgen(unchecked_return_type = "Caption")]
     pub async fn caption(
         &self,
@@ -84,12 +103,20 @@ impl Model {
         on_piece: Function,
     ) -> Result<JsValue, JsValue> {
         let mut exception = None;
-        let caption = self
-            .model
-            .caption(
-                &shots.shots,
-                &image.image,
-                &GenerateOptions { max_new_tokens },
+        let mut session = shots.take_session(&self.model).map_err(thrown)?;
+        let query = Query {
+            media: Some(image.media.clone()),
+            question: String::new(),
+        };
+        let options = GenerateOptions {
+            max_new_tokens,
+            ..GenerateOptions::default()
+        };
+        let caption = session
+            .answer(
+                &self.model,
+                &query,
+                &options,
                 async |piece| match goes_on(&on_piece, piece).await {
                     Ok(true) => ControlFlow::Continue(()),
                     Ok(false) => ControlFlow::Break(()),
@@ -99,8 +126,9 @@ impl Model {
                     }
                 },
             )
-            .await
-            .map_err(thrown)?;
+            .await;
+        shots.session.replace(Some(session));
+        let caption = caption.map_err(thrown)?;
         exception.map_or_else(|| Ok(to_js(&Caption::from(caption))), Err)
     }
 }

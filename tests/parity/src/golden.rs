@@ -5,6 +5,9 @@ use std::collections::BTreeMap;
 use burn::tensor::Tensor;
 use flamingo::{Flamingo, FlamingoBuilder, FlamingoConfig, KvCache, Media, Observation, Positions};
 use flamingo_kernels::ComputeDevice;
+use flamingo_runtime::generate::beam;
+use flamingo_runtime::score::{self, Reduction};
+use flamingo_runtime::{BeamOptions, Hypothesis, ReadPrompt};
 use flamingo_weights::names;
 use flamingo_weights::safetensors::SafetensorsReader;
 use serde::Serialize;
@@ -15,6 +18,9 @@ use crate::{ParityError, head_counts};
 
 /// Tokens `gen_ref.py` lets the model generate.
 const NEW_TOKENS: usize = 8;
+
+/// The answers whose scores `gen_ref.py` computes.
+const RANKED_ANSWERS: [&[u32]; 3] = [&[30], &[31, 32], &[33, 34, 35]];
 
 /// The files of a golden.
 pub struct Golden<'a> {
@@ -43,6 +49,9 @@ pub struct Comparison {
     pub greedy_cached: bool,
     /// Generated ids equal the reference's when every step reads all anew.
     pub greedy_uncached: bool,
+    /// Ids of the best of three beams equal the reference's, whatever the length
+    /// penalty.
+    pub beams: bool,
     /// Cross-attention output of text before the first image is exactly zero.
     pub zero_before_image: bool,
     /// With all gates at zero, the logits equal the bare language model's bit for bit.
@@ -119,11 +128,20 @@ impl<'a> Golden<'a> {
                 *equal &= same_until_image(&ids, &expected[item][input.ids.len()..], &self.config);
             }
         }
+        let mut beams = true;
+        for (item, input) in inputs.iter().enumerate() {
+            beams &= self
+                .compare_beams(&model, &media[item], item, input, &mut errors)
+                .await?;
+            self.compare_ranks(&model, &media[item], item, input, &mut errors)
+                .await?;
+        }
         device.check().await?;
         Ok(Comparison {
             errors: errors.in_order(),
             greedy_cached: greedy[0],
             greedy_uncached: greedy[1],
+            beams,
             zero_before_image,
             zero_gates_identity: self.compare_zero_gates(device, &inputs).await?,
             surplus_image_refused: self.surplus_image_refused(&model, &media)?,
@@ -288,6 +306,72 @@ impl<'a> Golden<'a> {
         Ok(equal)
     }
 
+    /// Beam search with three beams, without and with a length penalty.
+    async fn compare_beams(
+        &self,
+        model: &Flamingo,
+        media: &Media,
+        item: usize,
+        input: &Input,
+        errors: &mut Errors,
+    ) -> Result<bool, ParityError> {
+        let tokens = self.config.tokens;
+        let mut equal = true;
+        for (name, length_penalty) in [("beam3_lp0", 0.0), ("beam3_lp1", 1.0)] {
+            let options = BeamOptions {
+                beams: 3,
+                length_penalty,
+                max_new_tokens: NEW_TOKENS,
+            };
+            let prompt = read_prompt(model, media, input).await?;
+            let banned = [tokens.image];
+            let (found, _) = beam::search(prompt, tokens.end_of_chunk, &banned, &options).await?;
+            let Some(Hypothesis {
+                mut token_ids,
+                score,
+                ended,
+            }) = found.into_iter().next()
+            else {
+                return Ok(false);
+            };
+            if ended {
+                token_ids.push(tokens.end_of_chunk);
+            }
+            let expected = self.expected.integer_rows(name)?;
+            equal &= same_until_image(&token_ids, &expected[item][input.ids.len()..], &self.config);
+            if length_penalty == 0.0 {
+                let expected = self.expected.floats("beam3_lp0_scores")?;
+                errors.add(
+                    "beam3_lp0_scores",
+                    &[score as f32],
+                    &expected.values[item..=item],
+                );
+            }
+        }
+        Ok(equal)
+    }
+
+    /// Mean log-probabilities of answers of one, two and three tokens.
+    async fn compare_ranks(
+        &self,
+        model: &Flamingo,
+        media: &Media,
+        item: usize,
+        input: &Input,
+        errors: &mut Errors,
+    ) -> Result<(), ParityError> {
+        let prompt = read_prompt(model, media, input).await?;
+        let answers = RANKED_ANSWERS.map(<[u32]>::to_vec);
+        let (scores, _) = score::score(prompt, &answers).await?;
+        let found: Vec<f32> = scores
+            .iter()
+            .map(|score| score.reduce(Reduction::Mean) as f32)
+            .collect();
+        let expected = self.expected.floats("rank_scores")?.at(item);
+        errors.add("rank_scores", &found, &expected.values);
+        Ok(())
+    }
+
     fn surplus_image_refused(
         &self,
         model: &Flamingo,
@@ -315,6 +399,22 @@ struct Input {
     ids: Vec<u32>,
     /// Leading positions the attention mask leaves out.
     padding: usize,
+}
+
+/// Reads an input's prompt.
+async fn read_prompt<'a>(
+    model: &'a Flamingo,
+    media: &'a Media,
+    input: &Input,
+) -> Result<ReadPrompt<'a>, ParityError> {
+    let mut cache = model.new_padded_cache(input.padding);
+    let logits = model.forward(&input.ids, media, &mut cache, Positions::Last)?;
+    Ok(ReadPrompt {
+        flamingo: model,
+        media,
+        cache,
+        logits: read(&logits).await?,
+    })
 }
 
 /// Greedy decoding as the reference does it: no token banned, stops behind

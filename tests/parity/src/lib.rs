@@ -39,6 +39,9 @@ pub enum ParityError {
     /// The model could not be built or run.
     #[error(transparent)]
     Model(#[from] flamingo::ModelError),
+    /// A search or a score failed.
+    #[error(transparent)]
+    Runtime(#[from] flamingo_runtime::RuntimeError),
     /// The device failed.
     #[error(transparent)]
     Device(#[from] flamingo_kernels::DeviceError),

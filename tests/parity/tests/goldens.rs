@@ -51,6 +51,7 @@ fn compare(golden: &Path, device: &ComputeDevice, tolerance: f32) {
     let Comparison {
         greedy_cached,
         greedy_uncached,
+        beams,
         zero_before_image,
         zero_gates_identity,
         surplus_image_refused,
@@ -66,6 +67,7 @@ fn compare(golden: &Path, device: &ComputeDevice, tolerance: f32) {
         greedy_uncached,
         "{golden_name}: greedy ids without KV cache"
     );
+    assert!(beams, "{golden_name}: ids of the best beam");
     assert!(
         zero_before_image,
         "{golden_name}: text before the first image"

@@ -50,11 +50,15 @@ impl KvCache {
         if len >= self.len {
             return;
         }
-        for layer in &mut self.layers {
-            layer.key.truncate(len);
-            layer.value.truncate(len);
-        }
+        self.truncate_rows(len);
         self.image_positions.retain(|&position| position < len);
         self.len = len;
+    }
+
+    pub(super) fn truncate_rows(&mut self, rows: usize) {
+        for layer in &mut self.layers {
+            layer.key.truncate(rows);
+            layer.value.truncate(rows);
+        }
     }
 }

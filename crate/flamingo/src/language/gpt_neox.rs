@@ -59,14 +59,14 @@ impl Layer {
         placement: &Placement,
         cache: &mut LayerCache,
     ) -> Tensor<2> {
-        let first = placement.first as u32;
+        let positions = &placement.positions;
         let heads = self.shape.heads;
         let normed = self.attention_norm.forward(x.clone());
         let [query, key, value] = split_columns(self.query_key_value.forward(normed));
-        cache.key.append(rope(key, heads, first, &self.rope));
+        cache.key.append(rope(key, heads, positions, &self.rope));
         cache.value.append(value);
         let attended = attention(
-            rope(query, heads, first, &self.rope),
+            rope(query, heads, positions, &self.rope),
             cache.key.view(),
             cache.value.view(),
             &self.shape,

@@ -63,18 +63,17 @@ impl Layer {
         placement: &Placement,
         cache: &mut LayerCache,
     ) -> Tensor<2> {
-        let first = placement.first as u32;
         let normed = self.attention_norm.forward(x.clone());
         let query = rope(
             self.query.forward(normed.clone()),
             self.shape.heads,
-            first,
+            &placement.positions,
             &self.rope,
         );
         let key = rope(
             self.key.forward(normed.clone()),
             self.shape.kv_heads,
-            first,
+            &placement.positions,
             &self.rope,
         );
         cache.key.append(key);

@@ -1,18 +1,20 @@
 //! The frozen language models, one decoder layer each, and their KV cache.
 
+mod branches;
 mod cache;
 mod gpt_neox;
 mod llama;
 mod mpt;
 
 use burn::tensor::Tensor;
-use flamingo_kernels::{KeyValueBuffer, PackedMatrix, Spans, embed, linear};
+use flamingo_kernels::{KeyValueBuffer, PackedMatrix, RowPositions, Spans, embed, linear};
 
 use crate::builder::Weights;
 use crate::config::{LanguageConfig, LanguageKind};
 use crate::error::ModelError;
 use crate::layers::{LayerNorm, RmsNorm};
 
+pub use branches::{BranchToken, Branches};
 pub use cache::KvCache;
 
 /// A decoder layer of any family.
@@ -34,8 +36,8 @@ pub(crate) struct LayerCache {
 
 /// Where new tokens stand in the sequence and what they may attend.
 pub(crate) struct Placement {
-    /// Position of the first new token.
-    pub(crate) first: usize,
+    /// Their positions.
+    pub(crate) positions: RowPositions,
     /// Keys each new token may attend.
     pub(crate) spans: Spans,
 }

@@ -4,7 +4,7 @@ use multiversion::multiversion;
 
 use super::math::{LANES, dot, exp, sum_lanes};
 use super::threads::for_each_chunk;
-use crate::attention::AttentionShape;
+use crate::attention::{AttentionShape, SeenKeys};
 use crate::kernels::AttentionTask;
 
 pub(super) fn attention(q: &[f32], k: &[f32], v: &[f32], task: &AttentionTask<'_>) -> Vec<f32> {
@@ -18,17 +18,16 @@ pub(super) fn attention(q: &[f32], k: &[f32], v: &[f32], task: &AttentionTask<'_
     let work = 2 * q.len() * task.keys;
     for_each_chunk(&mut out, head_dim, work, |index, out| {
         let (query, head) = (index / heads, index % heads);
-        let (start, end) = task.spans.get(query);
-        if start >= end {
+        let keys = task.spans.keys(query);
+        if keys.len() == 0 {
             return;
         }
-        let kv_width = kv_heads * head_dim;
-        let kv_start = start * kv_width + head * kv_heads / heads * head_dim;
+        let kv_start = head * kv_heads / heads * head_dim;
         let view = HeadView {
             k: &k[kv_start..],
             v: &v[kv_start..],
-            stride: kv_width,
-            keys: end - start,
+            stride: kv_heads * head_dim,
+            keys,
             slope: slopes.as_ref().map_or(0.0, |slopes| slopes[head]),
         };
         one_head(&q[index * head_dim..][..head_dim], &view, out);
@@ -42,7 +41,7 @@ struct HeadView<'a> {
     v: &'a [f32],
     /// From one key's numbers to the next.
     stride: usize,
-    keys: usize,
+    keys: SeenKeys<'a>,
     slope: f32,
 }
 
@@ -51,11 +50,11 @@ struct HeadView<'a> {
 fn one_head(q: &[f32], view: &HeadView<'_>, out: &mut [f32]) {
     let head_dim = q.len();
     let scale = 1.0 / (head_dim as f32).sqrt();
-    let last = (view.keys - 1) as f32;
-    let mut weights: Vec<f32> = (0..view.keys)
-        .map(|key| {
-            let score = dot(q, &view.k[key * view.stride..][..head_dim]) * scale;
-            score + view.slope * (key as f32 - last)
+    let last = (view.keys.len() - 1) as f32;
+    let mut weights: Vec<f32> = (0..view.keys.len())
+        .map(|place| {
+            let k = &view.k[view.keys.row(place) * view.stride..][..head_dim];
+            dot(q, k) * scale + view.slope * (place as f32 - last)
         })
         .collect();
     let largest = weights.iter().copied().fold(f32::NEG_INFINITY, f32::max);
@@ -67,8 +66,8 @@ fn one_head(q: &[f32], view: &HeadView<'_>, out: &mut [f32]) {
         lanes[i % LANES] += weight;
     }
     let total = 1.0 / sum_lanes(lanes);
-    for (key, weight) in weights.iter().enumerate() {
-        let v = &view.v[key * view.stride..][..head_dim];
+    for (place, weight) in weights.iter().enumerate() {
+        let v = &view.v[view.keys.row(place) * view.stride..][..head_dim];
         for (out, v) in out.iter_mut().zip(v) {
             *out += weight * v;
         }

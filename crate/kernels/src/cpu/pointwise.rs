@@ -35,9 +35,10 @@ pub(super) fn rope(x: &[f32], task: &RopeTask) -> Vec<f32> {
     let mut out = x.to_vec();
     let half = task.rope.rotary_dims / 2;
     let rows = out.chunks_exact_mut(task.heads * task.head_dim);
-    for (position, row) in (task.first_position..).zip(rows) {
+    for (row, heads) in rows.enumerate() {
+        let position = task.positions.of(row);
         let rotations: Vec<(f32, f32)> = task.rope.rotations(position).collect();
-        for head in row.chunks_exact_mut(task.head_dim) {
+        for head in heads.chunks_exact_mut(task.head_dim) {
             for (pair, &(cos, sin)) in rotations.iter().enumerate() {
                 let (a, b) = match task.rope.style {
                     RopeStyle::Pairs => (2 * pair, 2 * pair + 1),

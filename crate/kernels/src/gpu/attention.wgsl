@@ -7,7 +7,8 @@ struct Info {
     kv_heads: u32,
     // Vectors of four numbers in a head: at most 64.
     head_vectors: u32,
-    // The span of query i is start .. end + step * i.
+    // The span of query i is start .. end + step * i; behind it, where sequences
+    // branch, come the keys that its branch names.
     start: u32,
     end: u32,
     step: u32,
@@ -25,7 +26,9 @@ const LOWEST = -1e30;
 var<storage, read> q: array<vec4<f32>>;
 var<storage, read> k: array<vec4<f32>>;
 var<storage, read> v: array<vec4<f32>>;
-var<storage, read> spans: array<vec2<u32>>; // if pairs
+// Every query's start and end, or the start and length of its branch in `branches`.
+var<storage, read> spans: array<vec2<u32>>; // if no rule
+var<storage, read> branches: array<u32>; // if branches
 var<storage, read_write> result: array<vec4<f32>>;
 var<uniform> info: Info;
 
@@ -35,7 +38,16 @@ var<workgroup> sums: array<vec4<f32>, 64>;
 
 fn span_of(row: u32) -> vec2<u32> {
     return spans[row]; // if pairs
-    return vec2<u32>(info.start, info.end + info.step * row); // if no pairs
+    return vec2<u32>(info.start, info.end + spans[row].y); // if branches
+    return vec2<u32>(info.start, info.end + info.step * row); // if rule
+}
+
+// The row of the key at a place of a query's span.
+fn key_row(row: u32, place: u32) -> u32 {
+    if (place >= info.end) { // if branches
+        return branches[spans[row].x + place - info.end]; // if branches
+    } // if branches
+    return place;
 }
 
 fn slope_of(head: u32) -> f32 {
@@ -81,7 +93,7 @@ fn main(
         let count = min(CHUNK, span.y - base);
         var chunk_largest = LOWEST;
         for (var j = lane; j < count; j = j + 64u) {
-            let key = kv_first + (base + j) * kv_width;
+            let key = kv_first + key_row(row, base + j) * kv_width;
             var score = 0.0;
             for (var i = 0u; i < info.head_vectors; i = i + 1u) {
                 score = score + dot(query[i], k[key + i]);
@@ -104,7 +116,7 @@ fn main(
         sum = sum * rescale;
         if (key_set < sets) {
             for (var j = key_set; j < count; j = j + sets) {
-                sum = sum + scores[j] * v[kv_first + (base + j) * kv_width + part];
+                sum = sum + scores[j] * v[kv_first + key_row(row, base + j) * kv_width + part];
             }
         }
         workgroupBarrier();

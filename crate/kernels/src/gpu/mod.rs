@@ -20,13 +20,13 @@ use crate::activation::Activation;
 use crate::attention::SpanRule;
 use crate::conv::Conv2dShape;
 use crate::kernels::{AttentionTask, Kernels, LinearShape, NormTask};
-use crate::rope::RopeTask;
+use crate::rope::{RopeTask, RowPositions};
 use context::context_of;
 pub(crate) use context::{GpuContext, context};
 pub(crate) use faults::Faults;
 use launch::{Info, groups_for};
 pub use matrix::GpuMatrix;
-use program::{Format, Program};
+use program::{Format, Program, SpanSource};
 
 /// The implementation for GPUs.
 #[derive(Clone, Copy, Debug)]
@@ -115,20 +115,29 @@ impl Kernels for Gpu {
         let context = context_of(x);
         let width = task.heads * task.head_dim;
         let out = context.empty(task.rows, width);
-        let positions = task.first_position + task.rows as u32;
-        let rotations = context.rotations(&task.rope, positions);
+        let rotations = context.rotations(&task.rope, task.positions.end(task.rows));
+        let (first, listed) = match &task.positions {
+            RowPositions::From(first) => (*first, None),
+            RowPositions::Each(positions) => {
+                let bytes = bytemuck::cast_slice(positions);
+                (0, Some(context.client.create_from_slice(bytes)))
+            }
+        };
+        let mut inputs = vec![&x.handle, &rotations];
+        inputs.extend(&listed);
         let info = Info::new([
             task.rows * width,
             width,
             task.head_dim,
             task.rope.rotary_dims,
-            task.first_position as usize,
+            first as usize,
         ]);
         let program = Program::Rope {
             style: task.rope.style,
+            listed: listed.is_some(),
         };
         let groups = groups_for(task.rows * width);
-        context.launch(program, &[&x.handle, &rotations], &out.handle, info, groups);
+        context.launch(program, &inputs, &out.handle, info, groups);
         out
     }
 
@@ -143,17 +152,34 @@ impl Kernels for Gpu {
         let shape = task.shape;
         let queries = task.spans.queries();
         let out = context.empty(queries, shape.heads * shape.head_dim);
-        let (pairs, [start, end, step]) = match &task.spans.rule {
-            SpanRule::Sliding { start, end, step } => (None, [*start, *end, *step]),
+        let buffer = |bytes: &[u8]| context.client.create_from_slice(bytes);
+        let (source, lists, [start, end, step]) = match &task.spans.rule {
+            SpanRule::Sliding { start, end, step } => {
+                (SpanSource::Rule, Vec::new(), [*start, *end, *step])
+            }
             SpanRule::Pairs(pairs) => {
-                let handle = context
-                    .client
-                    .create_from_slice(bytemuck::cast_slice(pairs));
-                (Some(handle), [0; 3])
+                let pairs = buffer(bytemuck::cast_slice(pairs));
+                (SpanSource::Pairs, vec![pairs], [0; 3])
+            }
+            // A buffer cannot be empty.
+            SpanRule::Branches {
+                start, end, rows, ..
+            } if rows.is_empty() => (SpanSource::Rule, Vec::new(), [*start, *end, 0]),
+            SpanRule::Branches {
+                start,
+                end,
+                rows,
+                branches,
+            } => {
+                let lists = vec![
+                    buffer(bytemuck::cast_slice(branches)),
+                    buffer(bytemuck::cast_slice(rows)),
+                ];
+                (SpanSource::Branches, lists, [*start, *end, 0])
             }
         };
         let mut inputs = vec![&q.handle, &k.handle, &v.handle];
-        inputs.extend(&pairs);
+        inputs.extend(&lists);
         let info = Info::new([
             queries,
             shape.heads,
@@ -167,7 +193,7 @@ impl Kernels for Gpu {
         .and(task.alibi.map_or(0.0, |alibi| alibi.max_bias))
         .and(1.0 / (shape.head_dim as f32).sqrt());
         let program = Program::Attention {
-            pairs: pairs.is_some(),
+            spans: source,
             alibi: task.alibi.is_some(),
         };
         context.launch(program, &inputs, &out.handle, info, queries * shape.heads);

@@ -38,10 +38,10 @@ pub(super) enum Program {
     LayerNorm { bias: bool },
     /// RMS norm.
     RmsNorm,
-    /// Rotary embedding.
-    Rope { style: RopeStyle },
-    /// Attention, its spans in a buffer or by a rule.
-    Attention { pairs: bool, alibi: bool },
+    /// Rotary embedding; positions that do not follow one another lie in a buffer.
+    Rope { style: RopeStyle, listed: bool },
+    /// Attention.
+    Attention { spans: SpanSource, alibi: bool },
     /// Convolution.
     Conv2d { bias: bool },
     /// A function of each number.
@@ -55,6 +55,17 @@ pub(super) enum Program {
     /// Refused by every compiler, to test that refusals surface.
     #[cfg(test)]
     Broken,
+}
+
+/// Where attention finds which keys a query sees.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum SpanSource {
+    /// A rule in the uniform.
+    Rule,
+    /// A buffer of spans.
+    Pairs,
+    /// A shared span and a buffer of branches.
+    Branches,
 }
 
 /// How a program reads packed weights.
@@ -149,15 +160,18 @@ impl Program {
                 with_bias(include_str!("layer_norm.wgsl"), *bias) + include_str!("reduce.wgsl")
             }
             Self::RmsNorm => [include_str!("rms_norm.wgsl"), include_str!("reduce.wgsl")].concat(),
-            Self::Rope { style } => {
+            Self::Rope { style, listed } => {
                 let pairing = match style {
                     RopeStyle::Pairs => include_str!("rope_pairs.wgsl"),
                     RopeStyle::Halves => include_str!("rope_halves.wgsl"),
                 };
-                [include_str!("rope.wgsl"), pairing].concat()
+                with_lines(include_str!("rope.wgsl"), "listed", *listed) + pairing
             }
-            Self::Attention { pairs, alibi } => {
-                let text = with_lines(include_str!("attention.wgsl"), "pairs", *pairs);
+            Self::Attention { spans, alibi } => {
+                let text = include_str!("attention.wgsl");
+                let text = with_lines(text, "rule", *spans == SpanSource::Rule);
+                let text = with_lines(&text, "pairs", *spans == SpanSource::Pairs);
+                let text = with_lines(&text, "branches", *spans == SpanSource::Branches);
                 with_lines(&text, "alibi", *alibi) + include_str!("reduce.wgsl")
             }
             Self::Conv2d { bias } => with_bias(include_str!("conv2d.wgsl"), *bias),

@@ -19,6 +19,7 @@ struct Half {
 var<storage, read> x: array<f32>;
 // (cosine, sine) of every pair at every position.
 var<storage, read> rotations: array<vec2<f32>>;
+var<storage, read> positions: array<u32>; // if listed
 var<storage, read_write> result: array<f32>;
 var<uniform> info: Info;
 
@@ -38,7 +39,8 @@ fn main(
         return;
     }
     let place = place_in_pair(dim);
-    let position = info.first_position + index / info.width;
+    let position = positions[index / info.width]; // if listed
+    let position = info.first_position + index / info.width; // if no listed
     let rotation = rotations[position * (info.rotary_dims / 2u) + place.pair];
     let other = x[index - dim + place.other];
     result[index] = x[index] * rotation.x + place.sign * other * rotation.y;

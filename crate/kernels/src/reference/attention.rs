@@ -12,8 +12,8 @@ pub(super) fn attention(q: &[f32], k: &[f32], v: &[f32], task: &AttentionTask<'_
     let slopes = task.alibi.map(|alibi| alibi.slopes(heads));
     let mut out = vec![0.0; q.len()];
     for query in 0..task.spans.queries() {
-        let (start, end) = task.spans.get(query);
-        if start >= end {
+        let keys = task.spans.keys(query);
+        if keys.len() == 0 {
             continue;
         }
         for head in 0..heads {
@@ -24,10 +24,11 @@ pub(super) fn attention(q: &[f32], k: &[f32], v: &[f32], task: &AttentionTask<'_
             let slope = slopes
                 .as_ref()
                 .map_or(0.0, |slopes| f64::from(slopes[head]));
-            let scores: Vec<f64> = (start..end)
-                .map(|key| {
-                    let distance = key as f64 - (end - 1) as f64;
-                    super::dot(q, &k[at(key)..][..head_dim]) / libm::sqrt(head_dim as f64)
+            let scores: Vec<f64> = (0..keys.len())
+                .map(|place| {
+                    let distance = place as f64 - (keys.len() - 1) as f64;
+                    super::dot(q, &k[at(keys.row(place))..][..head_dim])
+                        / libm::sqrt(head_dim as f64)
                         + slope * distance
                 })
                 .collect();
@@ -35,9 +36,10 @@ pub(super) fn attention(q: &[f32], k: &[f32], v: &[f32], task: &AttentionTask<'_
             let weights: Vec<f64> = scores.iter().map(|s| libm::exp(s - largest)).collect();
             let total: f64 = weights.iter().sum();
             for dim in 0..head_dim {
-                let sum: f64 = (start..end)
-                    .zip(&weights)
-                    .map(|(key, weight)| weight * f64::from(v[at(key) + dim]))
+                let sum: f64 = weights
+                    .iter()
+                    .enumerate()
+                    .map(|(place, weight)| weight * f64::from(v[at(keys.row(place)) + dim]))
                     .sum();
                 out[head_start + dim] = (sum / total) as f32;
             }

@@ -104,7 +104,7 @@ impl Kernels for Reference {
         let mut out = x.to_vec();
         let half = task.rope.rotary_dims / 2;
         for (row, heads) in out.chunks_exact_mut(task.heads * task.head_dim).enumerate() {
-            let position = task.first_position + row as u32;
+            let position = task.positions.of(row);
             for head in heads.chunks_exact_mut(task.head_dim) {
                 for pair in 0..half {
                     let exponent = -2.0 * pair as f64 / task.rope.rotary_dims as f64;

@@ -1,0 +1,149 @@
+//! Text that must follow a pattern: a list of choices or a regular expression.
+//!
+//! The pattern becomes a deterministic automaton over bytes. A token is allowed where
+//! its bytes lead to a state from which the pattern can still be fulfilled, and the
+//! end where it is.
+
+use std::sync::Arc;
+
+use regex_automata::dfa::{Automaton, StartKind, dense};
+use regex_automata::nfa::thompson;
+use regex_automata::util::primitives::StateID;
+use regex_automata::util::start;
+use regex_automata::{Anchored, MatchKind};
+use thiserror::Error;
+
+use crate::tokenizer::{Tokenizer, TokenizerError};
+
+/// Largest automaton, in bytes, and largest step on the way to it.
+const SIZE_LIMIT: usize = 16 << 20;
+
+/// Why a pattern cannot constrain a text.
+#[derive(Debug, Error)]
+pub enum ConstraintError {
+    /// It is no regular expression, or one that no automaton of a sensible size
+    /// decides: one with look-around, say.
+    #[error("the pattern {pattern:?} cannot be used: {reason}")]
+    Pattern {
+        /// The pattern.
+        pattern: String,
+        /// What the library says.
+        reason: String,
+    },
+    /// A list of choices without any.
+    #[error("a list of choices needs at least one")]
+    NoChoices,
+    /// The tokens' bytes are unknown.
+    #[error(transparent)]
+    Tokenizer(#[from] TokenizerError),
+}
+
+/// A pattern that a whole text must match. Cloning is cheap.
+#[derive(Clone, Debug)]
+pub struct Constraint {
+    automaton: Arc<dense::DFA<Vec<u32>>>,
+    /// Bytes of every token; none where a token has no text.
+    tokens: Arc<[Box<[u8]>]>,
+    start: StateID,
+}
+
+impl Constraint {
+    /// The text is one of `choices`.
+    ///
+    /// # Errors
+    /// Where there is none, or they are too many to be told apart.
+    pub fn choices(choices: &[String], tokenizer: &Tokenizer) -> Result<Self, ConstraintError> {
+        if choices.is_empty() {
+            return Err(ConstraintError::NoChoices);
+        }
+        let escaped: Vec<String> = choices
+            .iter()
+            .map(|text| regex_syntax::escape(text))
+            .collect();
+        Self::regex(&escaped.join("|"), tokenizer)
+    }
+
+    /// The text matches a regular expression, from its first character to its last.
+    ///
+    /// # Errors
+    /// Where the pattern is no regular expression of the `regex` crate, has
+    /// look-around, or needs an automaton of more than 16 MiB.
+    pub fn regex(pattern: &str, tokenizer: &Tokenizer) -> Result<Self, ConstraintError> {
+        let refused = |reason: String| ConstraintError::Pattern {
+            pattern: pattern.to_owned(),
+            reason,
+        };
+        let config = dense::Config::new()
+            // All alternatives, not the first that matches: the end decides.
+            .match_kind(MatchKind::All)
+            .start_kind(StartKind::Anchored)
+            .dfa_size_limit(Some(SIZE_LIMIT))
+            .determinize_size_limit(Some(SIZE_LIMIT));
+        // With its end in the pattern, a byte too many leads to the dead state.
+        let automaton = dense::Builder::new()
+            .configure(config)
+            .thompson(thompson::Config::new().nfa_size_limit(Some(SIZE_LIMIT)))
+            .build(&format!(r"(?:{pattern})\z"))
+            .map_err(|error| refused(full_message(&error)))?;
+        let start = automaton
+            .start_state(&start::Config::new().anchored(Anchored::Yes))
+            .map_err(|error| refused(error.to_string()))?;
+        Ok(Self {
+            automaton: Arc::new(automaton),
+            tokens: tokenizer.token_bytes()?.into(),
+            start,
+        })
+    }
+
+    /// Before the first token.
+    pub(crate) fn progress(&self) -> Progress<'_> {
+        Progress {
+            constraint: self,
+            state: self.start,
+        }
+    }
+}
+
+/// What a text has made of a pattern so far.
+#[derive(Clone, Debug)]
+pub(crate) struct Progress<'a> {
+    constraint: &'a Constraint,
+    state: StateID,
+}
+
+impl Progress<'_> {
+    /// Whether a token may come next.
+    pub(crate) fn allows(&self, id: u32) -> bool {
+        let bytes = self.constraint.tokens.get(id as usize);
+        bytes.is_some_and(|bytes| {
+            !bytes.is_empty() && !self.constraint.automaton.is_dead_state(self.after(bytes))
+        })
+    }
+
+    /// Whether the text may end here.
+    pub(crate) fn may_end(&self) -> bool {
+        let automaton = &self.constraint.automaton;
+        automaton.is_match_state(automaton.next_eoi_state(self.state))
+    }
+
+    /// Takes a token.
+    pub(crate) fn advance(&mut self, id: u32) {
+        if let Some(bytes) = self.constraint.tokens.get(id as usize) {
+            self.state = self.after(bytes);
+        }
+    }
+
+    fn after(&self, bytes: &[u8]) -> StateID {
+        let automaton = &self.constraint.automaton;
+        bytes
+            .iter()
+            .fold(self.state, |state, &byte| automaton.next_state(state, byte))
+    }
+}
+
+/// An error with its causes: the outermost alone says little.
+fn full_message(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(Some(error), |error| error.source());
+    let messages: Vec<String> = causes.map(ToString::to_string).collect();
+    messages.join(": ")
+}

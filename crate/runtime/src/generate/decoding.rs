@@ -1,0 +1,110 @@
+//! One generation, token by token.
+
+use super::constraint::Progress;
+use super::probability::LogProbabilities;
+use super::sampling::Sampler;
+use super::stop::{Scanned, StopScanner};
+use super::{Alternative, GenerateOptions, StopReason, TokenPiece};
+use crate::error::RuntimeError;
+use crate::tokenizer::{TextStream, Tokenizer};
+
+/// A generation under way: takes logits, gives tokens.
+pub(crate) struct Decoding<'a> {
+    tokenizer: &'a Tokenizer,
+    options: &'a GenerateOptions,
+    sampler: Sampler<'a>,
+    constraint: Option<Progress<'a>>,
+    stop: StopScanner<'a>,
+    stream: TextStream<'a>,
+    token_ids: Vec<u32>,
+    /// What was shown so far.
+    shown: String,
+    /// Whether a stop text has come: then what was shown is all there is.
+    stopped: bool,
+}
+
+/// What a step of decoding has led to.
+pub(crate) enum Step {
+    /// A token, and whether it is the last.
+    Token(TokenPiece, Option<StopReason>),
+    /// The end.
+    End(StopReason),
+}
+
+impl<'a> Decoding<'a> {
+    pub(crate) fn new(tokenizer: &'a Tokenizer, options: &'a GenerateOptions) -> Self {
+        Self {
+            tokenizer,
+            options,
+            sampler: Sampler::new(options),
+            constraint: options.constraint.as_ref().map(|it| it.progress()),
+            stop: StopScanner::new(&options.stop),
+            stream: tokenizer.text_stream(),
+            token_ids: Vec::new(),
+            shown: String::new(),
+            stopped: false,
+        }
+    }
+
+    /// Chooses the next token by the logits `[vocab]` behind the last one.
+    pub(crate) fn step(&mut self, logits: &[f32]) -> Result<Step, RuntimeError> {
+        let logits = LogProbabilities::new(logits)?;
+        let end = self.tokenizer.tokens().end_of_chunk;
+        let banned = self.tokenizer.banned();
+        let (options, constraint) = (self.options, &self.constraint);
+        let allowed = |id: u32| {
+            banned.binary_search(&id).is_err()
+                && !options.banned.contains(&id)
+                && match constraint {
+                    None => true,
+                    Some(progress) if id == end => progress.may_end(),
+                    Some(progress) => progress.allows(id),
+                }
+        };
+        let id = self.sampler.choose(&logits, &self.token_ids, allowed)?;
+        if id == end {
+            return Ok(Step::End(StopReason::EndOfChunk));
+        }
+        self.token_ids.push(id);
+        if let Some(progress) = &mut self.constraint {
+            progress.advance(id);
+        }
+        let alternatives = logits
+            .best(self.options.alternatives, |_| true)
+            .into_iter()
+            .map(|(id, log_probability)| {
+                Ok(Alternative {
+                    id,
+                    text: self.tokenizer.text_of(id)?,
+                    log_probability: log_probability as f32,
+                })
+            })
+            .collect::<Result<_, RuntimeError>>()?;
+        let Scanned { text, stopped } = self.stop.push(&self.stream.push(id)?);
+        self.stopped = stopped;
+        self.shown.push_str(&text);
+        let piece = TokenPiece {
+            id,
+            text,
+            log_probability: logits.of(id) as f32,
+            alternatives,
+        };
+        let reason = if stopped {
+            Some(StopReason::StopText)
+        } else if self.token_ids.len() >= self.options.max_new_tokens {
+            Some(StopReason::MaxNewTokens)
+        } else {
+            None
+        };
+        Ok(Step::Token(piece, reason))
+    }
+
+    /// The text and the tokens.
+    pub(crate) fn finish(self) -> Result<(String, Vec<u32>), RuntimeError> {
+        let text = match self.stopped {
+            true => self.shown,
+            false => self.tokenizer.decode(&self.token_ids)?,
+        };
+        Ok((text.trim().to_owned(), self.token_ids))
+    }
+}

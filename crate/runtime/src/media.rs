@@ -1,0 +1,150 @@
+//! Images and clips as the language model sees them.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use burn::tensor::Tensor;
+use flamingo_kernels::read;
+use web_time::Instant;
+
+use crate::error::RuntimeError;
+use crate::image::ImagePixels;
+use crate::model::{Model, milliseconds_since};
+use crate::preprocess::preprocess;
+
+/// An image or a clip as the language model sees it. Cloning is cheap: clones share
+/// what lies on the device.
+#[derive(Clone, Debug)]
+pub struct EncodedMedia {
+    /// The same for clones, another for every encoding.
+    id: u64,
+    /// `[latents, width]`, as the first image of a prompt.
+    latents: Tensor<2>,
+    /// `[tokens, width]` of each frame, kept only for models whose latents depend on
+    /// the image's place in the prompt (media embeddings).
+    vision_tokens: Vec<Tensor<2>>,
+    encode_ms: f64,
+}
+
+impl EncodedMedia {
+    /// How long encoding took, in milliseconds.
+    pub fn encode_ms(&self) -> f64 {
+        self.encode_ms
+    }
+
+    /// Whether two are of one encoding.
+    pub(crate) fn is(&self, other: &Self) -> bool {
+        self.id == other.id
+    }
+
+    /// Latents `[latents, width]` of media number `index` of a prompt.
+    pub(crate) fn latents(&self, model: &Model, index: usize) -> Result<Tensor<2>, RuntimeError> {
+        let resampler = &model.config().resampler;
+        let expected = [resampler.latents, resampler.width];
+        let found = self.latents.dims();
+        if found != expected {
+            return Err(RuntimeError::ForeignImage { found, expected });
+        }
+        match self.vision_tokens.is_empty() || index == 0 {
+            true => Ok(self.latents.clone()),
+            false => Ok(model.flamingo().resample(&self.vision_tokens, index)?),
+        }
+    }
+}
+
+impl Model {
+    /// Encodes a JPEG, PNG or WebP file.
+    ///
+    /// It waits for the device, so that what fails is reported here, with the
+    /// image that made it fail.
+    ///
+    /// # Errors
+    /// Where the file gives no pixels or the device fails.
+    pub async fn encode(&self, file: &[u8]) -> Result<EncodedMedia, RuntimeError> {
+        let started = Instant::now();
+        let pixels = ImagePixels::decode(file)?;
+        self.encode_since(started, &[pixels]).await
+    }
+
+    /// Encodes pixels that are decoded already, such as a camera's frame.
+    ///
+    /// # Errors
+    /// Where the device fails.
+    pub async fn encode_pixels(&self, pixels: &ImagePixels) -> Result<EncodedMedia, RuntimeError> {
+        self.encode_since(Instant::now(), std::slice::from_ref(pixels))
+            .await
+    }
+
+    /// Encodes the frames of a clip, in the order of time, as one media: each by
+    /// itself, then all together into as many latents as an image has (paper, section
+    /// 2.1). Frames should be evenly spaced; the paper trains on one a second.
+    ///
+    /// # Errors
+    /// Where there is no frame or the device fails.
+    pub async fn encode_clip(&self, frames: &[ImagePixels]) -> Result<EncodedMedia, RuntimeError> {
+        self.encode_since(Instant::now(), frames).await
+    }
+
+    async fn encode_since(
+        &self,
+        started: Instant,
+        frames: &[ImagePixels],
+    ) -> Result<EncodedMedia, RuntimeError> {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        let vision_tokens = frames
+            .iter()
+            .map(|pixels| {
+                let pixels = preprocess(pixels, &self.config().vision)?;
+                Ok(self.flamingo().encode_image(&pixels)?)
+            })
+            .collect::<Result<Vec<_>, RuntimeError>>()?;
+        let latents = self.flamingo().resample(&vision_tokens, 0)?;
+        let values = self.read(latents.clone()).await?;
+        if values.iter().any(|value| !value.is_finite()) {
+            return Err(RuntimeError::NotFinite {
+                what: "image latents",
+            });
+        }
+        let depends_on_place = self.config().resampler.max_media > 0;
+        Ok(EncodedMedia {
+            id: NEXT.fetch_add(1, Ordering::Relaxed),
+            latents,
+            vision_tokens: if depends_on_place {
+                vision_tokens
+            } else {
+                Vec::new()
+            },
+            encode_ms: milliseconds_since(started),
+        })
+    }
+
+    /// The mean of an image's vision tokens, `[width]`, with length 1: near for images
+    /// that are alike, by the frozen vision encoder alone.
+    ///
+    /// # Errors
+    /// Where the device fails.
+    pub async fn embed(&self, pixels: &ImagePixels) -> Result<Vec<f32>, RuntimeError> {
+        let pixels = preprocess(pixels, &self.config().vision)?;
+        let tokens = self.flamingo().encode_image(&pixels)?;
+        let [count, width] = tokens.dims();
+        let values = read(tokens).await?;
+        self.device().check().await?;
+        let mut mean = vec![0.0f64; width];
+        for token in values.chunks_exact(width) {
+            for (sum, value) in mean.iter_mut().zip(token) {
+                *sum += f64::from(*value) / count as f64;
+            }
+        }
+        let length = mean.iter().map(|value| value * value).sum::<f64>().sqrt();
+        if !length.is_finite() {
+            return Err(RuntimeError::NotFinite {
+                what: "image features",
+            });
+        }
+        // An image of nothing at all has no direction and is near to none.
+        let scale = if length > 0.0 { 1.0 / length } else { 0.0 };
+        Ok(mean
+            .into_iter()
+            .map(|value| (value * scale) as f32)
+            .collect())
+    }
+}

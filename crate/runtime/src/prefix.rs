@@ -1,0 +1,137 @@
+//! What a model has read, kept for the next prompt that begins alike.
+//!
+//! The examples of a prompt stay the same from query to query. Their keys and values
+//! do too, so that a new query costs its own image and its own tokens only.
+
+use flamingo::{Flamingo, KvCache, Media, Positions};
+
+use crate::error::RuntimeError;
+use crate::media::EncodedMedia;
+use crate::model::Model;
+use crate::prompt::Prompt;
+
+/// A prompt that a model has read, for work that branches behind it.
+pub struct ReadPrompt<'a> {
+    /// The model that read it.
+    pub flamingo: &'a Flamingo,
+    /// Its images.
+    pub media: &'a Media,
+    /// What the model keeps of it.
+    pub cache: KvCache,
+    /// Logits `[vocab]` behind its last token.
+    pub logits: Vec<f32>,
+}
+
+/// A prompt that a model has read, with what it generated behind it.
+pub struct PrefixCache {
+    tokens: Vec<u32>,
+    media: Vec<EncodedMedia>,
+    /// What the cross-attention blocks keep of `media`.
+    seen: Media,
+    cache: KvCache,
+}
+
+impl PrefixCache {
+    /// Nothing read yet.
+    pub fn new(model: &Model) -> Self {
+        Self {
+            tokens: Vec::new(),
+            media: Vec::new(),
+            seen: Media::none(),
+            cache: model.flamingo().new_cache(),
+        }
+    }
+
+    /// Number of tokens held.
+    pub fn len(&self) -> usize {
+        self.tokens.len()
+    }
+
+    /// Whether nothing has been read.
+    pub fn is_empty(&self) -> bool {
+        self.tokens.is_empty()
+    }
+
+    /// Reads a prompt, except for what it shares with the last one, and gives the
+    /// logits `[vocab]` behind it and the number of tokens that were shared.
+    ///
+    /// # Errors
+    /// Where the prompt holds another model's media or the device fails.
+    pub(crate) async fn read(
+        &mut self,
+        model: &Model,
+        prompt: &Prompt<EncodedMedia>,
+    ) -> Result<(Vec<f32>, usize), RuntimeError> {
+        let shared = self.shared_with(model, prompt);
+        self.truncate(model, shared);
+        let latents = prompt
+            .media
+            .iter()
+            .enumerate()
+            .skip(self.media.len())
+            .map(|(index, media)| media.latents(model, index))
+            .collect::<Result<Vec<_>, _>>()?;
+        self.seen.extend(model.flamingo().media(&latents));
+        self.media.clone_from(&prompt.media);
+        let logits = self.push(model, &prompt.tokens[shared..]).await?;
+        Ok((logits, shared))
+    }
+
+    /// Reads more tokens and gives the logits `[vocab]` behind the last.
+    pub(crate) async fn push(
+        &mut self,
+        model: &Model,
+        tokens: &[u32],
+    ) -> Result<Vec<f32>, RuntimeError> {
+        let logits =
+            model
+                .flamingo()
+                .forward(tokens, &self.seen, &mut self.cache, Positions::Last)?;
+        self.tokens.extend_from_slice(tokens);
+        model.read(logits).await
+    }
+
+    /// Lends what was read to work that gives the cache back as it was.
+    pub(crate) fn lend<'a>(&'a mut self, model: &'a Model, logits: Vec<f32>) -> ReadPrompt<'a> {
+        let flamingo = model.flamingo();
+        ReadPrompt {
+            flamingo,
+            media: &self.seen,
+            cache: std::mem::replace(&mut self.cache, flamingo.new_cache()),
+            logits,
+        }
+    }
+
+    /// Takes the cache back.
+    pub(crate) fn take_back(&mut self, cache: KvCache) {
+        self.cache = cache;
+    }
+
+    /// How many leading tokens of the prompt are held already. Its last one never
+    /// counts: what follows it must be computed.
+    fn shared_with(&self, model: &Model, prompt: &Prompt<EncodedMedia>) -> usize {
+        let image = model.tokenizer().tokens().image;
+        let mut media = self.media.iter().zip(&prompt.media);
+        // The cache may hold less than was noted where an earlier call failed.
+        let held = self.tokens.len().min(self.cache.len());
+        self.tokens[..held]
+            .iter()
+            .zip(&prompt.tokens)
+            .take(prompt.tokens.len() - 1)
+            .take_while(|(held, wanted)| {
+                held == wanted
+                    && (**held != image
+                        || media.next().is_some_and(|(held, wanted)| held.is(wanted)))
+            })
+            .count()
+    }
+
+    fn truncate(&mut self, model: &Model, tokens: usize) {
+        let image = model.tokenizer().tokens().image;
+        self.tokens.truncate(tokens);
+        self.cache.truncate(tokens);
+        let media = self.tokens.iter().filter(|&&id| id == image).count();
+        self.media.truncate(media);
+        self.seen.truncate(media);
+    }
+}

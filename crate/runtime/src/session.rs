@@ -1,0 +1,226 @@
+//! A conversation: a task, examples of it, and the turns so far.
+
+use std::ops::ControlFlow;
+
+use crate::error::RuntimeError;
+use crate::generate::{BeamOptions, GenerateOptions, Generation, Hypothesis, TokenPiece};
+use crate::media::EncodedMedia;
+use crate::model::{Example, Model, Segment};
+use crate::prefix::PrefixCache;
+use crate::prompt::PromptFormat;
+use crate::score::{Reduction, probabilities};
+
+/// A task with its examples, put to a model query by query.
+///
+/// What the queries share is read once: the examples, and in a dialogue the turns.
+pub struct Session {
+    format: PromptFormat,
+    examples: Vec<Example>,
+    turns: Vec<Segment>,
+    prefix: PrefixCache,
+}
+
+/// What is asked: about an image or clip, or, in a dialogue, about the last one.
+#[derive(Clone, Debug, Default)]
+pub struct Query {
+    /// The image or clip.
+    pub media: Option<EncodedMedia>,
+    /// The question; empty where the format has no place for one.
+    pub question: String,
+}
+
+/// How the answers of a close-ended task are compared.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ChooseOptions {
+    /// What an answer's log-probability is made of.
+    pub reduction: Reduction,
+    /// Take away what each answer scores when the query has no image.
+    pub calibrated: bool,
+    /// Mean over this many orders of the examples (prompt ensembling, paper appendix
+    /// A.2, which takes 6); 0 and 1 are the order given.
+    pub orders: usize,
+}
+
+impl Session {
+    /// A session without turns.
+    pub fn new(model: &Model, format: PromptFormat, examples: Vec<Example>) -> Self {
+        Self {
+            format,
+            examples,
+            turns: Vec::new(),
+            prefix: PrefixCache::new(model),
+        }
+    }
+
+    /// The examples.
+    pub fn examples(&self) -> &[Example] {
+        &self.examples
+    }
+
+    /// Replaces the examples. What the old and the new ones begin with alike is not
+    /// read again.
+    pub fn set_examples(&mut self, examples: Vec<Example>) {
+        self.examples = examples;
+    }
+
+    /// Forgets the turns.
+    pub fn forget_turns(&mut self) {
+        self.turns.clear();
+    }
+
+    /// The prompt that a query makes.
+    pub fn prompt(&self, query: &Query) -> Vec<Segment> {
+        let mut prompt = self.format.examples(self.examples.clone());
+        prompt.extend(self.turns.iter().cloned());
+        prompt.extend(self.format.query(query.media.clone(), &query.question));
+        prompt
+    }
+
+    /// Answers a query, which is not remembered.
+    ///
+    /// # Errors
+    /// As [`Model::generate`].
+    pub async fn answer(
+        &mut self,
+        model: &Model,
+        query: &Query,
+        options: &GenerateOptions,
+        on_token: impl AsyncFnMut(&TokenPiece) -> ControlFlow<()>,
+    ) -> Result<Generation, RuntimeError> {
+        let prompt = self.prompt(query);
+        model
+            .generate_behind(&mut self.prefix, &prompt, options, on_token)
+            .await
+    }
+
+    /// Answers a query and keeps both as a turn of the dialogue. A question without an
+    /// image of its own is about the last one.
+    ///
+    /// # Errors
+    /// As [`Model::generate`]; no turn is kept then.
+    pub async fn converse(
+        &mut self,
+        model: &Model,
+        query: &Query,
+        options: &GenerateOptions,
+        on_token: impl AsyncFnMut(&TokenPiece) -> ControlFlow<()>,
+    ) -> Result<Generation, RuntimeError> {
+        let generation = self.answer(model, query, options, on_token).await?;
+        self.turns
+            .extend(self.format.query(query.media.clone(), &query.question));
+        self.turns.push(Segment::Text(generation.text.clone()));
+        self.turns.extend(self.format.after_answer());
+        Ok(generation)
+    }
+
+    /// Answers a query by beam search: the best answers, best first.
+    ///
+    /// # Errors
+    /// As [`Model::beam_search`].
+    pub async fn beam_search(
+        &mut self,
+        model: &Model,
+        query: &Query,
+        options: &BeamOptions,
+    ) -> Result<Vec<(String, Hypothesis)>, RuntimeError> {
+        let prompt = self.prompt(query);
+        model.beam_search(&mut self.prefix, &prompt, options).await
+    }
+
+    /// Probabilities of given answers to a query; they sum to 1.
+    ///
+    /// # Errors
+    /// As [`Model::score`].
+    pub async fn choose(
+        &mut self,
+        model: &Model,
+        query: &Query,
+        answers: &[String],
+        options: &ChooseOptions,
+    ) -> Result<Vec<f64>, RuntimeError> {
+        let reduction = options.reduction;
+        let scores = self.score_orders(model, query, answers, options).await?;
+        let prior = match options.calibrated {
+            false => None,
+            true => {
+                let blind = Query {
+                    media: None,
+                    question: query.question.clone(),
+                };
+                let prompt = self.prompt(&blind);
+                let scores = model.score(&mut self.prefix, &prompt, answers).await?;
+                Some(
+                    scores
+                        .iter()
+                        .map(|score| score.reduce(reduction))
+                        .collect::<Vec<_>>(),
+                )
+            }
+        };
+        Ok(probabilities(&scores, prior.as_deref()))
+    }
+
+    /// Log-probabilities of answers, the mean over several orders of the examples.
+    async fn score_orders(
+        &mut self,
+        model: &Model,
+        query: &Query,
+        answers: &[String],
+        options: &ChooseOptions,
+    ) -> Result<Vec<f64>, RuntimeError> {
+        let orders = distinct_orders(self.examples.len(), options.orders);
+        let given = self.examples.clone();
+        let mut means = vec![0.0; answers.len()];
+        for order in &orders {
+            self.examples = order.iter().map(|&index| given[index].clone()).collect();
+            let prompt = self.prompt(query);
+            let scores = model.score(&mut self.prefix, &prompt, answers).await;
+            self.examples.clone_from(&given);
+            for (mean, score) in means.iter_mut().zip(scores?) {
+                *mean += score.reduce(options.reduction) / orders.len() as f64;
+            }
+        }
+        Ok(means)
+    }
+}
+
+/// At most `count` different orders of `examples` things, the given one first, the
+/// others in lexicographic order from there on.
+fn distinct_orders(examples: usize, count: usize) -> Vec<Vec<usize>> {
+    let mut orders = vec![(0..examples).collect::<Vec<_>>()];
+    while orders.len() < count {
+        match orders.last().and_then(|order| next_order(order)) {
+            Some(order) => orders.push(order),
+            None => break,
+        }
+    }
+    orders
+}
+
+/// The next order by the alphabet; none after the last.
+fn next_order(order: &[usize]) -> Option<Vec<usize>> {
+    let pivot = order.windows(2).rposition(|pair| pair[0] < pair[1])?;
+    let larger = order.iter().rposition(|&other| other > order[pivot])?;
+    let mut next = order.to_vec();
+    next.swap(pivot, larger);
+    next[pivot + 1..].reverse();
+    Some(next)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn orders_are_different_and_no_more_than_there_are() {
+        let orders = distinct_orders(3, 9);
+        assert_eq!(orders.len(), 6);
+        assert_eq!(orders[0], [0, 1, 2]);
+        assert_eq!(orders[5], [2, 1, 0]);
+        let unique: std::collections::HashSet<_> = orders.iter().collect();
+        assert_eq!(unique.len(), 6);
+        assert_eq!(distinct_orders(3, 2).len(), 2);
+        assert_eq!(distinct_orders(0, 6), [[0usize; 0]]);
+        assert_eq!(distinct_orders(4, 0).len(), 1);
+    }
+}

@@ -1,0 +1,525 @@
+//! What a model can be asked besides a caption: sampling, stops, constraints, beams,
+//! scores, clips, dialogues, and that what was read before changes nothing.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod support;
+
+use std::ops::ControlFlow;
+
+use flamingo_kernels::ComputeDevice;
+use flamingo_runtime::prompt::{CAPTION, VISUAL_QUESTION};
+use flamingo_runtime::score::Reduction;
+use flamingo_runtime::{
+    BeamOptions, ChooseOptions, Constraint, ConstraintError, EncodedMedia, Example,
+    GenerateOptions, Generation, ImagePixels, Model, ModelLoader, PrefixCache, PromptFormat, Query,
+    RuntimeError, Segment, Session, StopReason, TokenPiece,
+};
+use futures_lite::future::block_on;
+use support::{TinyModel, fixture};
+
+fn load() -> Model {
+    load_tiny(&TinyModel::new())
+}
+
+fn load_tiny(tiny: &TinyModel) -> Model {
+    let mut loader = ModelLoader::new(ComputeDevice::cpu());
+    loader.push(&tiny.gguf()).unwrap();
+    loader.finish().unwrap()
+}
+
+fn photo(model: &Model) -> EncodedMedia {
+    block_on(model.encode(&fixture("images/photo.jpg"))).unwrap()
+}
+
+fn other_photo(model: &Model) -> EncodedMedia {
+    block_on(model.encode(&fixture("photos/2090545563_a4e66ec76b.webp"))).unwrap()
+}
+
+fn pixels(name: &str) -> ImagePixels {
+    ImagePixels::decode(&fixture(name)).unwrap()
+}
+
+fn caption_of(media: &EncodedMedia) -> Vec<Segment> {
+    let format = PromptFormat::parse(CAPTION).unwrap();
+    format.query(Some(media.clone()), "")
+}
+
+fn generate(
+    model: &Model,
+    prompt: &[Segment],
+    options: &GenerateOptions,
+) -> (Generation, Vec<TokenPiece>) {
+    let mut pieces = Vec::new();
+    let on_token = async |piece: &TokenPiece| {
+        pieces.push(piece.clone());
+        ControlFlow::Continue(())
+    };
+    let generation = block_on(model.generate(prompt, options, on_token)).unwrap();
+    (generation, pieces)
+}
+
+fn refusal(model: &Model, options: &GenerateOptions) -> RuntimeError {
+    let prompt = caption_of(&photo(model));
+    let go_on = async |_: &TokenPiece| ControlFlow::Continue(());
+    block_on(model.generate(&prompt, options, go_on)).unwrap_err()
+}
+
+fn short() -> GenerateOptions {
+    GenerateOptions {
+        max_new_tokens: 6,
+        ..GenerateOptions::default()
+    }
+}
+
+fn example(media: &EncodedMedia, question: &str, answer: &str) -> Example {
+    Example {
+        media: Some(media.clone()),
+        question: question.to_owned(),
+        answer: answer.to_owned(),
+    }
+}
+
+fn query(media: Option<&EncodedMedia>, question: &str) -> Query {
+    Query {
+        media: media.cloned(),
+        question: question.to_owned(),
+    }
+}
+
+fn session(model: &Model, template: &str, examples: Vec<Example>) -> Session {
+    Session::new(model, PromptFormat::parse(template).unwrap(), examples)
+}
+
+async fn go_on(_: &TokenPiece) -> ControlFlow<()> {
+    ControlFlow::Continue(())
+}
+
+#[test]
+fn samples_repeat_with_their_seed_and_differ_without() {
+    let model = load();
+    let prompt = caption_of(&photo(&model));
+    let sampled = |seed| {
+        let options = GenerateOptions {
+            temperature: 1.0,
+            seed,
+            ..short()
+        };
+        generate(&model, &prompt, &options).0.token_ids
+    };
+    assert_eq!(sampled(1), sampled(1));
+    assert_ne!(sampled(1), sampled(2));
+    assert_ne!(sampled(1), generate(&model, &prompt, &short()).0.token_ids);
+}
+
+#[test]
+fn options_that_make_no_sense_are_refused_by_name() {
+    let model = load();
+    for (options, name) in [
+        (
+            GenerateOptions {
+                temperature: -1.0,
+                ..short()
+            },
+            "temperature",
+        ),
+        (
+            GenerateOptions {
+                temperature: f32::NAN,
+                ..short()
+            },
+            "temperature",
+        ),
+        (
+            GenerateOptions {
+                top_p: 1.5,
+                ..short()
+            },
+            "top_p",
+        ),
+        (
+            GenerateOptions {
+                min_p: -0.1,
+                ..short()
+            },
+            "min_p",
+        ),
+        (
+            GenerateOptions {
+                repetition_penalty: 0.0,
+                ..short()
+            },
+            "repetition_penalty",
+        ),
+    ] {
+        let error = refusal(&model, &options);
+        assert!(
+            matches!(error, RuntimeError::Option { option, .. } if option == name),
+            "{error}"
+        );
+    }
+    let error = refusal(
+        &model,
+        &GenerateOptions {
+            stop: vec![String::new()],
+            ..short()
+        },
+    );
+    assert!(matches!(error, RuntimeError::EmptyStop), "{error}");
+}
+
+#[test]
+fn a_stop_text_ends_the_text_before_it() {
+    let model = load();
+    let prompt = caption_of(&photo(&model));
+    let (plain, _) = generate(&model, &prompt, &short());
+    // A piece from the middle of what the model says, over a border of tokens.
+    let text: Vec<char> = plain.text.chars().collect();
+    let stop: String = text[text.len() / 2..][..2].iter().collect();
+    let before = plain.text.split(&stop).next().unwrap();
+    let options = GenerateOptions {
+        stop: vec![stop.clone()],
+        ..short()
+    };
+    let (stopped, pieces) = generate(&model, &prompt, &options);
+    assert_eq!(stopped.stop_reason, StopReason::StopText);
+    assert_eq!(stopped.text, before.trim());
+    assert!(plain.token_ids.starts_with(&stopped.token_ids));
+    let shown: String = pieces.iter().map(|piece| piece.text.as_str()).collect();
+    assert_eq!(shown.trim(), before.trim());
+}
+
+#[test]
+fn banned_tokens_do_not_come() {
+    let model = load();
+    let prompt = caption_of(&photo(&model));
+    let (plain, _) = generate(&model, &prompt, &short());
+    let options = GenerateOptions {
+        banned: plain.token_ids.clone(),
+        ..short()
+    };
+    let (other, _) = generate(&model, &prompt, &options);
+    assert_eq!(other.token_ids.len(), 6);
+    assert!(
+        other
+            .token_ids
+            .iter()
+            .all(|id| !plain.token_ids.contains(id))
+    );
+}
+
+#[test]
+fn alternatives_are_the_likeliest_tokens_in_order() {
+    let model = load();
+    let prompt = caption_of(&photo(&model));
+    let options = GenerateOptions {
+        alternatives: 3,
+        ..short()
+    };
+    let (_, pieces) = generate(&model, &prompt, &options);
+    for piece in pieces {
+        assert_eq!(piece.alternatives.len(), 3);
+        // Greedy: the chosen one is the first, unless a special token was likelier.
+        assert!(
+            piece
+                .alternatives
+                .iter()
+                .any(|alternative| alternative.id == piece.id)
+        );
+        let ordered = |pair: &[flamingo_runtime::Alternative]| {
+            pair[0].log_probability >= pair[1].log_probability
+        };
+        assert!(piece.alternatives.windows(2).all(ordered));
+    }
+}
+
+#[test]
+fn a_choice_is_one_of_the_list_and_a_pattern_is_matched() {
+    let model = load();
+    let prompt = caption_of(&photo(&model));
+    let choices = ["a dog", "a dog house", "two cats"].map(str::to_owned);
+    let constrained = |constraint| {
+        let options = GenerateOptions {
+            constraint: Some(constraint),
+            max_new_tokens: 40,
+            ..GenerateOptions::default()
+        };
+        generate(&model, &prompt, &options).0
+    };
+    let found = constrained(Constraint::choices(&choices, model.tokenizer()).unwrap());
+    assert!(choices.contains(&found.text), "{:?}", found.text);
+    assert_eq!(found.stop_reason, StopReason::EndOfChunk);
+
+    let found = constrained(Constraint::regex("[0-9]{3}-[é]{2}", model.tokenizer()).unwrap());
+    assert_eq!(found.stop_reason, StopReason::EndOfChunk);
+    let (digits, letters) = found.text.split_once('-').unwrap();
+    assert!(digits.len() == 3 && digits.chars().all(|digit| digit.is_ascii_digit()));
+    assert_eq!(letters, "éé");
+}
+
+#[test]
+fn a_choice_that_begins_another_can_be_taken_too() {
+    let model = load();
+    let prompt = caption_of(&photo(&model));
+    for only in ["a dog", "a dog house"] {
+        let constraint = Constraint::choices(&[only.to_owned()], model.tokenizer()).unwrap();
+        let options = GenerateOptions {
+            constraint: Some(constraint),
+            ..GenerateOptions::default()
+        };
+        assert_eq!(generate(&model, &prompt, &options).0.text, only);
+    }
+}
+
+#[test]
+fn patterns_that_are_none_are_refused() {
+    let model = load();
+    for pattern in ["(", r"\bdog", "a{100000}{100000}"] {
+        let error = Constraint::regex(pattern, model.tokenizer()).unwrap_err();
+        assert!(matches!(error, ConstraintError::Pattern { .. }), "{error}");
+        assert!(error.to_string().contains(pattern), "{error}");
+    }
+    let error = Constraint::choices(&[], model.tokenizer()).unwrap_err();
+    assert!(matches!(error, ConstraintError::NoChoices));
+}
+
+#[test]
+fn one_beam_is_greedy_and_three_are_no_less_likely() {
+    let model = load();
+    let prompt = caption_of(&photo(&model));
+    let search = |beams| {
+        let options = BeamOptions {
+            beams,
+            length_penalty: 0.0,
+            max_new_tokens: 6,
+        };
+        let mut prefix = PrefixCache::new(&model);
+        block_on(model.beam_search(&mut prefix, &prompt, &options)).unwrap()
+    };
+    let (greedy, pieces) = generate(&model, &prompt, &short());
+    let one = search(1);
+    assert_eq!(one[0].1.token_ids, greedy.token_ids);
+    assert_eq!(one[0].0, greedy.text);
+    let sum: f64 = pieces
+        .iter()
+        .map(|piece| f64::from(piece.log_probability))
+        .sum();
+    assert!((one[0].1.score - sum).abs() < 1e-3);
+    let three = search(3);
+    assert_eq!(three.len(), 3);
+    assert!(three[0].1.score >= one[0].1.score - 1e-6);
+    assert!(
+        three
+            .windows(2)
+            .all(|pair| pair[0].1.score >= pair[1].1.score)
+    );
+}
+
+/// Each answer's tokens behind the prompt, one forward pass each.
+#[test]
+fn scores_in_a_batch_are_those_of_one_by_one() {
+    let model = load();
+    let prompt = caption_of(&photo(&model));
+    // More tokens than go through the model at once.
+    let answers: Vec<String> = ["a dog", "two small cats on a sofa", "snow", "a"]
+        .iter()
+        .cycle()
+        .take(40)
+        .map(ToString::to_string)
+        .collect();
+    let mut prefix = PrefixCache::new(&model);
+    let scores = block_on(model.score(&mut prefix, &prompt, &answers)).unwrap();
+    for (answer, score) in answers.iter().zip(&scores).take(4) {
+        let ids = model.tokenizer().encode(answer).unwrap();
+        assert_eq!(score.log_probabilities.len(), ids.len());
+        // Greedy decoding that is left no choice tells each token's probability.
+        let constraint = Constraint::choices(std::slice::from_ref(answer), model.tokenizer());
+        let options = GenerateOptions {
+            constraint: Some(constraint.unwrap()),
+            banned: (0..49152).filter(|id| !ids.contains(id)).collect(),
+            ..GenerateOptions::default()
+        };
+        let (forced, pieces) = generate(&model, &prompt, &options);
+        assert_eq!(forced.token_ids, ids);
+        for (piece, found) in pieces.iter().zip(&score.log_probabilities) {
+            assert!(
+                (f64::from(piece.log_probability) - found).abs() < 1e-3,
+                "{answer}"
+            );
+        }
+    }
+    for (index, score) in scores.iter().enumerate().skip(4) {
+        let first = &scores[index % 4];
+        for (a, b) in score.log_probabilities.iter().zip(&first.log_probabilities) {
+            assert!((a - b).abs() < 1e-5);
+        }
+    }
+    let error = block_on(model.score(&mut prefix, &prompt, &[String::new()])).unwrap_err();
+    assert!(
+        matches!(error, RuntimeError::EmptyAnswer { index: 0 }),
+        "{error}"
+    );
+}
+
+#[test]
+fn chances_of_answers_sum_to_one_and_follow_their_scores() {
+    let model = load();
+    let image = photo(&model);
+    let examples = ["a cat", "a dog", "snow"].map(|text| example(&other_photo(&model), "", text));
+    let answers = ["a dog", "two cats", "snow"].map(str::to_owned);
+    let mut session = session(&model, CAPTION, examples.to_vec());
+    let choose = |session: &mut Session, options: ChooseOptions| {
+        let query = query(Some(&image), "");
+        block_on(session.choose(&model, &query, &answers, &options)).unwrap()
+    };
+    let mean = choose(&mut session, ChooseOptions::default());
+    let prompt = session.prompt(&query(Some(&image), ""));
+    let mut prefix = PrefixCache::new(&model);
+    let scores = block_on(model.score(&mut prefix, &prompt, &answers)).unwrap();
+    let weights: Vec<f64> = scores
+        .iter()
+        .map(|score| score.reduce(Reduction::Mean).exp())
+        .collect();
+    for (found, weight) in mean.iter().zip(&weights) {
+        assert!((found - weight / weights.iter().sum::<f64>()).abs() < 1e-4);
+    }
+    for options in [
+        ChooseOptions {
+            reduction: Reduction::Sum,
+            ..ChooseOptions::default()
+        },
+        ChooseOptions {
+            calibrated: true,
+            ..ChooseOptions::default()
+        },
+        ChooseOptions {
+            orders: 6,
+            ..ChooseOptions::default()
+        },
+    ] {
+        let found = choose(&mut session, options);
+        assert!((found.iter().sum::<f64>() - 1.0).abs() < 1e-9);
+        assert_ne!(found, mean, "{options:?}");
+    }
+    assert_eq!(session.examples().len(), 3);
+}
+
+/// Examples are read once, and what is read once gives what reading all anew gives.
+#[test]
+fn a_session_reads_its_examples_once_and_changes_no_answer() {
+    let model = load();
+    let (image, other) = (photo(&model), other_photo(&model));
+    let examples = vec![example(&other, "", "a dog"), example(&image, "", "snow")];
+    let mut session = session(&model, CAPTION, examples.clone());
+    let mut reused = Vec::new();
+    let mut answers = Vec::new();
+    for media in [&image, &other, &image] {
+        let query = query(Some(media), "");
+        let found = block_on(session.answer(&model, &query, &short(), go_on)).unwrap();
+        let (anew, _) = generate(&model, &session.prompt(&query), &short());
+        assert_eq!(found.token_ids, anew.token_ids);
+        assert_eq!(anew.reused_tokens, 0);
+        reused.push(found.reused_tokens);
+        answers.push(found.token_ids);
+    }
+    let read = {
+        let format = PromptFormat::parse(CAPTION).unwrap();
+        model
+            .count_tokens(&format.examples(examples.clone()))
+            .unwrap()
+    };
+    assert_eq!(reused, [0, read, read]);
+    assert_eq!(answers[0], answers[2]);
+
+    // A changed second example: only the first is known.
+    session.set_examples(vec![examples[0].clone(), example(&other, "", "a cat")]);
+    let query = query(Some(&image), "");
+    let found = block_on(session.answer(&model, &query, &short(), go_on)).unwrap();
+    let first = PromptFormat::parse(CAPTION)
+        .unwrap()
+        .examples([examples[0].clone()]);
+    assert_eq!(found.reused_tokens, model.count_tokens(&first).unwrap());
+    assert_eq!(
+        found.token_ids,
+        generate(&model, &session.prompt(&query), &short())
+            .0
+            .token_ids
+    );
+}
+
+#[test]
+fn a_dialogue_keeps_its_turns() {
+    let model = load();
+    let image = photo(&model);
+    let mut dialogue = session(&model, VISUAL_QUESTION, Vec::new());
+    let first = query(Some(&image), "What is this?");
+    let answer = block_on(dialogue.converse(&model, &first, &short(), go_on)).unwrap();
+    let second = query(None, "Why?");
+    let prompt = dialogue.prompt(&second);
+    let expected = {
+        let format = PromptFormat::parse(VISUAL_QUESTION).unwrap();
+        let mut expected = format.examples([example(&image, "What is this?", &answer.text)]);
+        expected.extend(format.query(None, "Why?"));
+        expected
+    };
+    assert_eq!(
+        model.count_tokens(&prompt).unwrap(),
+        model.count_tokens(&expected).unwrap()
+    );
+    let again = block_on(dialogue.converse(&model, &second, &short(), go_on)).unwrap();
+    assert!(again.reused_tokens > 0);
+    assert_eq!(
+        again.token_ids,
+        generate(&model, &expected, &short()).0.token_ids
+    );
+    dialogue.forget_turns();
+    let alone = dialogue.prompt(&second);
+    assert!(model.count_tokens(&alone).unwrap() < model.count_tokens(&prompt).unwrap());
+}
+
+#[test]
+fn a_clip_is_one_media_and_the_order_of_its_frames_counts() {
+    let mut config = TinyModel::config();
+    config.resampler.max_frames = 2;
+    let model = load_tiny(&TinyModel::with_config(config));
+    let frames = [
+        pixels("images/photo.jpg"),
+        pixels("photos/2090545563_a4e66ec76b.webp"),
+    ];
+    let [a, b] = &frames;
+    let said = |clip: &[ImagePixels]| {
+        let media = block_on(model.encode_clip(clip)).unwrap();
+        let prompt = caption_of(&media);
+        assert_eq!(model.count_tokens(&prompt).unwrap(), 3);
+        generate(&model, &prompt, &short()).1[0].log_probability
+    };
+    let forwards = said(&[a.clone(), b.clone()]);
+    let backwards = said(&[b.clone(), a.clone()]);
+    assert_ne!(forwards, backwards);
+    // More frames than embeddings: these are spread over the clip.
+    assert!(said(&[a.clone(), a.clone(), b.clone(), b.clone(), b.clone()]).is_finite());
+    let error = block_on(model.encode_clip(&[])).unwrap_err();
+    assert!(matches!(error, RuntimeError::Model(_)), "{error}");
+}
+
+#[test]
+fn the_nearest_image_to_an_image_is_itself() {
+    let model = load();
+    let names = [
+        "images/photo.jpg",
+        "photos/2090545563_a4e66ec76b.webp",
+        "photos/3393035454_2d2370ffd4.webp",
+    ];
+    let embeddings: Vec<Vec<f32>> = names
+        .iter()
+        .map(|name| block_on(model.embed(&pixels(name))).unwrap())
+        .collect();
+    for (i, embedding) in embeddings.iter().enumerate() {
+        let length: f32 = embedding.iter().map(|value| value * value).sum();
+        assert!((length - 1.0).abs() < 1e-5);
+        let cosine =
+            |other: &Vec<f32>| -> f32 { embedding.iter().zip(other).map(|(a, b)| a * b).sum() };
+        for (j, other) in embeddings.iter().enumerate() {
+            assert!(i == j || cosine(other) < 0.9999, "{i} {j}");
+        }
+    }
+}
