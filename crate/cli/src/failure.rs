@@ -10,6 +10,7 @@ use flamingo_runtime::RuntimeError;
 use thiserror::Error;
 
 use crate::convert::ConvertError;
+use crate::media::MediaError;
 use crate::model_source::ModelError;
 
 /// Described for people below the help of every command.
@@ -54,6 +55,24 @@ pub(crate) enum Failure {
         /// What is wrong with it.
         reason: String,
     },
+    /// The support set cannot be used.
+    #[error("the support set {}: {reason}", path.display())]
+    Support {
+        /// The file, or an image of it.
+        path: PathBuf,
+        /// Why.
+        reason: String,
+    },
+    /// A line of the photos to index or the tasks to evaluate cannot be used.
+    #[error("line {line} of {}: {reason}", path.display())]
+    Line {
+        /// The file.
+        path: PathBuf,
+        /// The line, from 1.
+        line: usize,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// An example's image, or the prompt that the examples make, is refused.
     #[error("{what}: {source}")]
     Prompt {
@@ -61,6 +80,14 @@ pub(crate) enum Failure {
         what: String,
         /// Why it cannot be done.
         source: RuntimeError,
+    },
+    /// The photo or clip that was asked about cannot be read.
+    #[error("{}: {source}", path.display())]
+    Media {
+        /// The file or folder.
+        path: PathBuf,
+        /// Why.
+        source: MediaError,
     },
     /// The model cannot be read.
     #[error(transparent)]
@@ -95,7 +122,12 @@ impl Failure {
         ExitCode::from(match self {
             _ if self.is_closed_pipe() => 0,
             Self::Photos { .. } | Self::Output(_) => 1,
-            Self::Shots { .. } | Self::ShotLine { .. } | Self::Prompt { .. } => 2,
+            Self::Shots { .. }
+            | Self::ShotLine { .. }
+            | Self::Support { .. }
+            | Self::Line { .. }
+            | Self::Media { .. }
+            | Self::Prompt { .. } => 2,
             Self::Model(_) | Self::Device(_) | Self::Run { .. } | Self::Convert(_) => 3,
         })
     }

@@ -1,12 +1,21 @@
-//! `flamingo`: captions photos, inspects and converts models.
+//! `flamingo`: captions photos and clips, answers questions about them, inspects and
+//! converts models.
 
+mod answer;
+mod ask;
 mod caption;
+mod choose;
 mod convert;
+mod decoding_args;
 mod device;
 mod failure;
+mod index;
 mod inspect;
+mod media;
+mod model_args;
 mod model_source;
 mod progress;
+mod task;
 
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -15,7 +24,7 @@ use clap::{Parser, Subcommand};
 
 use crate::failure::{EXIT_CODES, Failure};
 
-/// Captions photos with a Flamingo model, and inspects and converts such models.
+/// Captions photos and clips with a Flamingo model and answers questions about them.
 #[derive(Parser)]
 #[command(name = "flamingo", version, after_help = EXIT_CODES)]
 struct Arguments {
@@ -25,9 +34,18 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Caption photos (JPEG, PNG, WebP), in the manner of examples if any are given
+    /// Caption photos and clips, in the manner of examples if any are given
     #[command(after_help = EXIT_CODES)]
     Caption(caption::CaptionArgs),
+    /// Ask questions about a photo or clip, as a dialogue
+    #[command(after_help = EXIT_CODES)]
+    Ask(ask::AskArgs),
+    /// Choose among given answers, with probabilities
+    #[command(after_help = EXIT_CODES)]
+    Choose(choose::ChooseArgs),
+    /// Embed images with texts once, to choose examples from them for each photo
+    #[command(after_help = EXIT_CODES)]
+    Index(index::IndexArgs),
     /// Show what a model holds and verify its bytes
     #[command(after_help = EXIT_CODES)]
     Inspect(inspect::InspectArgs),
@@ -39,6 +57,9 @@ enum Command {
 fn main() -> ExitCode {
     let result = match &Arguments::parse().command {
         Command::Caption(args) => caption::run(args),
+        Command::Ask(args) => ask::run(args),
+        Command::Choose(args) => choose::run(args),
+        Command::Index(args) => index::run(args),
         Command::Inspect(args) => inspect::run(args),
         Command::Convert(args) => convert::run(args).map_err(Failure::from),
     };

@@ -106,11 +106,16 @@ impl Session {
         on_token: impl AsyncFnMut(&TokenPiece) -> ControlFlow<()>,
     ) -> Result<Generation, RuntimeError> {
         let generation = self.answer(model, query, options, on_token).await?;
+        self.remember(query, &generation.text);
+        Ok(generation)
+    }
+
+    /// Keeps a query and its answer, wherever that came from, as a turn.
+    pub fn remember(&mut self, query: &Query, answer: &str) {
         self.turns
             .extend(self.format.query(query.media.clone(), &query.question));
-        self.turns.push(Segment::Text(generation.text.clone()));
+        self.turns.push(Segment::Text(answer.to_owned()));
         self.turns.extend(self.format.after_answer());
-        Ok(generation)
     }
 
     /// Answers a query by beam search: the best answers, best first.

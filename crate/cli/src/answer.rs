@@ -1,0 +1,69 @@
+//! What a command prints of an answer.
+
+use std::io::{self, Write};
+
+use flamingo_runtime::{Generation, Hypothesis, StopReason, Timings};
+use serde::Serialize;
+
+/// An answer, however it was decoded.
+#[derive(Debug, Serialize)]
+pub(crate) struct Answer {
+    pub(crate) text: String,
+    pub(crate) token_ids: Vec<u32>,
+    stop_reason: StopReason,
+    /// Of a beam only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    score: Option<f64>,
+    /// Of an answer that was decoded token by token only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    timings: Option<Timings>,
+}
+
+impl From<Generation> for Answer {
+    fn from(generation: Generation) -> Self {
+        Self {
+            text: generation.text,
+            token_ids: generation.token_ids,
+            stop_reason: generation.stop_reason,
+            score: None,
+            timings: Some(generation.timings),
+        }
+    }
+}
+
+impl Answer {
+    /// The best of a search; an empty one where it found nothing.
+    pub(crate) fn best(hypotheses: Vec<(String, Hypothesis)>) -> Self {
+        let best = hypotheses.into_iter().next();
+        let (text, hypothesis) = best.unzip();
+        let (token_ids, score, ended) = hypothesis.map_or((Vec::new(), None, false), |best| {
+            (best.token_ids, Some(best.score), best.ended)
+        });
+        Self {
+            text: text.unwrap_or_default(),
+            token_ids,
+            stop_reason: match ended {
+                true => StopReason::EndOfChunk,
+                false => StopReason::MaxNewTokens,
+            },
+            score,
+            timings: None,
+        }
+    }
+}
+
+/// A line of JSON: the file's name, then what is known of it.
+pub(crate) fn json_line(
+    out: &mut impl Write,
+    file: &str,
+    known: &impl Serialize,
+) -> io::Result<()> {
+    #[derive(Serialize)]
+    struct Line<'a, T> {
+        file: &'a str,
+        #[serde(flatten)]
+        known: &'a T,
+    }
+    serde_json::to_writer(&mut *out, &Line { file, known })?;
+    writeln!(out)
+}

@@ -1,0 +1,122 @@
+//! `flamingo choose`: which of several answers fits a photo or clip.
+
+use std::io::{self, Write};
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+use flamingo_runtime::prompt::{CAPTION, VISUAL_QUESTION};
+use flamingo_runtime::score::Reduction;
+use flamingo_runtime::{ChooseOptions, Query};
+use futures_lite::future::block_on;
+use serde::Serialize;
+
+use crate::answer::json_line;
+use crate::failure::Failure;
+use crate::media::Media;
+use crate::model_args::ModelArgs;
+use crate::task::{TaskArgs, failed};
+
+#[derive(Args)]
+pub(crate) struct ChooseArgs {
+    /// Photo (JPEG, PNG, WebP), video file, or folder of frames
+    #[arg(value_name = "PHOTO")]
+    photo: PathBuf,
+    /// Answers to choose from
+    #[arg(required = true, num_args = 2.., value_name = "ANSWER")]
+    answers: Vec<String>,
+    /// The question that they answer; without one they are captions
+    #[arg(long, value_name = "QUESTION")]
+    question: Option<String>,
+    /// What an answer's log-probability is made of
+    #[arg(long, value_enum, default_value_t = ReductionChoice::Mean)]
+    reduction: ReductionChoice,
+    /// Take away what each answer scores when there is no photo
+    #[arg(long)]
+    calibrated: bool,
+    /// Mean over this many orders of the examples
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    orders: usize,
+    #[command(flatten)]
+    model: ModelArgs,
+    #[command(flatten)]
+    task: TaskArgs,
+    /// Print a line of JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// What `--reduction` takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum ReductionChoice {
+    /// The sum over its tokens
+    Sum,
+    /// The mean over its tokens
+    Mean,
+}
+
+/// An answer and its probability.
+#[derive(Serialize)]
+struct Choice<'a> {
+    answer: &'a str,
+    probability: f64,
+}
+
+/// Prints the answers with their probabilities, likeliest first.
+///
+/// # Errors
+/// Where the photo, an answer, the model or the device is refused or fails.
+pub(crate) fn run(args: &ChooseArgs) -> Result<(), Failure> {
+    let template = match args.question {
+        Some(_) => VISUAL_QUESTION,
+        None => CAPTION,
+    };
+    let files = args.task.read(template)?;
+    let photo = args.photo.display();
+    let media = Media::read(&args.photo, &args.task.sampling).map_err(|error| Failure::Media {
+        path: args.photo.clone(),
+        source: error,
+    })?;
+    let model = args.model.load()?;
+    let mut task = files.begin(&model, &args.task)?;
+    let encoded = media
+        .encode(&model)
+        .map_err(|source| failed(format!("encoding {photo}"), source))?;
+    task.choose_examples(&model, &media, &args.task.sampling)?;
+    let query = Query {
+        media: Some(encoded),
+        question: args.question.clone().unwrap_or_default(),
+    };
+    let options = ChooseOptions {
+        reduction: match args.reduction {
+            ReductionChoice::Sum => Reduction::Sum,
+            ReductionChoice::Mean => Reduction::Mean,
+        },
+        calibrated: args.calibrated,
+        orders: args.orders,
+    };
+    let probabilities = block_on(task.session.choose(&model, &query, &args.answers, &options))
+        .map_err(|source| failed(format!("choosing for {photo}"), source))?;
+    let mut choices: Vec<Choice<'_>> = args
+        .answers
+        .iter()
+        .zip(probabilities)
+        .map(|(answer, probability)| Choice {
+            answer,
+            probability,
+        })
+        .collect();
+    choices.sort_by(|a, b| b.probability.total_cmp(&a.probability));
+    let mut out = io::stdout().lock();
+    if args.json {
+        let known = serde_json::json!({ "choices": choices });
+        return Ok(json_line(&mut out, &args.photo.to_string_lossy(), &known)?);
+    }
+    for Choice {
+        answer,
+        probability,
+    } in choices
+    {
+        writeln!(out, "{:5.1}% {answer}", 100.0 * probability)?;
+    }
+    Ok(())
+}

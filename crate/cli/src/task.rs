@@ -1,0 +1,257 @@
+//! What a command puts to the model: the prompt's format, its examples, its support
+//! set.
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use flamingo_runtime::{
+    EncodedMedia, Example, Model, PromptFormat, RuntimeError, Session, SupportSet,
+};
+use serde::Deserialize;
+
+use crate::failure::Failure;
+use crate::media::{Media, MediaError, SamplingArgs};
+use crate::progress::Progress;
+
+/// The examples and how they are put.
+#[derive(Args)]
+pub(crate) struct TaskArgs {
+    /// Examples: a line {"image": "photo.jpg", "text": "its caption"} each, with a
+    /// "question" where the task has one; paths are relative to this file, and an
+    /// example without "image" is of text only
+    #[arg(long, value_name = "FILE.jsonl")]
+    shots: Option<PathBuf>,
+    /// Take the examples' texts without their images: two such are the paper's
+    /// zero-shot prompt
+    #[arg(long, requires = "shots")]
+    text_only: bool,
+    /// Choose the examples for each photo from a support set (`flamingo index`): the
+    /// nearest, most similar last
+    #[arg(long, value_name = "FILE", conflicts_with = "shots")]
+    support: Option<PathBuf>,
+    /// How many examples to take from the support set
+    #[arg(long, value_name = "N", default_value_t = 4, requires = "support")]
+    nearest: usize,
+    /// The prompt's format: text with <image>, {question}, {answer} and
+    /// <|endofchunk|> in their places [default: OpenFlamingo's for the task]
+    #[arg(long, value_name = "TEMPLATE")]
+    template: Option<String>,
+    #[command(flatten)]
+    pub(crate) sampling: SamplingArgs,
+}
+
+/// An example whose image has not been shown to the model yet.
+pub(crate) struct ExampleFile {
+    path: Option<PathBuf>,
+    media: Option<Media>,
+    question: String,
+    answer: String,
+}
+
+/// A line of the file of examples.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ExampleLine {
+    image: Option<PathBuf>,
+    #[serde(default)]
+    question: String,
+    #[serde(alias = "answer")]
+    text: String,
+}
+
+/// A task whose files have been read.
+pub(crate) struct TaskFiles {
+    format: PromptFormat,
+    examples: Vec<ExampleFile>,
+    support: Option<(SupportSet, PathBuf)>,
+}
+
+impl TaskArgs {
+    /// Reads what the options name, before a model is loaded.
+    ///
+    /// # Errors
+    /// Where a file cannot be read or holds something else.
+    pub(crate) fn read(&self, default_template: &str) -> Result<TaskFiles, Failure> {
+        let template = self.template.as_deref().unwrap_or(default_template);
+        let format = PromptFormat::parse(template).map_err(|error| Failure::Prompt {
+            what: "reading --template".to_owned(),
+            source: error.into(),
+        })?;
+        let mut examples = match &self.shots {
+            None => Vec::new(),
+            Some(path) => read_examples(path, &self.sampling)?,
+        };
+        if self.text_only {
+            for example in &mut examples {
+                example.media = None;
+            }
+        }
+        let support = self.support.as_deref().map(read_support_set).transpose()?;
+        Ok(TaskFiles {
+            format,
+            examples,
+            support,
+        })
+    }
+}
+
+/// Reads a support set and the folder that its paths are relative to.
+pub(crate) fn read_support_set(path: &Path) -> Result<(SupportSet, PathBuf), Failure> {
+    let unreadable = |reason: String| Failure::Support {
+        path: path.to_owned(),
+        reason,
+    };
+    let bytes = fs::read(path).map_err(|error| unreadable(error.to_string()))?;
+    let set = SupportSet::from_bytes(&bytes).map_err(|error| unreadable(error.to_string()))?;
+    Ok((set, path.parent().unwrap_or(Path::new("")).to_owned()))
+}
+
+/// Reads the file of examples and their images; empty lines are skipped.
+fn read_examples(path: &Path, sampling: &SamplingArgs) -> Result<Vec<ExampleFile>, Failure> {
+    let text = fs::read_to_string(path).map_err(|source| Failure::Shots {
+        path: path.to_owned(),
+        source,
+    })?;
+    let folder = path.parent().unwrap_or(Path::new(""));
+    let lines = text
+        .lines()
+        .enumerate()
+        .filter(|(_, line)| !line.trim().is_empty());
+    lines
+        .map(|(index, line)| {
+            let no_example = |reason| Failure::ShotLine {
+                path: path.to_owned(),
+                line: index + 1,
+                reason,
+            };
+            let ExampleLine {
+                image,
+                question,
+                text,
+            } = serde_json::from_str(line).map_err(|error| no_example(error.to_string()))?;
+            let path = image.map(|image| folder.join(image));
+            let read = |path: &PathBuf| {
+                Media::read(path, sampling)
+                    .map_err(|error| no_example(format!("{}: {error}", path.display())))
+            };
+            Ok(ExampleFile {
+                media: path.as_ref().map(read).transpose()?,
+                path,
+                question,
+                answer: text,
+            })
+        })
+        .collect()
+}
+
+/// A task in front of a model.
+pub(crate) struct Task {
+    pub(crate) session: Session,
+    support: Option<(SupportSet, PathBuf)>,
+    nearest: usize,
+    /// Images of the support set that were encoded before.
+    encoded: HashMap<usize, EncodedMedia>,
+}
+
+impl TaskFiles {
+    /// Shows the examples to the model, each once.
+    ///
+    /// # Errors
+    /// Where the model refuses one or the device fails.
+    pub(crate) fn begin(self, model: &Model, args: &TaskArgs) -> Result<Task, Failure> {
+        let mut progress = Progress::items("Reading examples", self.examples.len() as u64);
+        let examples = self
+            .examples
+            .into_iter()
+            .map(|example| {
+                let path = example.path.unwrap_or_default();
+                let encode = |media: Media| {
+                    let what = || format!("encoding the example {}", path.display());
+                    media.encode(model).map_err(|source| failed(what(), source))
+                };
+                let media = example.media.map(encode).transpose()?;
+                progress.advance(1);
+                Ok(Example {
+                    media,
+                    question: example.question,
+                    answer: example.answer,
+                })
+            })
+            .collect::<Result<_, Failure>>()?;
+        Ok(Task {
+            session: Session::new(model, self.format, examples),
+            support: self.support,
+            nearest: args.nearest,
+            encoded: HashMap::new(),
+        })
+    }
+}
+
+impl Task {
+    /// Takes the examples nearest to a photo, where there is a support set.
+    ///
+    /// # Errors
+    /// Where one of them cannot be read, or the set is another model's.
+    pub(crate) fn choose_examples(
+        &mut self,
+        model: &Model,
+        media: &Media,
+        sampling: &SamplingArgs,
+    ) -> Result<(), Failure> {
+        let Some((set, folder)) = &self.support else {
+            return Ok(());
+        };
+        let embedding = media
+            .embed(model)
+            .map_err(|source| failed("embedding the query".to_owned(), source))?;
+        let nearest = set
+            .nearest(&embedding, self.nearest)
+            .map_err(|error| Failure::Support {
+                path: folder.clone(),
+                reason: error.to_string(),
+            })?;
+        let mut examples = Vec::with_capacity(nearest.len());
+        for index in nearest {
+            let entry = &set.entries()[index];
+            let encoded = match self.encoded.entry(index) {
+                Entry::Occupied(known) => known.get().clone(),
+                Entry::Vacant(place) => {
+                    let path = folder.join(&entry.image);
+                    let unreadable = |error: MediaError| Failure::Support {
+                        path: path.clone(),
+                        reason: error.to_string(),
+                    };
+                    let media = Media::read(&path, sampling).map_err(unreadable)?;
+                    let what = || format!("encoding the example {}", path.display());
+                    let media = media
+                        .encode(model)
+                        .map_err(|source| failed(what(), source))?;
+                    place.insert(media).clone()
+                }
+            };
+            examples.push(Example {
+                media: Some(encoded),
+                question: entry.question.clone(),
+                answer: entry.answer.clone(),
+            });
+        }
+        self.session.set_examples(examples);
+        Ok(())
+    }
+}
+
+/// A failure at work: the caller's, where it is the prompt's or an image's.
+pub(crate) fn failed(what: String, source: RuntimeError) -> Failure {
+    match source {
+        RuntimeError::Image(_)
+        | RuntimeError::Prompt(_)
+        | RuntimeError::Option { .. }
+        | RuntimeError::EmptyStop
+        | RuntimeError::EmptyAnswer { .. }
+        | RuntimeError::Constraint(_) => Failure::Prompt { what, source },
+        _ => Failure::Run { what, source },
+    }
+}
