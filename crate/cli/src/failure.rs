@@ -10,6 +10,7 @@ use flamingo_runtime::RuntimeError;
 use thiserror::Error;
 
 use crate::convert::ConvertError;
+use crate::eval::EvalError;
 use crate::media::MediaError;
 use crate::model_source::ModelError;
 
@@ -103,6 +104,9 @@ pub(crate) enum Failure {
         /// Why it failed.
         source: RuntimeError,
     },
+    /// An evaluation gives no scores.
+    #[error(transparent)]
+    Eval(#[from] EvalError),
     /// A model could not be made.
     #[error(transparent)]
     Convert(#[from] ConvertError),
@@ -126,6 +130,7 @@ impl Failure {
             | Self::ShotLine { .. }
             | Self::Support { .. }
             | Self::Line { .. }
+            | Self::Eval(_)
             | Self::Media { .. }
             | Self::Prompt { .. } => 2,
             Self::Model(_) | Self::Device(_) | Self::Run { .. } | Self::Convert(_) => 3,

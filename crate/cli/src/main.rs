@@ -8,6 +8,7 @@ mod choose;
 mod convert;
 mod decoding_args;
 mod device;
+mod eval;
 mod failure;
 mod index;
 mod inspect;
@@ -46,6 +47,9 @@ enum Command {
     /// Embed images with texts once, to choose examples from them for each photo
     #[command(after_help = EXIT_CODES)]
     Index(index::IndexArgs),
+    /// Measure a model on files of items: captions, questions, classes, choices
+    #[command(after_help = EXIT_CODES)]
+    Eval(eval::EvalArgs),
     /// Show what a model holds and verify its bytes
     #[command(after_help = EXIT_CODES)]
     Inspect(inspect::InspectArgs),
@@ -60,6 +64,7 @@ fn main() -> ExitCode {
         Command::Ask(args) => ask::run(args),
         Command::Choose(args) => choose::run(args),
         Command::Index(args) => index::run(args),
+        Command::Eval(args) => eval::run(args),
         Command::Inspect(args) => inspect::run(args),
         Command::Convert(args) => convert::run(args).map_err(Failure::from),
     };

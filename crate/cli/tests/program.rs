@@ -1,64 +1,16 @@
 //! The program as one runs it, with a tiny model on the CPU.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-#[path = "../../runtime/tests/support/mod.rs"]
-mod support;
+mod harness;
 
-use std::io::Write;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
-use std::sync::OnceLock;
+use std::path::Path;
+use std::process::{Output, Stdio};
 
-use flamingo_weights::manifest::{FolderWriter, GpuLimits, ModelSummary};
-use serde_json::Value;
-use support::{TinyModel, fixture};
+use harness::support::{TinyModel, fixture};
+use harness::{failure, flamingo, gguf, json_lines, model, photo, stderr, stdout, success};
 
 const FIRST: &str = "photo.jpg";
 const SECOND: &str = "../photos/2090545563_a4e66ec76b.webp";
-
-/// The tiny model as a file, wide enough to need two shards.
-fn gguf() -> &'static [u8] {
-    static FILE: OnceLock<Vec<u8>> = OnceLock::new();
-    FILE.get_or_init(|| {
-        let mut config = TinyModel::config();
-        config.language.width = 48;
-        TinyModel::with_config(config).gguf()
-    })
-}
-
-/// The tiny model as a folder, in a folder of its own that a test may damage.
-fn model() -> tempfile::TempDir {
-    let folder = tempfile::tempdir().unwrap();
-    let mut writer = FolderWriter::create(folder.path()).unwrap();
-    writer.write_all(gguf()).unwrap();
-    let limits = GpuLimits {
-        max_buffer_size: 1,
-        max_storage_buffer_binding_size: 1,
-    };
-    let manifest = writer
-        .finish(ModelSummary {
-            name: "tiny for tests".to_owned(),
-            licence: "CC0-1.0".to_owned(),
-            config: Value::Null,
-            required_gpu_limits: limits,
-            estimated_memory_bytes: 30_000_000,
-        })
-        .unwrap();
-    assert_eq!(manifest.shards.len(), 2);
-    folder
-}
-
-fn photo(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("../../tests/fixtures/images")
-        .join(name)
-}
-
-fn flamingo(arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_flamingo"));
-    command.args(arguments).env_remove("FLAMINGO_MODEL");
-    command
-}
 
 /// `flamingo caption` on the CPU, six tokens long.
 fn caption(model: &Path, photos: &[&str], options: &[&str]) -> Output {
@@ -75,33 +27,6 @@ fn caption(model: &Path, photos: &[&str], options: &[&str]) -> Output {
     .args(photos.iter().map(|name| photo(name)))
     .output()
     .unwrap()
-}
-
-fn stdout(output: &Output) -> String {
-    String::from_utf8(output.stdout.clone()).unwrap()
-}
-
-fn stderr(output: &Output) -> String {
-    String::from_utf8(output.stderr.clone()).unwrap()
-}
-
-/// Standard output of a run that went well.
-fn success(output: &Output) -> String {
-    assert_eq!(output.status.code(), Some(0), "{}", stderr(output));
-    stdout(output)
-}
-
-/// Standard error of a run that ended with this exit code.
-fn failure(output: &Output, code: i32) -> String {
-    assert_eq!(output.status.code(), Some(code), "{}", stderr(output));
-    assert!(!stderr(output).contains("panicked"), "{}", stderr(output));
-    stderr(output)
-}
-
-fn json_lines(text: &str) -> Vec<Value> {
-    text.lines()
-        .map(|line| serde_json::from_str(line).unwrap())
-        .collect()
 }
 
 #[test]

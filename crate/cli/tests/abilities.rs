@@ -1,0 +1,329 @@
+//! Questions, choices, clips, support sets and evaluations, as one runs them.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod harness;
+
+use std::fs;
+use std::path::Path;
+use std::process::Output;
+
+use harness::support::fixture;
+use harness::{failure, flamingo, json_lines, model, photo, stdout, success};
+
+const PHOTOS: [&str; 3] = [
+    "2090545563_a4e66ec76b.webp",
+    "3393035454_2d2370ffd4.webp",
+    "3695064885_a6922f06b2.webp",
+];
+
+/// A folder with three photos.
+fn album() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    for name in PHOTOS {
+        fs::write(folder.path().join(name), fixture(&format!("photos/{name}"))).unwrap();
+    }
+    folder
+}
+
+fn run(command: &str, model: &Path, arguments: &[&str]) -> Output {
+    flamingo(&[command, "--device", "cpu", "--model"])
+        .arg(model)
+        .args(arguments)
+        .output()
+        .unwrap()
+}
+
+/// Lines of items of the album.
+fn write(folder: &Path, name: &str, lines: &[String]) -> String {
+    let path = folder.join(name);
+    fs::write(&path, lines.join("\n")).unwrap();
+    path.to_str().unwrap().to_owned()
+}
+
+#[test]
+fn options_of_decoding_change_what_is_said() {
+    let model = model();
+    let photo = photo("photo.jpg");
+    let said = |options: &[&str]| {
+        let mut arguments = vec![photo.to_str().unwrap(), "--max-new-tokens=6", "--json"];
+        arguments.extend(options);
+        json_lines(&success(&run("caption", model.path(), &arguments)))[0].clone()
+    };
+    let greedy = said(&[]);
+    assert_ne!(
+        said(&["--temperature=1", "--seed=5"])["token_ids"],
+        greedy["token_ids"]
+    );
+    assert_eq!(
+        said(&["--temperature=1", "--top-k=1"])["token_ids"],
+        greedy["token_ids"]
+    );
+    assert_eq!(said(&["--beams=1"])["token_ids"], greedy["token_ids"]);
+    assert!(
+        said(&["--beams=3"])["score"].as_f64().unwrap()
+            >= said(&["--beams=1"])["score"].as_f64().unwrap()
+    );
+    assert_eq!(said(&["--pattern=dog|cat"])["stop_reason"], "end_of_chunk");
+    let output = run(
+        "caption",
+        model.path(),
+        &[photo.to_str().unwrap(), "--pattern=("],
+    );
+    assert!(failure(&output, 2).contains("--pattern"));
+    let output = run(
+        "caption",
+        model.path(),
+        &[photo.to_str().unwrap(), "--top-p=7"],
+    );
+    assert!(failure(&output, 2).contains("top_p is 7"));
+}
+
+#[test]
+fn a_dialogue_answers_every_question() {
+    let model = model();
+    let photo = photo("photo.jpg");
+    let photo = photo.to_str().unwrap();
+    let arguments = [
+        "--json",
+        "--max-new-tokens=4",
+        photo,
+        "What is this?",
+        "Why?",
+    ];
+    let answers = json_lines(&success(&run("ask", model.path(), &arguments)));
+    assert_eq!(answers.len(), 2);
+    let alone = run(
+        "ask",
+        model.path(),
+        &["--json", "--max-new-tokens=4", photo, "Why?"],
+    );
+    let alone = json_lines(&success(&alone));
+    assert_ne!(answers[1]["token_ids"], alone[0]["token_ids"]);
+    let output = run("ask", model.path(), &["no-such.jpg", "Why?"]);
+    assert!(failure(&output, 2).contains("no-such.jpg"));
+}
+
+#[test]
+fn choices_have_probabilities() {
+    let model = model();
+    let photo = photo("photo.jpg");
+    let photo = photo.to_str().unwrap();
+    let chosen = |options: &[&str]| {
+        let arguments = [options, &["--json", photo, "a dog", "two cats", "snow"]].concat();
+        let line = json_lines(&success(&run("choose", model.path(), &arguments)))[0].clone();
+        let choices = line["choices"].as_array().unwrap().clone();
+        let probability = |choice: &serde_json::Value| choice["probability"].as_f64().unwrap();
+        assert_eq!(choices.len(), 3);
+        assert!((choices.iter().map(probability).sum::<f64>() - 1.0).abs() < 1e-6);
+        assert!(
+            choices
+                .windows(2)
+                .all(|pair| probability(&pair[0]) >= probability(&pair[1]))
+        );
+        choices
+    };
+    let mean = chosen(&[]);
+    assert_ne!(chosen(&["--reduction=sum"]), mean);
+    assert_ne!(chosen(&["--calibrated"]), mean);
+    assert_ne!(chosen(&["--question=What is it?"]), mean);
+    let text = success(&run("choose", model.path(), &[photo, "a dog", "two cats"]));
+    assert_eq!(text.lines().count(), 2);
+    assert!(text.lines().all(|line| line.contains("% ")), "{text}");
+    failure(&run("choose", model.path(), &[photo, "a dog"]), 2);
+}
+
+#[test]
+fn a_folder_of_frames_is_one_clip() {
+    let model = model();
+    let (album, other) = (album(), tempfile::tempdir().unwrap());
+    for (place, name) in PHOTOS.iter().rev().enumerate() {
+        let frame = other.path().join(format!("{place}.webp"));
+        fs::copy(album.path().join(name), frame).unwrap();
+    }
+    let captions = run(
+        "caption",
+        model.path(),
+        &[
+            "--json",
+            album.path().to_str().unwrap(),
+            other.path().to_str().unwrap(),
+        ],
+    );
+    assert_eq!(json_lines(&success(&captions)).len(), 2);
+    let empty = tempfile::tempdir().unwrap();
+    let output = run("caption", model.path(), &[empty.path().to_str().unwrap()]);
+    assert!(failure(&output, 1).contains("holds no frames"));
+}
+
+#[test]
+fn a_video_that_is_none_is_refused_in_words() {
+    let model = model();
+    let folder = tempfile::tempdir().unwrap();
+    let video = folder.path().join("clip.mp4");
+    fs::write(&video, b"no video").unwrap();
+    let output = run("caption", model.path(), &[video.to_str().unwrap()]);
+    let error = failure(&output, 1);
+    assert!(
+        error.contains("clip.mp4: ") && error.contains("ffmpeg"),
+        "{error}"
+    );
+}
+
+#[test]
+fn examples_are_chosen_from_a_support_set() {
+    let model = model();
+    let album = album();
+    let lines: Vec<String> = PHOTOS
+        .iter()
+        .zip(["a dog", "a cat", "snow"])
+        .map(|(name, text)| format!("{{\"image\": \"{name}\", \"text\": \"{text}\"}}"))
+        .collect();
+    let images = write(album.path(), "images.jsonl", &lines);
+    let index = album.path().join("support.index");
+    let index = index.to_str().unwrap();
+    let text = success(&run("index", model.path(), &[&images, "--output", index]));
+    assert!(text.contains("3 images"), "{text}");
+
+    let query = album.path().join(PHOTOS[1]);
+    let query = query.to_str().unwrap();
+    let said = |options: &[&str]| {
+        let arguments = [options, &["--json", "--max-new-tokens=6", query]].concat();
+        json_lines(&success(&run("caption", model.path(), &arguments)))[0]["token_ids"].clone()
+    };
+    // The nearest to a photo is itself: one example of it, found or given by hand.
+    let by_hand = write(album.path(), "shots.jsonl", &lines[1..2]);
+    let found = said(&["--support", index, "--nearest", "1"]);
+    assert_eq!(found, said(&["--shots", &by_hand]));
+    assert_ne!(found, said(&[]));
+    assert_ne!(said(&["--shots", &by_hand, "--text-only"]), found);
+
+    fs::write(index, b"nonsense").unwrap();
+    let output = run("caption", model.path(), &[query, "--support", index]);
+    assert!(failure(&output, 2).contains("FLRICES1"));
+}
+
+#[test]
+fn an_evaluation_gives_a_table_goes_on_and_repeats_itself() {
+    let model = model();
+    let album = album();
+    let lines: Vec<String> = PHOTOS
+        .iter()
+        .map(|name| {
+            format!("{{\"image\": \"{name}\", \"captions\": [\"a dog runs\", \"a brown dog\"]}}")
+        })
+        .collect();
+    let items = write(album.path(), "items.jsonl", &lines);
+    let (output, plot) = (
+        album.path().join("out.jsonl"),
+        album.path().join("plot.svg"),
+    );
+    let arguments = [
+        &items,
+        "--support",
+        &items,
+        "--shots=0,1",
+        "--seeds=1,2",
+        "--max-new-tokens=4",
+        "--output",
+        output.to_str().unwrap(),
+        "--plot",
+        plot.to_str().unwrap(),
+    ];
+    let table = success(&run("eval", model.path(), &arguments));
+    for row in ["|  | CIDEr | 0 |", "|  | CIDEr | 1 |", "|  | BLEU-4 | 1 |"] {
+        assert!(table.contains(row), "{table}");
+    }
+    assert!(
+        table.lines().last().unwrap().ends_with("| 3 | 2 |"),
+        "{table}"
+    );
+    assert!(fs::read_to_string(&plot).unwrap().contains("<svg"));
+    let known = fs::read_to_string(&output).unwrap();
+    assert_eq!(known.lines().count(), 12);
+
+    // Cut off in the middle of its work, it does the rest and no more.
+    let half: String = known.split_inclusive('\n').take(7).collect();
+    fs::write(&output, half).unwrap();
+    assert_eq!(success(&run("eval", model.path(), &arguments)), table);
+    assert_eq!(fs::read_to_string(&output).unwrap(), known);
+
+    // An example is never the item's own image; RICES, too, has two others to take.
+    let output = run(
+        "eval",
+        model.path(),
+        &[
+            &items,
+            "--support",
+            &items,
+            "--shots=2",
+            "--select=rices",
+            "--max-new-tokens=2",
+        ],
+    );
+    success(&output);
+    let output = run(
+        "eval",
+        model.path(),
+        &[&items, "--support", &items, "--shots=3"],
+    );
+    assert!(failure(&output, 2).contains("3 shots need"));
+    let output = run("eval", model.path(), &[&items, "--shots=1"]);
+    assert!(failure(&output, 2).contains("--support"));
+}
+
+#[test]
+fn questions_classes_and_choices_are_evaluated() {
+    let model = model();
+    let album = album();
+    for (kind, item, row) in [
+        (
+            "questions",
+            "\"question\": \"What?\", \"answers\": [\"dog\"], \"source\": \"coco-qa\"",
+            "| coco-qa | accuracy | 0 |",
+        ),
+        (
+            "choices",
+            "\"choices\": [\"a dog\", \"a cat\"], \"answer\": 1",
+            "|  | accuracy | 0 |",
+        ),
+    ] {
+        let lines: Vec<String> = PHOTOS
+            .iter()
+            .map(|name| format!("{{\"image\": \"{name}\", {item}}}"))
+            .collect();
+        let items = write(album.path(), &format!("{kind}.jsonl"), &lines);
+        let table = success(&run(
+            "eval",
+            model.path(),
+            &[&items, "--max-new-tokens=2", "--limit=2"],
+        ));
+        assert!(table.contains(row), "{table}");
+        assert!(
+            table.lines().last().unwrap().ends_with("| 2 | 1 |"),
+            "{table}"
+        );
+    }
+    let lines: Vec<String> = PHOTOS
+        .iter()
+        .zip(["no", "yes", "yes"])
+        .map(|(name, label)| format!("{{\"image\": \"{name}\", \"label\": \"{label}\"}}"))
+        .collect();
+    let items = write(album.path(), "classes.jsonl", &lines);
+    let table = success(&run("eval", model.path(), &[&items]));
+    assert!(table.contains("|  | ROC AUC | 0 |"), "{table}");
+
+    let mixed = write(
+        album.path(),
+        "mixed.jsonl",
+        &[
+            lines[0].clone(),
+            format!("{{\"image\": \"{}\", \"captions\": [\"a\"]}}", PHOTOS[1]),
+        ],
+    );
+    let error = failure(&run("eval", model.path(), &[&mixed]), 2);
+    assert!(
+        error.contains("line 2 of") && error.contains("another kind"),
+        "{error}"
+    );
+    assert!(stdout(&run("eval", model.path(), &[&mixed])).is_empty());
+}
