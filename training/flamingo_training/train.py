@@ -160,7 +160,8 @@ class Trainer:
             latents = self.model.see(features)[:, 0]
             hidden = self.model.hidden(batch.ids.to(self.device), latents[batch.index.to(self.device)])
             logits = self.model.logits(hidden[learned])
-        negative = F.cross_entropy(logits.float(), targets[learned], reduction="none")
+        # The policy that was sampled from is the sharpened one.
+        negative = F.cross_entropy(logits.float() / settings["temperature"], targets[learned], reduction="none")
         weight = advantages[chosen.to(self.device)][:, None].expand_as(targets)[learned]
         loss = (weight * negative).mean()
         length = torch.tensor([len(row) for row in rows]).float().mean()
