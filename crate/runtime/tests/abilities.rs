@@ -14,6 +14,7 @@ use flamingo_runtime::{
     GenerateOptions, Generation, ImagePixels, Model, ModelLoader, PrefixCache, PromptFormat, Query,
     RuntimeError, Segment, Session, StopReason, TokenPiece,
 };
+use flamingo_weights::{LoadedTensor, TensorType};
 use futures_lite::future::block_on;
 use support::{TinyModel, fixture};
 
@@ -64,7 +65,7 @@ fn refusal(model: &Model, options: &GenerateOptions) -> RuntimeError {
     block_on(model.generate(&prompt, options, go_on)).unwrap_err()
 }
 
-fn short() -> GenerateOptions {
+fn short_answer() -> GenerateOptions {
     GenerateOptions {
         max_new_tokens: 6,
         ..GenerateOptions::default()
@@ -102,13 +103,16 @@ fn samples_repeat_with_their_seed_and_differ_without() {
         let options = GenerateOptions {
             temperature: 1.0,
             seed,
-            ..short()
+            ..short_answer()
         };
         generate(&model, &prompt, &options).0.token_ids
     };
     assert_eq!(sampled(1), sampled(1));
     assert_ne!(sampled(1), sampled(2));
-    assert_ne!(sampled(1), generate(&model, &prompt, &short()).0.token_ids);
+    assert_ne!(
+        sampled(1),
+        generate(&model, &prompt, &short_answer()).0.token_ids
+    );
 }
 
 #[test]
@@ -118,35 +122,35 @@ fn options_that_make_no_sense_are_refused_by_name() {
         (
             GenerateOptions {
                 temperature: -1.0,
-                ..short()
+                ..short_answer()
             },
             "temperature",
         ),
         (
             GenerateOptions {
                 temperature: f32::NAN,
-                ..short()
+                ..short_answer()
             },
             "temperature",
         ),
         (
             GenerateOptions {
                 top_p: 1.5,
-                ..short()
+                ..short_answer()
             },
             "top_p",
         ),
         (
             GenerateOptions {
                 min_p: -0.1,
-                ..short()
+                ..short_answer()
             },
             "min_p",
         ),
         (
             GenerateOptions {
                 repetition_penalty: 0.0,
-                ..short()
+                ..short_answer()
             },
             "repetition_penalty",
         ),
@@ -161,7 +165,7 @@ fn options_that_make_no_sense_are_refused_by_name() {
         &model,
         &GenerateOptions {
             stop: vec![String::new()],
-            ..short()
+            ..short_answer()
         },
     );
     assert!(matches!(error, RuntimeError::EmptyStop), "{error}");
@@ -171,14 +175,14 @@ fn options_that_make_no_sense_are_refused_by_name() {
 fn a_stop_text_ends_the_text_before_it() {
     let model = load();
     let prompt = caption_of(&photo(&model));
-    let (plain, _) = generate(&model, &prompt, &short());
+    let (plain, _) = generate(&model, &prompt, &short_answer());
     // A piece from the middle of what the model says, over a border of tokens.
     let text: Vec<char> = plain.text.chars().collect();
     let stop: String = text[text.len() / 2..][..2].iter().collect();
     let before = plain.text.split(&stop).next().unwrap();
     let options = GenerateOptions {
         stop: vec![stop.clone()],
-        ..short()
+        ..short_answer()
     };
     let (stopped, pieces) = generate(&model, &prompt, &options);
     assert_eq!(stopped.stop_reason, StopReason::StopText);
@@ -192,10 +196,10 @@ fn a_stop_text_ends_the_text_before_it() {
 fn banned_tokens_do_not_come() {
     let model = load();
     let prompt = caption_of(&photo(&model));
-    let (plain, _) = generate(&model, &prompt, &short());
+    let (plain, _) = generate(&model, &prompt, &short_answer());
     let options = GenerateOptions {
         banned: plain.token_ids.clone(),
-        ..short()
+        ..short_answer()
     };
     let (other, _) = generate(&model, &prompt, &options);
     assert_eq!(other.token_ids.len(), 6);
@@ -213,7 +217,7 @@ fn alternatives_are_the_likeliest_tokens_in_order() {
     let prompt = caption_of(&photo(&model));
     let options = GenerateOptions {
         alternatives: 3,
-        ..short()
+        ..short_answer()
     };
     let (_, pieces) = generate(&model, &prompt, &options);
     for piece in pieces {
@@ -295,7 +299,7 @@ fn one_beam_is_greedy_and_three_are_no_less_likely() {
         let mut prefix = PrefixCache::new(&model);
         block_on(model.beam_search(&mut prefix, &prompt, &options)).unwrap()
     };
-    let (greedy, pieces) = generate(&model, &prompt, &short());
+    let (greedy, pieces) = generate(&model, &prompt, &short_answer());
     let one = search(1);
     assert_eq!(one[0].1.token_ids, greedy.token_ids);
     assert_eq!(one[0].0, greedy.text);
@@ -414,8 +418,8 @@ fn a_session_reads_its_examples_once_and_changes_no_answer() {
     let mut answers = Vec::new();
     for media in [&image, &other, &image] {
         let query = query(Some(media), "");
-        let found = block_on(session.answer(&model, &query, &short(), go_on)).unwrap();
-        let (anew, _) = generate(&model, &session.prompt(&query), &short());
+        let found = block_on(session.answer(&model, &query, &short_answer(), go_on)).unwrap();
+        let (anew, _) = generate(&model, &session.prompt(&query), &short_answer());
         assert_eq!(found.token_ids, anew.token_ids);
         assert_eq!(anew.reused_tokens, 0);
         reused.push(found.reused_tokens);
@@ -433,14 +437,14 @@ fn a_session_reads_its_examples_once_and_changes_no_answer() {
     // A changed second example: only the first is known.
     session.set_examples(vec![examples[0].clone(), example(&other, "", "a cat")]);
     let query = query(Some(&image), "");
-    let found = block_on(session.answer(&model, &query, &short(), go_on)).unwrap();
+    let found = block_on(session.answer(&model, &query, &short_answer(), go_on)).unwrap();
     let first = PromptFormat::parse(CAPTION)
         .unwrap()
         .examples([examples[0].clone()]);
     assert_eq!(found.reused_tokens, model.count_tokens(&first).unwrap());
     assert_eq!(
         found.token_ids,
-        generate(&model, &session.prompt(&query), &short())
+        generate(&model, &session.prompt(&query), &short_answer())
             .0
             .token_ids
     );
@@ -452,7 +456,7 @@ fn a_dialogue_keeps_its_turns() {
     let image = photo(&model);
     let mut dialogue = session(&model, VISUAL_QUESTION, Vec::new());
     let first = query(Some(&image), "What is this?");
-    let answer = block_on(dialogue.converse(&model, &first, &short(), go_on)).unwrap();
+    let answer = block_on(dialogue.converse(&model, &first, &short_answer(), go_on)).unwrap();
     let second = query(None, "Why?");
     let prompt = dialogue.prompt(&second);
     let expected = {
@@ -465,11 +469,11 @@ fn a_dialogue_keeps_its_turns() {
         model.count_tokens(&prompt).unwrap(),
         model.count_tokens(&expected).unwrap()
     );
-    let again = block_on(dialogue.converse(&model, &second, &short(), go_on)).unwrap();
+    let again = block_on(dialogue.converse(&model, &second, &short_answer(), go_on)).unwrap();
     assert!(again.reused_tokens > 0);
     assert_eq!(
         again.token_ids,
-        generate(&model, &expected, &short()).0.token_ids
+        generate(&model, &expected, &short_answer()).0.token_ids
     );
     dialogue.forget_turns();
     let alone = dialogue.prompt(&second);
@@ -490,7 +494,7 @@ fn a_clip_is_one_media_and_the_order_of_its_frames_counts() {
         let media = block_on(model.encode_clip(clip)).unwrap();
         let prompt = caption_of(&media);
         assert_eq!(model.count_tokens(&prompt).unwrap(), 3);
-        generate(&model, &prompt, &short()).1[0].log_probability
+        generate(&model, &prompt, &short_answer()).1[0].log_probability
     };
     let forwards = said(&[a.clone(), b.clone()]);
     let backwards = said(&[b.clone(), a.clone()]);
@@ -499,6 +503,62 @@ fn a_clip_is_one_media_and_the_order_of_its_frames_counts() {
     assert!(said(&[a.clone(), a.clone(), b.clone(), b.clone(), b.clone()]).is_finite());
     let error = block_on(model.encode_clip(&[])).unwrap_err();
     assert!(matches!(error, RuntimeError::Model(_)), "{error}");
+}
+
+/// A clip longer than those trained on is what a model would make of it whose
+/// embeddings are spread over its length.
+#[test]
+fn embeddings_of_time_are_interpolated() {
+    let mut config = TinyModel::config();
+    config.resampler.max_frames = 2;
+    let short = TinyModel::with_config(config.clone());
+    let width = config.resampler.width;
+    let find = |tensor: &&LoadedTensor| tensor.info.name == "resampler.frame_embd";
+    let values = short.tensors.iter().find(find).unwrap().to_f32().unwrap();
+    let (first, last) = values.split_at(width);
+    let between = |share: f32| {
+        first
+            .iter()
+            .zip(last)
+            .map(move |(a, b)| a + share * (b - a))
+    };
+    let spread: Vec<f32> = [0.0, 1.0 / 3.0, 2.0 / 3.0, 1.0]
+        .into_iter()
+        .flat_map(between)
+        .collect();
+    let mut long = TinyModel {
+        config,
+        tensors: short.tensors.clone(),
+        tokenizer: short.tokenizer.clone(),
+    };
+    long.config.resampler.max_frames = 4;
+    for tensor in &mut long.tensors {
+        if tensor.info.name == "resampler.frame_embd" {
+            let name = tensor.info.name.clone();
+            let shape = [4, width];
+            *tensor = LoadedTensor::from_f32(name, TensorType::F32, &shape, &spread).unwrap();
+        }
+    }
+    let names = [
+        "images/photo.jpg",
+        "photos/2090545563_a4e66ec76b.webp",
+        "photos/3393035454_2d2370ffd4.webp",
+        "images/photo.jpg",
+    ];
+    let clip = names.map(pixels);
+    let said = |tiny: &TinyModel| {
+        let model = load_tiny(tiny);
+        let media = block_on(model.encode_clip(&clip)).unwrap();
+        let pieces = generate(&model, &caption_of(&media), &short_answer()).1;
+        pieces
+            .iter()
+            .map(|piece| piece.log_probability)
+            .collect::<Vec<_>>()
+    };
+    let (interpolated, expected) = (said(&short), said(&long));
+    for (found, expected) in interpolated.iter().zip(&expected) {
+        assert!((found - expected).abs() < 1e-4, "{found} {expected}");
+    }
 }
 
 #[test]
