@@ -76,7 +76,7 @@ class PromptFormat:
 
     def question(self, text: str) -> tuple[int, ...]:
         """Ids of a question up to where its answer begins."""
-        return tuple(self.tokenizer.encode(f"Question:{text} Short answer:").ids)
+        return tuple(self.tokenizer.encode(f"Question:{text.strip()} Short answer:").ids)
 
     def prompt(self, shots: Sequence[Chunk] = (), question: tuple[int, ...] | None = None) -> list[int]:
         """Ids of the shots and of the query up to its colon."""
