@@ -392,7 +392,7 @@ def style_chunk(format_: PromptFormat, image: int, written: Written, shown: bool
 
 
 class StyleEpisodes:
-    """One to `most_style_shots` shots in one style, then the query; the first could be in any style and is not learned."""
+    """One to `most_style_shots` shots in one style, then the query; the first may be in any and is not learned."""
 
     def __init__(self, format_: PromptFormat, photos: Photos, settings: dict[str, Any]) -> None:
         self.format, self.photos, self.settings = format_, photos, settings
