@@ -26,7 +26,6 @@ CAPTION_TOKENS = 24
 STYLE_TOKENS = 48
 WORD_TOKENS = 12
 ANSWER_TOKENS = 8
-CLIP_FRAMES = 8
 TRIES = 1000
 
 
@@ -260,11 +259,11 @@ def clip_order(name: str, bench: Bench, items: int, seed: int) -> list[Line]:
     """Which of two photos a clip shows first, by the log-likelihood of their captions; both orders of each pair."""
     random = np.random.default_rng(seed)
     pairs = [bench.dev.choose(2, random) for _ in range(items)]
-    question = bench.format.question(FIRST_QUESTION)
+    question, frames = bench.format.question(FIRST_QUESTION), bench.model.resampler.max_frames
     prompts, candidates = [], []
     for a, b in pairs:
         for first, then in ((a, b), (b, a)):
-            clip = cut(bench.dev.first + first, bench.dev.first + then, CLIP_FRAMES, CLIP_FRAMES // 2)
+            clip = cut(bench.dev.first + first, bench.dev.first + then, frames, frames // 2)
             prompts.append([Chunk(clip, (), question=question)])
             candidates.append([short_caption(bench.dev.captions[photo]) for photo in (a, b)])
     scores = bench.likelihoods(prompts, candidates)

@@ -7,6 +7,7 @@ episode, neither under the group's word nor under another.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from typing import Any
 
@@ -117,8 +118,9 @@ def made_up_word(real: frozenset[str], random: np.random.Generator) -> str:
 
 
 def vocabulary(photos: Photos) -> frozenset[str]:
-    """Every word of the captions."""
-    return frozenset(word for captions in photos.captions for caption in captions for word in words(caption))
+    """Every word of the captions and of the groups."""
+    groups = itertools.chain(*GROUPS.values(), *HELD_OUT_GROUPS.values())
+    return frozenset(groups).union(*(words(caption) for captions in photos.captions for caption in captions))
 
 
 class GroupedPhotos:
@@ -157,12 +159,15 @@ class WordEpisodes:
 
     def draw_groups(self, ways: int, needed: int, random: np.random.Generator) -> tuple[list[int], list[np.ndarray]]:
         """Groups that have enough photos beside each other, and those photos."""
+        large = np.flatnonzero(self.grouped.agreed.sum(axis=0) >= needed)
+        if len(large) < ways:
+            raise ValueError(f"{len(large)} groups of {needed} photos, {ways} needed")
         for _ in range(TRIES):
-            groups = random.choice(len(self.grouped.names), ways, replace=False).tolist()
+            groups = random.choice(large, ways, replace=False).tolist()
             members = self.grouped.members(groups)
             if all(len(photos) >= needed for photos in members):
                 return groups, members
-        raise ValueError(f"no {ways} groups of {needed} photos found in {TRIES} tries")
+        raise ValueError(f"no {ways} groups of {needed} photos beside each other in {TRIES} tries")
 
     def draw(self, random: np.random.Generator) -> list[Chunk]:
         """The chunks of one sequence; the last is the query."""
