@@ -1,10 +1,12 @@
-"""Captions of Flickr8k: reading a split, cleaning captions, where the data lies."""
+"""Captions of Flickr8k and questions about COCO pictures: reading a split, cleaning captions, where the data lies."""
 
 from __future__ import annotations
 
 import json
 import os
 import re
+from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +19,22 @@ class Example:
 
     image: str
     captions: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Question:
+    """A question about an image, and the answers that people gave."""
+
+    image: str
+    text: str
+    answers: tuple[str, ...]
+    answer_type: str
+    source: str
+
+    @property
+    def majority(self) -> str:
+        """The answer given most often, the first of those."""
+        return Counter(self.answers).most_common(1)[0][0]
 
 
 def data_folder() -> Path:
@@ -37,3 +55,18 @@ def read_split(folder: Path, split: str) -> list[Example]:
     with (folder / f"{split}.jsonl").open(encoding="utf-8") as lines:
         rows = [json.loads(line) for line in lines]
     return [Example(row["image"], tuple(clean_caption(caption) for caption in row["captions"])) for row in rows]
+
+
+def read_questions(folder: Path, split: str) -> list[Question]:
+    """The questions of a split, in the order of its JSON lines."""
+    with (folder / f"{split}.jsonl").open(encoding="utf-8") as lines:
+        rows = [json.loads(line) for line in lines]
+    return [
+        Question(row["image"], row["question"], tuple(row["answers"]), row["answer_type"], row["source"])
+        for row in rows
+    ]
+
+
+def image_names(rows: Iterable[Example | Question]) -> list[str]:
+    """The images of examples or questions, each once, in the order of their first mention."""
+    return list(dict.fromkeys(row.image for row in rows))

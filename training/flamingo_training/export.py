@@ -137,7 +137,8 @@ def main() -> None:
     if arguments.checkpoint.suffix == ".safetensors":
         state = load_file(arguments.checkpoint)
     else:
-        state = torch.load(arguments.checkpoint, map_location="cpu", weights_only=True)["bridges"]
+        checkpoint = torch.load(arguments.checkpoint, map_location="cpu", weights_only=True)
+        state = checkpoint.get("average", checkpoint["bridges"])
     if arguments.safetensors:
         print(write_safetensors(arguments.safetensors, state), arguments.safetensors)
     if arguments.gguf:

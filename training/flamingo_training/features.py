@@ -18,9 +18,10 @@ import numpy as np
 import torch
 from PIL import Image
 
-from .data import data_folder, read_split
+from .data import data_folder, image_names, read_questions, read_split
 from .vision import EfficientNetLite, normalise, resize
 
+SPLITS = ("dev", "train", "vqa-dev", "vqa-train")
 VIEWS = ("plain", "flip", "crop", "flip_crop")
 CROP_SHARE = 0.86
 BATCH = 20
@@ -35,6 +36,13 @@ def load_images(folder: Path, split: str) -> dict[str, bytes]:
                 if member.isfile():
                     images[Path(member.name).name] = tar.extractfile(member).read()
     return images
+
+
+def split_source(split: str) -> tuple[Path, str, list[str]]:
+    """The folder of a split of captions or questions, its name there, and its images in the order of the features."""
+    corpus, _, name = split.rpartition("-")
+    folder = data_folder() / (corpus or "flickr8k")
+    return folder, name, image_names((read_questions if corpus else read_split)(folder, name))
 
 
 def apply_view(image: Image.Image, view: str, seed: int) -> Image.Image:
@@ -61,6 +69,9 @@ class FeatureStore:
     def __init__(self, cache: Path, split: str, views: Sequence[str]) -> None:
         self.views = [np.load(feature_path(cache, split, view), mmap_mode="r") for view in views]
 
+    def __len__(self) -> int:
+        return len(self.views[0])
+
     def read(self, images: Sequence[int], random: np.random.Generator | None = None) -> torch.Tensor:
         """f32 (images, tokens, width); without a random generator the first view."""
         choice = random.integers(len(self.views), size=len(images)) if random else np.zeros(len(images), dtype=int)
@@ -68,36 +79,54 @@ class FeatureStore:
         return torch.from_numpy(np.stack(rows)).float()
 
 
+class JoinedStores:
+    """Several stores as one: the images of each are numbered on from those of the stores before it."""
+
+    def __init__(self, stores: Sequence[FeatureStore]) -> None:
+        self.stores = stores
+        self.firsts = np.cumsum([0, *map(len, stores)])
+
+    def read(self, images: Sequence[int], random: np.random.Generator | None = None) -> torch.Tensor:
+        """f32 (images, tokens, width); without a random generator the first view."""
+        numbers = np.asarray(images)
+        owners = np.searchsorted(self.firsts, numbers, side="right") - 1
+        pieces, order = [], []
+        for owner in np.unique(owners):
+            places = np.flatnonzero(owners == owner)
+            pieces.append(self.stores[owner].read((numbers[places] - self.firsts[owner]).tolist(), random))
+            order += places.tolist()
+        return torch.cat(pieces)[torch.tensor(order).argsort()]
+
+
 def extract(encoder: EfficientNetLite, split: str, view: str, cache: Path, device: str) -> None:
-    """Writes the grids (images, 81, 1280) of one view of one split, in the order of its JSON lines."""
-    folder = data_folder() / "flickr8k"
-    examples = read_split(folder, split)
-    images = load_images(folder, split)
+    """Writes the grids (images, 81, 1280) of one view of one split, in the order of `split_source`."""
+    folder, name, names = split_source(split)
+    images = load_images(folder, name)
     size = encoder.config.image_size
     path, progress = feature_path(cache, split, view), cache / f"{split}-{view}.progress"
     done = int(progress.read_text()) if progress.exists() else 0
-    if done == len(examples):
+    if done == len(names):
         return
     partial = path.with_suffix(".partial.npy")
     with torch.inference_mode():
         tokens, width = encoder(torch.zeros(1, 3, size, size, device=device)).shape[1:]
     store = np.lib.format.open_memmap(
-        partial, mode="r+" if done else "w+", dtype=np.float16, shape=(len(examples), tokens, width)
+        partial, mode="r+" if done else "w+", dtype=np.float16, shape=(len(names), tokens, width)
     )
     start = time.monotonic()
-    for first in range(done, len(examples), BATCH):
-        batch = examples[first : first + BATCH]
+    for first in range(done, len(names), BATCH):
+        batch = names[first : first + BATCH]
         pixels = np.stack(
             [
-                resize(apply_view(Image.open(io.BytesIO(images[example.image])), view, first + offset), size)
-                for offset, example in enumerate(batch)
+                resize(apply_view(Image.open(io.BytesIO(images[image])), view, first + offset), size)
+                for offset, image in enumerate(batch)
             ]
         )
         with torch.inference_mode():
             grid = encoder(normalise(torch.from_numpy(pixels).to(device)).contiguous(memory_format=torch.channels_last))
         store[first : first + len(batch)] = grid.cpu().numpy().astype(np.float16)
         progress.write_text(str(first + len(batch)))
-        print(f"{split} {view} {first + len(batch)}/{len(examples)} {time.monotonic() - start:.0f} s", flush=True)
+        print(f"{split} {view} {first + len(batch)}/{len(names)} {time.monotonic() - start:.0f} s", flush=True)
     store.flush()
     partial.rename(path)
 
@@ -107,7 +136,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--weights", type=Path, required=True, help="the EfficientNet-Lite2 state dict (.pth)")
     parser.add_argument("--cache", type=Path, required=True)
-    parser.add_argument("--splits", nargs="+", default=["dev", "train"])
+    parser.add_argument("--splits", nargs="+", choices=SPLITS, default=["dev", "train"])
     parser.add_argument("--views", nargs="+", choices=VIEWS, default=["plain"])
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     arguments = parser.parse_args()

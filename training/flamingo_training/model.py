@@ -6,6 +6,7 @@ and the rows of the added tokens. Vision features come in as token grids, comput
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -365,6 +366,21 @@ class Flamingo(nn.Module):
     def see(self, features: Tensor) -> Tensor:
         """Vision tokens (batch, images, tokens, input_width) -> latents (batch, images, latents, width)."""
         return self.latent_dropout(self.perceiver(features[:, :, None]))
+
+    def see_media(self, features: Tensor, media: Sequence[Sequence[int]]) -> Tensor:
+        """Latents of photos and clips together, which the resampler takes in groups of equally many frames.
+
+        features (images, tokens, input_width); each of media lists the places of its frames among the images.
+        -> (media, latents, width).
+        """
+        pieces: list[Tensor] = []
+        order: list[int] = []
+        for frames in sorted({len(clip) for clip in media}):
+            members = [position for position, clip in enumerate(media) if len(clip) == frames]
+            chosen = torch.tensor([media[position] for position in members], device=features.device)
+            pieces.append(self.perceiver(features[chosen][:, None])[:, 0])
+            order += members
+        return self.latent_dropout(torch.cat(pieces)[torch.tensor(order, device=features.device).argsort()])
 
     def forward(self, ids: Tensor, features: Tensor | None, attention_mask: Tensor | None = None) -> Tensor:
         """ids (batch, length), features (batch, images, tokens, input_width) -> logits (batch, length, tokens)."""

@@ -1,4 +1,4 @@
-"""Training sequences: one caption of one image, or several such chunks after one another."""
+"""Training sequences: one answer about one image or clip, or several such chunks after one another."""
 
 from __future__ import annotations
 
@@ -19,25 +19,45 @@ IGNORED = -100
 
 @dataclass(frozen=True)
 class Chunk:
-    """A caption's tokens and the image that it describes; without its image a chunk is context only."""
+    """A caption's tokens and the image that it describes; without its image a chunk is context only.
 
-    image: int
+    A clip's `image` is the images of its frames, in order. `question` holds the tokens between the image and the
+    answer, None standing for `Output:`. What nothing before it determines is not learned.
+    """
+
+    image: int | tuple[int, ...]
     caption: tuple[int, ...]
     shown: bool = True
+    question: tuple[int, ...] | None = None
+    learned: bool = True
+
+    @property
+    def frames(self) -> tuple[int, ...]:
+        """The images of the chunk's frames; a photo is a clip of one."""
+        return self.image if isinstance(self.image, tuple) else (self.image,)
 
 
 @dataclass(frozen=True)
 class Batch:
-    """Padded sequences: ids and targets (batch, length), the images seen, and which of them each row holds."""
+    """Padded sequences: ids and targets (batch, length), the images seen, and what each row holds of them.
+
+    media lists photos and clips, each by the places of its frames in `images`; index (batch, most media of a row)
+    holds places in `media`. Without clips the two lists run in parallel.
+    """
 
     ids: Tensor
     targets: Tensor
     images: list[int]
     index: Tensor
+    media: list[tuple[int, ...]]
 
 
 class PromptFormat:
-    """Token ids of the caption format `<image>Output:{caption}<|endofchunk|>`, chunks joined by a newline."""
+    """Token ids of OpenFlamingo's formats, chunks joined by a newline.
+
+    Captions are `<image>Output:{caption}<|endofchunk|>`, questions
+    `<image>Question:{question} Short answer:{answer}<|endofchunk|>`.
+    """
 
     def __init__(self, tokenizer: Tokenizer) -> None:
         self.tokenizer = tokenizer
@@ -50,38 +70,57 @@ class PromptFormat:
         """Ids of a caption, at most `LONGEST_CAPTION`."""
         return tuple(self.tokenizer.encode(text).ids[:LONGEST_CAPTION])
 
-    def prompt(self, shots: Sequence[Chunk] = ()) -> list[int]:
+    def text(self, text: str) -> tuple[int, ...]:
+        """Ids of an answer, whole."""
+        return tuple(self.tokenizer.encode(text).ids)
+
+    def question(self, text: str) -> tuple[int, ...]:
+        """Ids of a question up to where its answer begins."""
+        return tuple(self.tokenizer.encode(f"Question:{text.strip()} Short answer:").ids)
+
+    def prompt(self, shots: Sequence[Chunk] = (), question: tuple[int, ...] | None = None) -> list[int]:
         """Ids of the shots and of the query up to its colon."""
-        return [*self.sequence(shots)[0], *(self.newline if shots else ()), self.image, *self.output]
+        query = self.output if question is None else question
+        return [*self.sequence(shots)[0], *(self.newline if shots else ()), self.image, *query]
 
     def sequence(self, chunks: Sequence[Chunk]) -> tuple[list[int], list[int]]:
-        """Ids and next-token targets of a whole sequence; only captions that have their image are learned."""
+        """Ids and next-token targets of a whole sequence; only answers that have their image are learned."""
         ids: list[int] = []
         learned: list[bool] = []
         for position, chunk in enumerate(chunks):
-            head = [*(self.newline if position else ()), *([self.image] if chunk.shown else ()), *self.output]
+            question = self.output if chunk.question is None else chunk.question
+            head = [*(self.newline if position else ()), *([self.image] if chunk.shown else ()), *question]
             tail = [*chunk.caption, self.end]
             ids += [*head, *tail]
-            learned += [False] * len(head) + [chunk.shown] * len(tail)
+            learned += [False] * len(head) + [chunk.shown and chunk.learned] * len(tail)
         targets = [ids[i + 1] if learned[i + 1] else IGNORED for i in range(len(ids) - 1)]
         return ids, [*targets, IGNORED]
 
 
+def list_media(sequences: Sequence[Sequence[Chunk]]) -> tuple[list[int], list[tuple[int, ...]], Tensor]:
+    """`images`, `media` and `index` of a batch: what the sequences show, each once."""
+    shown = [[chunk.frames for chunk in chunks if chunk.shown] for chunks in sequences]
+    distinct = sorted({frames for row in shown for frames in row})
+    images = sorted({image for frames in distinct for image in frames})
+    image_place = {image: position for position, image in enumerate(images)}
+    place = {frames: position for position, frames in enumerate(distinct)}
+    index = torch.zeros(len(shown), max(map(len, shown)), dtype=torch.long)
+    for row, present in enumerate(shown):
+        index[row, : len(present)] = torch.tensor([place[frames] for frames in present], dtype=torch.long)
+    return images, [tuple(image_place[image] for image in frames) for frames in distinct], index
+
+
 def collate(format_: PromptFormat, sequences: Sequence[Sequence[Chunk]]) -> Batch:
-    """Pads sequences on the right and lists each image that they show once."""
+    """Pads sequences on the right and lists each photo and clip that they show once."""
     rows = [format_.sequence(chunks) for chunks in sequences]
-    shown = [[chunk.image for chunk in chunks if chunk.shown] for chunks in sequences]
-    images = sorted({image for row in shown for image in row})
-    place = {image: position for position, image in enumerate(images)}
-    length, most = max(len(ids) for ids, _ in rows), max(map(len, shown))
+    images, media, index = list_media(sequences)
+    length = max(len(ids) for ids, _ in rows)
     ids = torch.full((len(rows), length), format_.end)
     targets = torch.full((len(rows), length), IGNORED)
-    index = torch.zeros(len(rows), most, dtype=torch.long)
-    for row, ((tokens, following), present) in enumerate(zip(rows, shown, strict=True)):
+    for row, (tokens, following) in enumerate(rows):
         ids[row, : len(tokens)] = torch.tensor(tokens)
         targets[row, : len(tokens)] = torch.tensor(following)
-        index[row, : len(present)] = torch.tensor([place[image] for image in present], dtype=torch.long)
-    return Batch(ids, targets, images, index)
+    return Batch(ids, targets, images, index, media)
 
 
 def epoch_batches(

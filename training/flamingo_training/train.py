@@ -1,9 +1,10 @@
-"""Training of the bridges in two stages, after the tagger.
+"""Training of the bridges in stages, after the tagger.
 
-`caption` learns captions by cross-entropy. `self_critical` then raises CIDEr-D itself: it samples a few
-captions of each image and makes those likelier that score above the others (the mean of the other samples
-is the baseline). Everything random in a step follows from the seed, the step and the process, so that a
-resumed run takes the same step. Under `torchrun` several processes share each batch.
+`caption` learns captions by cross-entropy. `self_critical` raises CIDEr-D itself: it samples a few captions of each
+image and makes those likelier that score above the others (the mean of the other samples is the baseline).
+`episodes` learns answers that depend on the examples before them. Everything random in a step follows from the
+seed, the step and the process, so that a resumed run takes the same step. Under `torchrun` several processes
+share each batch.
 """
 
 from __future__ import annotations
@@ -13,7 +14,9 @@ import json
 import math
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,12 +26,16 @@ import torch.distributed as distributed
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from .abilities.bars import measure
+from .abilities.bench import Bench
 from .assemble import assemble, load_bridges
 from .consensus import CiderScorer, consensual_captions
-from .data import Example, data_folder, read_split
+from .data import Example, Question, data_folder, read_questions, read_split
+from .episodes.mixture import Mixture, passes
+from .episodes.photos import Photos
 from .evaluate import caption_images, caption_loss, cider
 from .export import read_bridges
-from .features import FeatureStore
+from .features import FeatureStore, JoinedStores
 from .generate import decode, until_end
 from .model import Flamingo
 from .recipe import DEFAULT, Recipe
@@ -66,9 +73,10 @@ class Trainer:
         model: Flamingo,
         format_: PromptFormat,
         train: Sequence[Example],
-        store: FeatureStore,
+        store: FeatureStore | JoinedStores,
         device: str,
         bf16: bool = True,
+        questions: Sequence[Question] = (),
     ) -> None:
         self.stage, self.recipe, self.settings = stage, recipe, recipe[stage]
         self.model, self.format, self.store, self.device, self.bf16 = model, format_, store, device, bf16
@@ -83,8 +91,14 @@ class Trainer:
             kept = consensual_captions(references, recipe["data"]["captions_an_image"])
             self.captions = [[format_.caption(text) for text in texts] for texts in kept]
             self.batches_an_epoch: dict[int, list[list[list[Chunk]]]] = {}
+        elif stage == "episodes":
+            photos = Photos.of(train, keep=recipe["data"]["captions_an_image"])
+            self.mixture = Mixture(format_, photos, questions, self.settings, recipe.resampler.max_frames)
         else:
             self.scorer = CiderScorer(references, with_end=True)
+        self.average: dict[str, Tensor] = {}
+        if "average" in self.settings:
+            self.average = {name: parameter.detach().clone() for name, parameter in model.bridges().items()}
 
     def autocast(self) -> torch.autocast:
         """Matrix products in bf16 where that is wanted."""
@@ -167,6 +181,33 @@ class Trainer:
         length = torch.tensor([len(row) for row in rows]).float().mean()
         return {"loss": loss, "reward": rewards.mean(), "length": length}
 
+    def episode_gradients(self, random: np.random.Generator) -> dict[str, Tensor]:
+        """Cross-entropy of a step's episodes, in passes of similar length; the gradients are left in the model.
+
+        A token weighs the same whichever process learns it: the processes' gradients are averaged afterwards, so
+        each counts its sum as many times as there are processes. The losses returned are unweighted.
+        """
+        episodes = self.mixture.step(self.step)
+        total = sum(episode.weight * episode.learned for episode in episodes)
+        losses: dict[str, list[Tensor]] = {}
+        for part in passes(episodes[self.rank :: self.processes], self.settings["pass_tokens"]):
+            batch = collate(self.format, [episode.chunks for episode in part])
+            features = self.store.read(batch.images, random).to(self.device)
+            targets = batch.targets.to(self.device)
+            learned = targets >= 0
+            with self.autocast():
+                latents = self.model.see_media(features, batch.media)
+                hidden = self.model.hidden(batch.ids.to(self.device), latents[batch.index.to(self.device)])
+                logits = self.model.logits(hidden[learned])
+            negative = F.cross_entropy(logits.float(), targets[learned], reduction="none")
+            pieces = negative.split([episode.learned for episode in part])
+            weighted = [episode.weight * piece.sum() for episode, piece in zip(part, pieces, strict=True)]
+            (torch.stack(weighted).sum() * self.processes / total).backward()
+            for episode, piece in zip(part, pieces, strict=True):
+                losses.setdefault(episode.kind, []).append(piece.detach())
+        means = {kind: torch.cat(pieces).mean() for kind, pieces in sorted(losses.items())}
+        return {"loss": torch.cat([piece for pieces in losses.values() for piece in pieces]).mean(), **means}
+
     def average_gradients(self) -> None:
         """Replaces every gradient by its mean over the processes."""
         if self.processes == 1:
@@ -186,14 +227,35 @@ class Trainer:
         seeds = np.random.SeedSequence((self.settings["seed"], self.step, self.rank))
         torch.manual_seed(int(seeds.generate_state(1)[0]))
         self.model.train()
-        values = self.caption_loss(random) if self.stage == "caption" else self.self_critical_loss(random)
         self.optimizer.zero_grad()
-        values["loss"].backward()
+        if self.stage == "episodes":
+            values = self.episode_gradients(random)
+        else:
+            values = self.caption_loss(random) if self.stage == "caption" else self.self_critical_loss(random)
+            values["loss"].backward()
         self.average_gradients()
         norm = nn.utils.clip_grad_norm_([*self.model.bridges().values()], self.settings["clip"])
         self.optimizer.step()
         self.step += 1
+        self.follow_average()
         return {name: value.item() for name, value in values.items()} | {"gradient": norm.item()}
+
+    @torch.no_grad()
+    def follow_average(self) -> None:
+        """Moves the moving average towards the bridges, faster while there are few steps to average over."""
+        if self.average:
+            decay = min(self.settings["average"], self.step / (self.step + 10))
+            bridges = self.model.bridges()
+            torch._foreach_lerp_([*self.average.values()], [bridges[name] for name in self.average], 1 - decay)
+
+    @contextmanager
+    def averaged(self) -> Iterator[None]:
+        """The model with the averaged bridges, where there are any."""
+        trained = {name: parameter.detach().clone() for name, parameter in self.model.bridges().items()}
+        if self.average:
+            load_bridges(self.model, self.average)
+        yield
+        load_bridges(self.model, trained)
 
     def evaluate(self, dev: Sequence[Example], store: FeatureStore) -> dict[str, float]:
         """Dev loss and greedy CIDEr on the first images of dev."""
@@ -209,6 +271,14 @@ class Trainer:
         score = cider(captions, [example.captions for example in dev[:count]])
         return {"dev_images": count, "dev_loss": round(loss, 4), "dev_cider": round(score, 2)}
 
+    def evaluate_abilities(self, bench: Bench) -> dict[str, float]:
+        """Every ability on a few dev items, by the names of `abilities.bars`."""
+        settings = self.recipe["evaluation"]
+        self.model.eval()
+        with self.autocast():
+            lines = measure(bench, settings["items"], settings["seed"])
+        return {line.name: round(line.score, 2) for line in lines}
+
     def save(self, path: Path) -> None:
         """Writes a checkpoint; the old one is replaced only when the new one is whole."""
         partial = path.with_suffix(".partial")
@@ -218,6 +288,7 @@ class Trainer:
                 "step": self.step,
                 "bridges": {name: p.detach().cpu() for name, p in self.model.bridges().items()},
                 "optimizer": self.optimizer.state_dict(),
+                **({"average": {name: tensor.cpu() for name, tensor in self.average.items()}} if self.average else {}),
             },
             partial,
         )
@@ -231,9 +302,17 @@ class Trainer:
         load_bridges(self.model, checkpoint["bridges"])
         self.optimizer.load_state_dict(checkpoint["optimizer"])
         self.step = checkpoint["step"]
+        for name, tensor in self.average.items():
+            tensor.copy_(checkpoint["average"][name])
 
 
-def run(trainer: Trainer, dev: Sequence[Example], dev_store: FeatureStore, checkpoint: Path, log: Path) -> None:
+def mean_values(rows: Sequence[dict[str, float]]) -> dict[str, float]:
+    """The mean of each value over the steps that have it."""
+    names = dict.fromkeys(name for row in rows for name in row)
+    return {name: round(float(np.mean([row[name] for row in rows if name in row])), 4) for name in names}
+
+
+def run(trainer: Trainer, evaluate: Callable[[], dict[str, float]], checkpoint: Path, log: Path) -> None:
     """Trains to the last step; the first process evaluates, logs and saves at the recipe's interval."""
     every, start = trainer.settings["evaluate_every"], time.monotonic()
     recent: list[dict[str, float]] = []
@@ -242,22 +321,23 @@ def run(trainer: Trainer, dev: Sequence[Example], dev_store: FeatureStore, check
         if trainer.rank:
             continue
         if trainer.step % 10 == 0:
-            means = {name: round(float(np.mean([row[name] for row in recent[-10:]])), 4) for name in recent[0]}
+            means = mean_values(recent[-10:])
             print(f"{trainer.stage} {trainer.step} {means} {time.monotonic() - start:.0f} s", flush=True)
         if trainer.step % every == 0 or trainer.step == trainer.settings["steps"]:
             trainer.save(checkpoint)
-            means = {name: round(float(np.mean([row[name] for row in recent])), 4) for name in recent[0]}
+            means = mean_values(recent)
             recent = []
-            entry = {"stage": trainer.stage, "step": trainer.step, **means, **trainer.evaluate(dev, dev_store)}
+            with trainer.averaged():
+                entry = {"stage": trainer.stage, "step": trainer.step, **means, **evaluate()}
             print(json.dumps(entry), flush=True)
             with log.open("a", encoding="utf-8") as lines:
                 lines.write(json.dumps(entry) + "\n")
 
 
 def main() -> None:
-    """Command line of both stages."""
+    """Command line of the stages."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("stage", choices=["caption", "self_critical"])
+    parser.add_argument("stage", choices=["caption", "self_critical", "episodes"])
     parser.add_argument("--recipe", type=Path, default=DEFAULT)
     parser.add_argument("--language-model", type=Path, required=True, help="the GGUF of the language model")
     parser.add_argument("--cache", type=Path, required=True, help="folder of vision features")
@@ -281,11 +361,17 @@ def main() -> None:
         load_bridges(model, read_bridges(arguments.bridges))
     folder = data_folder() / "flickr8k"
     train, dev = read_split(folder, "train"), read_split(folder, "dev")
-    store = FeatureStore(arguments.cache, "train", recipe["data"]["views"])
-    trainer = Trainer(arguments.stage, recipe, model, format_, train, store, arguments.device)
+    store, questions = FeatureStore(arguments.cache, "train", recipe["data"]["views"]), []
+    if arguments.stage == "episodes":
+        questions = read_questions(data_folder() / "vqa", "train")
+        store = JoinedStores([store, FeatureStore(arguments.cache, "vqa-train", ["plain"])])
+    trainer = Trainer(arguments.stage, recipe, model, format_, train, store, arguments.device, questions=questions)
     if arguments.checkpoint.exists():
         trainer.resume(arguments.checkpoint)
-    run(trainer, dev, FeatureStore(arguments.cache, "dev", ["plain"]), arguments.checkpoint, arguments.metrics)
+    evaluate = partial(trainer.evaluate, dev, FeatureStore(arguments.cache, "dev", ["plain"]))
+    if arguments.stage == "episodes":
+        evaluate = partial(trainer.evaluate_abilities, Bench.load(model, format_, arguments.cache))
+    run(trainer, evaluate, arguments.checkpoint, arguments.metrics)
 
 
 if __name__ == "__main__":

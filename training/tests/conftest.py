@@ -79,6 +79,9 @@ class MemoryStore:
         generator = torch.Generator().manual_seed(3)
         self.features = torch.randn(images, tokens, width, generator=generator)
 
+    def __len__(self) -> int:
+        return len(self.features)
+
     def read(self, images, random: np.random.Generator | None = None) -> torch.Tensor:
         """(images, tokens, width)."""
         return self.features[list(images)]

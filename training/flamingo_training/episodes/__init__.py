@@ -1,0 +1,1 @@
+"""Training sequences whose answers depend on the examples before them, so that the model learns to use them."""

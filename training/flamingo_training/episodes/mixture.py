@@ -1,0 +1,85 @@
+"""The sequences of a training step: kinds of episodes by their shares, up to a number of tokens."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ..data import Question
+from ..sequences import IGNORED, Chunk, PromptFormat
+from .captions import CaptionEpisodes
+from .clips import ClipEpisodes
+from .photos import Photos
+from .questions import PictureQuestions, QuestionEpisodes
+from .styles import StyleEpisodes
+from .words import WordEpisodes
+
+# A pass holds no sequence shorter than this share of its longest: what is missing is padding.
+FILL = 0.7
+
+
+@dataclass(frozen=True)
+class Episode:
+    """A sequence, its kind, how many tokens it holds and teaches, and how much each of the latter weighs."""
+
+    kind: str
+    chunks: list[Chunk]
+    tokens: int
+    learned: int
+    weight: float
+
+
+class Mixture:
+    """All kinds of episodes; photos come first in the feature store, the questions' images after them."""
+
+    def __init__(
+        self,
+        format_: PromptFormat,
+        photos: Photos,
+        questions: Sequence[Question],
+        settings: dict[str, Any],
+        most_frames: int,
+    ) -> None:
+        self.format, self.settings = format_, settings
+        self.kinds = {
+            "captions": CaptionEpisodes(format_, photos, settings),
+            "styles": StyleEpisodes(format_, photos, settings),
+            "words": WordEpisodes(format_, photos, settings),
+            "questions": QuestionEpisodes(format_, PictureQuestions(questions, len(photos)), settings),
+            "clips": ClipEpisodes(format_, photos, settings, most_frames),
+        }
+        for table in ("shares", "weights"):
+            if settings[table].keys() != self.kinds.keys():
+                raise ValueError(f"{table} of {sorted(settings[table])} given, of {sorted(self.kinds)} expected")
+        shares = settings["shares"]
+        self.shares = np.array([shares[kind] for kind in self.kinds]) / sum(shares.values())
+
+    def draw(self, random: np.random.Generator) -> Episode:
+        """One sequence of a random kind."""
+        kind = list(self.kinds)[random.choice(len(self.kinds), p=self.shares)]
+        chunks = self.kinds[kind].draw(random)
+        ids, targets = self.format.sequence(chunks)
+        learned = sum(target != IGNORED for target in targets)
+        return Episode(kind, chunks, len(ids), learned, self.settings["weights"][kind])
+
+    def step(self, step: int) -> list[Episode]:
+        """All sequences of a step, the longest first; they follow from the seed and the step alone."""
+        random = np.random.default_rng((self.settings["seed"], step))
+        episodes: list[Episode] = []
+        while sum(episode.tokens for episode in episodes) < self.settings["tokens"]:
+            episodes.append(self.draw(random))
+        return sorted(episodes, key=lambda episode: -episode.tokens)
+
+
+def passes(episodes: Sequence[Episode], tokens: int) -> list[list[Episode]]:
+    """Cuts sequences, the longest first, into batches of similar length that hold so many tokens with padding."""
+    batches: list[list[Episode]] = []
+    for episode in episodes:
+        longest = batches[-1][0].tokens if batches else 0
+        if not batches or episode.tokens < FILL * longest or (len(batches[-1]) + 1) * longest > tokens:
+            batches.append([])
+        batches[-1].append(episode)
+    return batches
