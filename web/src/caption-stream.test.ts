@@ -6,10 +6,16 @@ const CAPTION: Caption = {
   text: "a dog",
   tokenIds: [1, 2],
   stopReason: "end_of_chunk",
+  reusedTokens: 0,
   timings: { encodeMs: 0, prefillMs: 0, firstTokenMs: 0, decodeMsPerToken: 0 },
 };
 
-const piece = (text: string): TokenPiece => ({ id: 0, text, logProbability: 0 });
+const piece = (text: string): TokenPiece => ({
+  id: 0,
+  text,
+  logProbability: 0,
+  alternatives: [],
+});
 const turn = () => new Promise((resolve) => setTimeout(resolve));
 
 async function texts(stream: CaptionStream): Promise<string[]> {

@@ -1,24 +1,56 @@
 /**
- * The Worker's side of {@link WorkerApi}: one model, its sessions, and the
- * calls that are running.
+ * The Worker's side of {@link WorkerApi}: one model, its sessions and support sets,
+ * and the calls that are running.
  */
 
 import { chooseDevice } from "./device.js";
 import { fetchManifest, fetchShards } from "./download.js";
-import { AbortedError, DisposedError, InternalError, toWire } from "./errors.js";
+import {
+  embed,
+  type Loaded,
+  throwIfAborted,
+  withExamples,
+  withMedia,
+  withPrompt,
+} from "./encoding.js";
+import { DisposedError, InternalError, toWire } from "./errors.js";
 import { nextTurn } from "./event-loop.js";
+import type { WireImage } from "./media.js";
 import type {
-  CaptionRequest,
   LoadedModel,
   Notify,
   SessionId,
+  SupportSetId,
   TaskId,
+  WirePart,
+  WireQuery,
   WireShot,
   WorkerApi,
 } from "./protocol.js";
 import { Turns } from "./turns.js";
-import type { Caption, DevicePreference, LoadEvent, MemoryReport, TokenPiece } from "./types.js";
-import { calling, type WasmModel, type WasmModule, type WasmShots } from "./wasm.js";
+import type {
+  BeamOptions,
+  Caption,
+  DevicePreference,
+  GenerateOptions,
+  Hypothesis,
+  LoadEvent,
+  MemoryReport,
+  ScoringOptions,
+  SupportEntry,
+  SupportExample,
+  Task,
+  TokenPiece,
+} from "./types.js";
+import {
+  calling,
+  type OnPiece,
+  type WasmModel,
+  type WasmModule,
+  type WasmQuery,
+  type WasmSession,
+  type WasmSupportSet,
+} from "./wasm.js";
 
 /**
  * Bytes given to the module at once. Each piece is copied into its heap, which
@@ -30,7 +62,8 @@ const PIECE_BYTES = 1024 * 1024;
 export class Engine implements WorkerApi {
   readonly #start: () => Promise<WasmModule>;
   readonly #tasks = new Map<TaskId, AbortController>();
-  readonly #sessions = new Map<SessionId, WasmShots>();
+  readonly #sessions = new Map<SessionId, WasmSession>();
+  readonly #supportSets = new Map<SupportSetId, WasmSupportSet>();
   readonly #turns = new Turns();
   readonly #crashed: Promise<never>;
   #wasm: WasmModule | undefined;
@@ -93,64 +126,146 @@ export class Engine implements WorkerApi {
     });
   }
 
-  openSession(task: TaskId, session: SessionId, shots: readonly WireShot[]): Promise<void> {
-    return this.#run(task, (signal) =>
-      this.#turns.take(async () => {
-        const { wasm, model } = this.#loaded();
-        const encoded = new wasm.Shots();
-        try {
-          for (const { image, text } of shots) {
-            throwIfAborted(signal);
-            const seen = await calling(() => model.encode(new Uint8Array(image)));
-            encoded.add(seen, text);
-            seen.free();
-            await nextTurn();
-          }
-        } catch (error) {
-          encoded.free();
-          throw error;
-        }
-        this.#sessions.set(session, encoded);
-      }),
-    );
-  }
-
-  closeSession(session: SessionId): void {
-    // In turn, because a caption that is being written reads the examples.
-    void this.#turns.take(async () => {
-      this.#sessions.get(session)?.free();
-      this.#sessions.delete(session);
+  openSession(
+    task: TaskId,
+    id: SessionId,
+    about: Task | undefined,
+    shots: readonly WireShot[],
+  ): Promise<void> {
+    return this.#runInTurn(task, async (signal) => {
+      const loaded = this.#loaded();
+      const session = await calling(() => new loaded.wasm.Session(loaded.model, about));
+      try {
+        await withExamples(loaded, shots, signal, (examples) => session.setExamples(examples));
+      } catch (error) {
+        session.free();
+        throw error;
+      }
+      this.#sessions.set(id, session);
     });
   }
 
-  caption(task: TaskId, request: CaptionRequest, onPiece: Notify<TokenPiece>): Promise<Caption> {
-    return this.#run(task, (signal) =>
-      this.#turns.take(async () => {
-        throwIfAborted(signal);
-        const { model } = this.#loaded();
-        const shots = this.#sessions.get(request.session);
-        if (shots === undefined) throw new DisposedError({ what: "session" });
+  closeSession(id: SessionId): void {
+    // In turn, because a caption that is being written reads the examples.
+    void this.#turns.take(async () => {
+      this.#sessions.get(id)?.free();
+      this.#sessions.delete(id);
+    });
+  }
 
-        const image = await calling(() => model.encode(new Uint8Array(request.image)));
-        await nextTurn();
-        try {
-          throwIfAborted(signal);
-          let told = Promise.resolve();
-          const caption = await calling(() =>
-            model.caption(shots, image, request.maxNewTokens, async (piece) => {
-              told = Promise.resolve(onPiece(piece));
-              await nextTurn();
-              return !signal.aborted;
-            }),
-          );
-          await told;
-          throwIfAborted(signal);
-          return caption;
-        } finally {
-          image.free();
-        }
-      }),
+  forgetTurns(task: TaskId, id: SessionId): Promise<void> {
+    return this.#runInTurn(task, () => calling(() => this.#session(id).forgetTurns()));
+  }
+
+  answer(
+    task: TaskId,
+    query: WireQuery,
+    remember: boolean,
+    options: GenerateOptions,
+    onPiece: Notify<TokenPiece>,
+  ): Promise<Caption> {
+    return this.#runInTurn(task, (signal) =>
+      this.#withQuery(query, signal, (session, query) =>
+        write(signal, onPiece, (hear) =>
+          remember ? session.converse(query, options, hear) : session.answer(query, options, hear),
+        ),
+      ),
     );
+  }
+
+  choose(
+    task: TaskId,
+    query: WireQuery,
+    choices: readonly string[],
+    options: ScoringOptions,
+  ): Promise<Float64Array> {
+    return this.#runInTurn(task, (signal) =>
+      this.#withQuery(query, signal, (session, query) =>
+        session.choose(query, [...choices], options),
+      ),
+    );
+  }
+
+  beamSearch(task: TaskId, query: WireQuery, options: BeamOptions): Promise<Hypothesis[]> {
+    return this.#runInTurn(task, (signal) =>
+      this.#withQuery(query, signal, (session, query) => session.beamSearch(query, options)),
+    );
+  }
+
+  generate(
+    task: TaskId,
+    parts: readonly WirePart[],
+    options: GenerateOptions,
+    onPiece: Notify<TokenPiece>,
+  ): Promise<Caption> {
+    return this.#runInTurn(task, (signal) => {
+      const loaded = this.#loaded();
+      return withPrompt(loaded, parts, signal, (prompt) =>
+        write(signal, onPiece, (hear) => loaded.model.generate(prompt, options, hear)),
+      );
+    });
+  }
+
+  countTokens(task: TaskId, parts: readonly WirePart[]): Promise<number> {
+    return this.#runInTurn(task, (signal) => {
+      const loaded = this.#loaded();
+      return withPrompt(loaded, parts, signal, (prompt) => loaded.model.countTokens(prompt));
+    });
+  }
+
+  embed(task: TaskId, image: WireImage): Promise<Float32Array> {
+    return this.#runInTurn(task, () => embed(this.#loaded(), image));
+  }
+
+  openSupportSet(task: TaskId, id: SupportSetId, saved: ArrayBuffer | undefined): Promise<void> {
+    return this.#runInTurn(task, async () => {
+      const { wasm, model } = this.#loaded();
+      const set = await calling(() =>
+        saved === undefined
+          ? new wasm.SupportSet(model)
+          : wasm.SupportSet.fromBytes(new Uint8Array(saved)),
+      );
+      this.#supportSets.set(id, set);
+    });
+  }
+
+  closeSupportSet(id: SupportSetId): void {
+    void this.#turns.take(async () => {
+      this.#supportSets.get(id)?.free();
+      this.#supportSets.delete(id);
+    });
+  }
+
+  addToSupportSet(
+    task: TaskId,
+    id: SupportSetId,
+    wire: WireImage,
+    { image, question = "", text }: SupportExample,
+  ): Promise<void> {
+    return this.#runInTurn(task, async (signal) => {
+      const set = this.#supportSet(id);
+      const embedding = await embed(this.#loaded(), wire);
+      await nextTurn();
+      throwIfAborted(signal);
+      await calling(() => set.add(embedding, image, question, text));
+    });
+  }
+
+  nearest(
+    task: TaskId,
+    id: SupportSetId,
+    image: WireImage,
+    count: number,
+  ): Promise<SupportEntry[]> {
+    return this.#runInTurn(task, async () => {
+      const set = this.#supportSet(id);
+      const embedding = await embed(this.#loaded(), image);
+      return calling(() => set.nearest(embedding, count));
+    });
+  }
+
+  saveSupportSet(task: TaskId, id: SupportSetId): Promise<Uint8Array> {
+    return this.#runInTurn(task, () => calling(() => this.#supportSet(id).toBytes()));
   }
 
   abort(task: TaskId): void {
@@ -174,7 +289,49 @@ export class Engine implements WorkerApi {
     }
   }
 
-  #loaded(): { wasm: WasmModule; model: WasmModel } {
+  /** {@link #run}, when all calls before it have ended. */
+  #runInTurn<T>(task: TaskId, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
+    return this.#run(task, (signal) =>
+      this.#turns.take(async () => {
+        throwIfAborted(signal);
+        const answer = await work(signal);
+        throwIfAborted(signal);
+        return answer;
+      }),
+    );
+  }
+
+  async #withQuery<T>(
+    { session: id, media, question }: WireQuery,
+    signal: AbortSignal,
+    use: (session: WasmSession, query: WasmQuery) => Promise<T>,
+  ): Promise<T> {
+    const loaded = this.#loaded();
+    const session = this.#session(id);
+    const query = new loaded.wasm.Query(question);
+    try {
+      if (media !== undefined) {
+        await withMedia(loaded, media, signal, (seen) => query.setMedia(seen));
+      }
+      return await calling(() => use(session, query));
+    } finally {
+      query.free();
+    }
+  }
+
+  #session(id: SessionId): WasmSession {
+    const session = this.#sessions.get(id);
+    if (session === undefined) throw new DisposedError({ what: "session" });
+    return session;
+  }
+
+  #supportSet(id: SupportSetId): WasmSupportSet {
+    const set = this.#supportSets.get(id);
+    if (set === undefined) throw new DisposedError({ what: "support set" });
+    return set;
+  }
+
+  #loaded(): Loaded {
     if (this.#wasm === undefined || this.#model === undefined) {
       throw new DisposedError({ what: "model" });
     }
@@ -182,6 +339,18 @@ export class Engine implements WorkerApi {
   }
 }
 
-function throwIfAborted(signal: AbortSignal): void {
-  if (signal.aborted) throw new AbortedError();
+/** Has a text written, each token told to the page as it comes, until it ends or is stopped. */
+async function write(
+  signal: AbortSignal,
+  onPiece: Notify<TokenPiece>,
+  generate: (hear: OnPiece) => Promise<Caption>,
+): Promise<Caption> {
+  let told = Promise.resolve();
+  const caption = await generate(async (piece) => {
+    told = Promise.resolve(onPiece(piece));
+    await nextTurn();
+    return !signal.aborted;
+  });
+  await told;
+  return caption;
 }

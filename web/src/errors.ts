@@ -202,6 +202,21 @@ export class ImageError extends ReportedError {
   readonly code = "image";
 }
 
+/** An option that does not exist, or a value it cannot have; the message names the option. */
+export class InvalidOptionError extends ReportedError {
+  readonly code = "invalid-option";
+}
+
+/** A support set that cannot be read, or is another model's. */
+export class SupportSetError extends ReportedError {
+  readonly code = "support-set";
+}
+
+/** A video whose frames cannot be had. */
+export class VideoError extends ReportedError {
+  readonly code = "video";
+}
+
 /** The examples and the question do not fit the model. */
 export class PromptError extends ReportedError {
   readonly code = "prompt";
@@ -255,6 +270,9 @@ const classes = {
   "out-of-memory": OutOfMemoryError,
   "invalid-model": InvalidModelError,
   image: ImageError,
+  "invalid-option": InvalidOptionError,
+  "support-set": SupportSetError,
+  video: VideoError,
   prompt: PromptError,
   aborted: AbortedError,
   disposed: DisposedError,

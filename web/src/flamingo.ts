@@ -1,12 +1,15 @@
 /** The model, as a page holds it. */
 
-import { proxy } from "comlink";
+import { proxy, transfer } from "comlink";
 import { Connection } from "./connection.js";
-import type { SessionId } from "./protocol.js";
+import { buffersOf, imageToWire } from "./media.js";
+import type { SessionId, SupportSetId } from "./protocol.js";
 import { Session, type SessionOptions } from "./session.js";
+import { SupportSet } from "./support-set.js";
 import type {
   DevicePreference,
   DeviceReport,
+  ImageSource,
   LoadEvent,
   MemoryReport,
   ModelInfo,
@@ -40,6 +43,7 @@ export class Flamingo {
 
   readonly #connection: Connection;
   #lastSession: SessionId = 0;
+  #lastSupportSet: SupportSetId = 0;
 
   private constructor(connection: Connection, info: ModelInfo, device: DeviceReport) {
     this.#connection = connection;
@@ -64,9 +68,29 @@ export class Flamingo {
     }
   }
 
-  /** Puts examples in front of the model. Sessions share the model and take turns. */
+  /** Puts a task and its examples in front of the model. Sessions share the model and take turns. */
   session(options: SessionOptions = {}): Session {
     return new Session(this.#connection, ++this.#lastSession, options);
+  }
+
+  /**
+   * What an image looks like to the vision encoder, as a direction: as many numbers as the encoder
+   * is wide, of length 1. The scalar product of two is their cosine.
+   */
+  async embed(
+    image: ImageSource,
+    { signal }: { readonly signal?: AbortSignal } = {},
+  ): Promise<Float32Array> {
+    const wire = await imageToWire(image);
+    return this.#connection.call(
+      (remote, task) => remote.embed(task, transfer(wire, buffersOf(wire))),
+      signal,
+    );
+  }
+
+  /** A set of images to choose examples from: an empty one, or one that {@link SupportSet.save} gave. */
+  supportSet(saved?: Uint8Array): SupportSet {
+    return new SupportSet(this.#connection, ++this.#lastSupportSet, saved);
   }
 
   /** Memory the model holds now. */

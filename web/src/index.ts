@@ -16,27 +16,52 @@ export {
   InsecureContextError,
   InternalError,
   InvalidModelError,
+  InvalidOptionError,
   ManifestError,
   NetworkError,
   NoWebGpuError,
   OutOfMemoryError,
   PromptError,
   ShardLengthError,
+  SupportSetError,
   UnsupportedVersionError,
+  VideoError,
 } from "./errors.js";
 export { Flamingo, type LoadOptions } from "./flamingo.js";
-export { type CaptionOptions, Session, type SessionOptions } from "./session.js";
+export { type FrameSampling, framesOf } from "./frames-of.js";
+export {
+  type AskOptions,
+  type BeamSearchOptions,
+  type CaptionOptions,
+  type ChooseOptions,
+  Session,
+  type SessionOptions,
+} from "./session.js";
+export { SupportSet } from "./support-set.js";
 export type {
+  Alternative,
+  BeamOptions,
   Caption,
+  Choice,
+  Clip,
   DevicePreference,
   DeviceReport,
+  GenerateOptions,
+  Hypothesis,
   ImageSource,
   LoadEvent,
+  MediaSource,
   MemoryReport,
   ModelInfo,
+  PixelFrame,
+  PromptPart,
+  ScoringOptions,
   SelfTest,
   Shot,
   StopReason,
+  SupportEntry,
+  SupportExample,
+  Task,
   Timings,
   TokenPiece,
 } from "./types.js";

@@ -5,21 +5,32 @@
  * `WireError`.
  */
 
+import type { WireImage, WireMedia } from "./media.js";
 import type {
+  BeamOptions,
   Caption,
   DevicePreference,
   DeviceReport,
+  GenerateOptions,
+  Hypothesis,
   LoadEvent,
   MemoryReport,
   ModelInfo,
+  ScoringOptions,
+  SupportEntry,
+  SupportExample,
+  Task,
   TokenPiece,
 } from "./types.js";
 
 /** Names one running call. */
 export type TaskId = number;
 
-/** Names a set of encoded examples in the Worker. */
+/** Names a session in the Worker. */
 export type SessionId = number;
+
+/** Names a support set in the Worker. */
+export type SupportSetId = number;
 
 /**
  * Tells the page something on the way. Resolves when the page has taken it, and
@@ -34,19 +45,22 @@ export interface LoadedModel {
   readonly device: DeviceReport;
 }
 
-/** An example as it crosses: the file's bytes and its text. */
+/** An example as it crosses. */
 export interface WireShot {
-  readonly image: ArrayBuffer;
+  readonly media?: WireMedia | undefined;
+  readonly question: string;
   readonly text: string;
 }
 
-/** One caption to make. */
-export interface CaptionRequest {
+/** A query of a session as it crosses. */
+export interface WireQuery {
   readonly session: SessionId;
-  /** The bytes of the photo's file. */
-  readonly image: ArrayBuffer;
-  readonly maxNewTokens: number;
+  readonly media?: WireMedia | undefined;
+  readonly question: string;
 }
+
+/** A part of a prompt as it crosses. */
+export type WirePart = string | { readonly media: WireMedia } | { readonly endOfChunk: true };
 
 /** The Worker's side. One Worker holds one model. */
 export interface WorkerApi {
@@ -57,12 +71,62 @@ export interface WorkerApi {
     device: DevicePreference,
     onEvent: Notify<LoadEvent>,
   ): Promise<LoadedModel>;
-  /** Encodes examples once, for every caption of the session. */
-  openSession(task: TaskId, session: SessionId, shots: readonly WireShot[]): Promise<void>;
-  /** Forgets the session's examples. */
+  /** Encodes examples once, for every query of the session. */
+  openSession(
+    task: TaskId,
+    session: SessionId,
+    about: Task | undefined,
+    shots: readonly WireShot[],
+  ): Promise<void>;
+  /** Forgets the session's examples and turns. */
   closeSession(session: SessionId): void;
-  /** Writes a caption; `onPiece` gets each token as it is found. */
-  caption(task: TaskId, request: CaptionRequest, onPiece: Notify<TokenPiece>): Promise<Caption>;
+  /** Forgets the session's turns. */
+  forgetTurns(task: TaskId, session: SessionId): Promise<void>;
+  /** Answers a query; `onPiece` gets each token as it is found. `remember` keeps both as a turn. */
+  answer(
+    task: TaskId,
+    query: WireQuery,
+    remember: boolean,
+    options: GenerateOptions,
+    onPiece: Notify<TokenPiece>,
+  ): Promise<Caption>;
+  /** Probabilities of given answers, in their order. */
+  choose(
+    task: TaskId,
+    query: WireQuery,
+    choices: readonly string[],
+    options: ScoringOptions,
+  ): Promise<Float64Array>;
+  /** The best answers, best first. */
+  beamSearch(task: TaskId, query: WireQuery, options: BeamOptions): Promise<Hypothesis[]>;
+  /** Continues a prompt; `onPiece` gets each token as it is found. */
+  generate(
+    task: TaskId,
+    prompt: readonly WirePart[],
+    options: GenerateOptions,
+    onPiece: Notify<TokenPiece>,
+  ): Promise<Caption>;
+  /** Number of tokens of a prompt. */
+  countTokens(task: TaskId, prompt: readonly WirePart[]): Promise<number>;
+  /** What an image looks like, as a direction of length 1. */
+  embed(task: TaskId, image: WireImage): Promise<Float32Array>;
+  /** Makes a support set, from what `saveSupportSet` gave or an empty one. */
+  openSupportSet(task: TaskId, set: SupportSetId, saved: ArrayBuffer | undefined): Promise<void>;
+  closeSupportSet(set: SupportSetId): void;
+  addToSupportSet(
+    task: TaskId,
+    set: SupportSetId,
+    image: WireImage,
+    example: SupportExample,
+  ): Promise<void>;
+  /** The most similar last. */
+  nearest(
+    task: TaskId,
+    set: SupportSetId,
+    image: WireImage,
+    count: number,
+  ): Promise<SupportEntry[]>;
+  saveSupportSet(task: TaskId, set: SupportSetId): Promise<Uint8Array>;
   /** Stops a call; it then rejects with `aborted`. Unknown tasks are ignored: they have ended. */
   abort(task: TaskId): void;
   memory(): MemoryReport;

@@ -67,29 +67,173 @@ export type LoadEvent =
   | { readonly status: "done"; readonly file: string }
   | { readonly status: "ready" };
 
-/** The bytes of a JPEG, PNG or WebP file. */
-export type ImageSource = Blob | ArrayBuffer | Uint8Array;
+/** Pixels that are decoded already, such as an `ImageData`. */
+export interface PixelFrame {
+  /** Red, green, blue and alpha, 8 bits each, row by row from the top. Alpha is dropped. */
+  readonly data: Uint8Array | Uint8ClampedArray;
+  /** Width in pixels. */
+  readonly width: number;
+  /** Height in pixels. */
+  readonly height: number;
+}
 
-/** An example: a picture and the text the model should have written for it. */
-export interface Shot {
-  readonly image: ImageSource;
+/**
+ * An image: the bytes of a JPEG, PNG or WebP file, or pixels. A `VideoFrame` stays open: closing
+ * it is the caller's.
+ */
+export type ImageSource = Blob | ArrayBuffer | Uint8Array | PixelFrame | VideoFrame;
+
+/** Pictures of one scene in the order of time, seen together as one. */
+export interface Clip {
+  /** Evenly spaced; at least one. {@link framesOf} takes them from a video. */
+  readonly frames: readonly ImageSource[];
+}
+
+/** What a text may be about. */
+export type MediaSource = ImageSource | Clip;
+
+/** An example: an image, a clip or neither, and the text the model should have written for it. */
+export type Shot = {
+  /** The question about it; none where the task asks none. */
+  readonly question?: string;
+  /** What the model should have written. */
   readonly text: string;
+} & (
+  | { readonly image: ImageSource; readonly frames?: never }
+  | { readonly frames: readonly ImageSource[]; readonly image?: never }
+  | { readonly image?: never; readonly frames?: never }
+);
+
+/** A part of a prompt: text, an image, a clip, or the end of an example. */
+export type PromptPart =
+  | string
+  | { readonly image: ImageSource }
+  | Clip
+  /** `<|endofchunk|>`, behind an example's text. */
+  | { readonly endOfChunk: true };
+
+/**
+ * How examples and queries become a prompt: one of OpenFlamingo's formats, or an own template,
+ * the text of one example with `<image>`, `{question}`, `{answer}` and `<|endofchunk|>` in their
+ * places. Only `visual-question`, `hateful-memes` and templates with `{question}` can be asked.
+ */
+export type Task =
+  | "caption"
+  | "visual-question"
+  | "classification"
+  | "hateful-memes"
+  | { readonly template: string };
+
+/** How tokens are chosen. Without any option the likeliest is taken each time. */
+export interface GenerateOptions {
+  /** Longest text, in tokens. 40 by default. */
+  readonly maxNewTokens?: number;
+  /** 0, the default, takes the likeliest token; above, tokens are drawn: from the model's own distribution at 1, a sharper one below, a flatter one above. */
+  readonly temperature?: number;
+  /** Draw from this many of the likeliest tokens; 0, the default, from all. */
+  readonly topK?: number;
+  /** Draw from the fewest likeliest tokens that together have this probability, 0 to 1; 1, the default, from all. */
+  readonly topP?: number;
+  /** Draw from tokens with at least this share of the likeliest one's probability, 0 to 1; 0, the default, from all. */
+  readonly minP?: number;
+  /** Above 1 makes tokens less likely that were generated before; 1, the default, leaves them. Tokens of the prompt do not count. */
+  readonly repetitionPenalty?: number;
+  /** A whole number from 0 to 2⁵³ − 1: the same seed draws the same tokens. 0 by default. */
+  readonly seed?: number;
+  /** Texts that end the generation; none of them is part of it. */
+  readonly stop?: readonly string[];
+  /** Ids of tokens that are never generated. */
+  readonly banned?: readonly number[];
+  /** What the whole text must be like: one of some texts, or a match of a regular expression (in the syntax of Rust's `regex`, without look-around). */
+  readonly constraint?: { readonly choices: readonly string[] } | { readonly regex: string };
+  /** How many of the likeliest tokens each {@link TokenPiece} reports. 0 by default. */
+  readonly alternatives?: number;
+}
+
+/** How a beam search goes. */
+export interface BeamOptions {
+  /** Continuations kept side by side, 1 to 64. 3 by default. */
+  readonly beams?: number;
+  /** Exponent of the length by which log-probabilities are divided: 0, the default, compares sums, 1 means. */
+  readonly lengthPenalty?: number;
+  /** Longest text, in tokens. 20 by default. */
+  readonly maxNewTokens?: number;
+}
+
+/** How given answers are compared. */
+export interface ScoringOptions {
+  /** An answer's log-probability as the `mean` over its tokens, the default, or their `sum`. */
+  readonly reduction?: "mean" | "sum";
+  /** Take away what each answer scores when there is no image. False by default. */
+  readonly calibrated?: boolean;
+  /** Mean over this many orders of the examples, up to 720. 1 by default. */
+  readonly orders?: number;
+}
+
+/** A text that a beam search found. */
+export interface Hypothesis {
+  readonly text: string;
+  readonly tokenIds: readonly number[];
+  /** Sum of the tokens' natural log-probabilities, its end included, divided by the length to the power of `lengthPenalty`. */
+  readonly score: number;
+  /** Whether the model ended it, not `maxNewTokens`. */
+  readonly ended: boolean;
+}
+
+/** A given answer and how likely it is among those given. */
+export interface Choice {
+  readonly text: string;
+  /** 0 to 1; those of all answers sum to 1. */
+  readonly probability: number;
+}
+
+/** What a support set keeps beside an image's embedding. */
+export interface SupportExample {
+  /** Whatever finds the image again: a name, an address. */
+  readonly image: string;
+  /** The question about it; none where the task asks none. */
+  readonly question?: string;
+  /** What should be said about it. */
+  readonly text: string;
+}
+
+/** An example that was found. */
+export interface SupportEntry extends Required<SupportExample> {
+  /** Its place in the set, counted from 0 in the order they were added. */
+  readonly index: number;
+}
+
+/** A token that could have come. */
+export interface Alternative {
+  /** Row of the vocabulary. */
+  readonly id: number;
+  /** Its text; U+FFFD where that is no whole character. */
+  readonly text: string;
+  /** Natural logarithm of the probability the model gave it. */
+  readonly logProbability: number;
 }
 
 /** One generated token. */
 export interface TokenPiece {
   /** Row of the vocabulary. */
   readonly id: number;
-  /** What this token adds to the text; may be empty inside a character. */
+  /** What this token adds to the text; may be empty inside a character and while it may turn out to be a stop text. */
   readonly text: string;
-  /** Natural logarithm of the probability the model gave it. */
+  /** Natural logarithm of the probability the model gave it, before any option of sampling. */
   readonly logProbability: number;
+  /** The likeliest tokens in its place, best first, as many as were asked for. */
+  readonly alternatives: readonly Alternative[];
 }
 
-/** Why generation stopped: the model ended the caption, `maxNewTokens` were made, or its context is full. */
-export type StopReason = "end_of_chunk" | "max_new_tokens" | "context_full" | "aborted";
+/** Why generation stopped: the model ended its text, one of `stop` came, `maxNewTokens` were made, or its context is full. */
+export type StopReason =
+  | "end_of_chunk"
+  | "stop_text"
+  | "max_new_tokens"
+  | "context_full"
+  | "aborted";
 
-/** Wall-clock milliseconds of one caption. */
+/** Wall-clock milliseconds of one text. */
 export interface Timings {
   /** The picture, from the bytes of its file to what the language model sees of it. */
   readonly encodeMs: number;
@@ -101,11 +245,13 @@ export interface Timings {
   readonly decodeMsPerToken: number;
 }
 
-/** A finished caption. */
+/** A finished text: a caption, an answer, a continuation. */
 export interface Caption {
   readonly text: string;
   readonly tokenIds: readonly number[];
   readonly stopReason: StopReason;
+  /** Tokens of the prompt that were known from an earlier query of the session and not read again. */
+  readonly reusedTokens: number;
   readonly timings: Timings;
 }
 

@@ -5,7 +5,18 @@
  */
 
 import { type FlamingoError, fromWire } from "./errors.js";
-import type { Caption, DevicePreference, DeviceReport, TokenPiece } from "./types.js";
+import type {
+  BeamOptions,
+  Caption,
+  DevicePreference,
+  DeviceReport,
+  GenerateOptions,
+  Hypothesis,
+  ScoringOptions,
+  SupportEntry,
+  Task,
+  TokenPiece,
+} from "./types.js";
 
 /** Something that lives in the module's heap until it is freed. */
 export interface WasmHandle extends Disposable {
@@ -17,13 +28,55 @@ export interface WasmDevice extends WasmHandle {
   report(): DeviceReport;
 }
 
-/** A picture, seen by the model. */
-export type WasmImage = WasmHandle;
+/** An image or a clip, seen by the model. */
+export type WasmMedia = WasmHandle;
 
-/** Encoded examples, in order. */
-export interface WasmShots extends WasmHandle {
-  /** Keeps its own handle on the picture. */
-  add(image: WasmImage, text: string): void;
+/** Pictures on their way into the model: the frames of a clip in order, or one image. */
+export interface WasmFrames extends WasmHandle {
+  pushPixels(rgba: Uint8Array, width: number, height: number): void;
+  pushFile(bytes: Uint8Array): void;
+}
+
+/** Examples, in order. Keeps its own handles on images and clips. */
+export interface WasmExamples extends WasmHandle {
+  addText(question: string, answer: string): void;
+  addMedia(media: WasmMedia, question: string, answer: string): void;
+}
+
+/** What is asked. Keeps its own handle on its image or clip. */
+export interface WasmQuery extends WasmHandle {
+  setMedia(media: WasmMedia): void;
+}
+
+/** Text, images and clips in the order the model reads them. Keeps its own handles. */
+export interface WasmPrompt extends WasmHandle {
+  addText(text: string): void;
+  addMedia(media: WasmMedia): void;
+  addEndOfChunk(): void;
+}
+
+/** Returns, or resolves to, whether to go on. */
+export type OnPiece = (piece: TokenPiece) => Promise<boolean>;
+
+/** A task with its examples and turns. It refuses a call while another is under way. */
+export interface WasmSession extends WasmHandle {
+  setExamples(examples: WasmExamples): void;
+  forgetTurns(): void;
+  answer(query: WasmQuery, options: GenerateOptions, onPiece: OnPiece): Promise<Caption>;
+  /** As `answer`, and keeps both as a turn. */
+  converse(query: WasmQuery, options: GenerateOptions, onPiece: OnPiece): Promise<Caption>;
+  /** Probabilities, in the order of the choices. */
+  choose(query: WasmQuery, choices: string[], options: ScoringOptions): Promise<Float64Array>;
+  /** Best first. */
+  beamSearch(query: WasmQuery, options: BeamOptions): Promise<Hypothesis[]>;
+}
+
+/** Images with texts, found again by what they look like. */
+export interface WasmSupportSet extends WasmHandle {
+  add(embedding: Float32Array, image: string, question: string, answer: string): void;
+  /** The most similar last. */
+  nearest(embedding: Float32Array, count: number): SupportEntry[];
+  toBytes(): Uint8Array;
 }
 
 /** Takes the bytes of a model in pieces. */
@@ -37,14 +90,14 @@ export interface WasmLoader extends WasmHandle {
 /** A model that is ready. */
 export interface WasmModel extends WasmHandle {
   /** Decodes a JPEG, PNG or WebP file and encodes it. */
-  encode(bytes: Uint8Array): Promise<WasmImage>;
-  /** `onPiece` returns, or resolves to, whether to go on. */
-  caption(
-    shots: WasmShots,
-    image: WasmImage,
-    maxNewTokens: number,
-    onPiece: (piece: TokenPiece) => Promise<boolean>,
-  ): Promise<Caption>;
+  encode(bytes: Uint8Array): Promise<WasmMedia>;
+  /** Encodes frames as one clip; a single frame is an image. */
+  encodeClip(frames: WasmFrames): Promise<WasmMedia>;
+  /** What a file looks like, as a direction of length 1. */
+  embed(bytes: Uint8Array): Promise<Float32Array>;
+  embedPixels(rgba: Uint8Array, width: number, height: number): Promise<Float32Array>;
+  countTokens(prompt: WasmPrompt): number;
+  generate(prompt: WasmPrompt, options: GenerateOptions, onPiece: OnPiece): Promise<Caption>;
 }
 
 /** The module's exports, and its memory. */
@@ -52,7 +105,15 @@ export interface WasmModule {
   readonly memory: WebAssembly.Memory;
   selectDevice(preference: DevicePreference): Promise<WasmDevice>;
   readonly ModelLoader: new (device: WasmDevice) => WasmLoader;
-  readonly Shots: new () => WasmShots;
+  readonly Frames: new () => WasmFrames;
+  readonly Examples: new () => WasmExamples;
+  readonly Query: new (question: string) => WasmQuery;
+  readonly Prompt: new () => WasmPrompt;
+  readonly Session: new (model: WasmModel, task: Task | undefined) => WasmSession;
+  readonly SupportSet: {
+    new (model: WasmModel): WasmSupportSet;
+    fromBytes(bytes: Uint8Array): WasmSupportSet;
+  };
 }
 
 /** The form in which the module throws. */

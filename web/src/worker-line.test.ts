@@ -1,9 +1,6 @@
 /** The page's side and the Worker's, joined by a real channel. */
 
-import { expose, proxy } from "comlink";
-import { afterEach, expect, test, vi } from "vitest";
-import { Connection } from "./connection.js";
-import { Engine } from "./engine.js";
+import { expect, test } from "vitest";
 import {
   AbortedError,
   AdapterLimitError,
@@ -13,53 +10,10 @@ import {
   InternalError,
 } from "./errors.js";
 import { Session } from "./session.js";
-import { type FakeAnswers, fakeModel, MODEL_URL, serve } from "./testing/fake-server.js";
-import { fakeWasm } from "./testing/fake-wasm.js";
-import type { DevicePreference, LoadEvent } from "./types.js";
-
-const closers: (() => void)[] = [];
-
-afterEach(() => {
-  vi.unstubAllGlobals();
-  for (const close of closers.splice(0)) close();
-});
-
-function join() {
-  const wasm = fakeWasm();
-  const engine = new Engine(async () => wasm);
-  const { port1, port2 } = new MessageChannel();
-  expose(engine, port2);
-  const connection = new Connection(port1, () => {
-    port1.close();
-    port2.close();
-  });
-  closers.push(() => connection.close("model"));
-  return { wasm, engine, connection };
-}
-
-async function load(
-  connection: Connection,
-  device: DevicePreference = "auto",
-  files: Record<string, FakeAnswers> = fakeModel(),
-) {
-  serve(files);
-  const events: LoadEvent[] = [];
-  const onEvent = proxy((event: LoadEvent) => {
-    events.push(event);
-  });
-  const model = await connection.call((remote, task) =>
-    remote.load(task, MODEL_URL, device, onEvent),
-  );
-  return { model, events };
-}
+import { fakeModel } from "./testing/fake-server.js";
+import { join, load, texts } from "./testing/fake-worker.js";
 
 const photo = Uint8Array.of(7);
-
-async function texts(stream: AsyncIterable<{ text: string }>): Promise<string[]> {
-  const found: string[] = [];
-  for await (const { text } of stream) found.push(text);
-  return found;
-}
 
 test("a model is loaded: every byte once, every event before the end", async () => {
   const { wasm, connection } = join();
@@ -150,7 +104,7 @@ test("an abort ends the loop at once and the Worker soon after", async () => {
   // The next caption gets its turn only when the stopped one has given up its own.
   wasm.words = ["b"];
   expect(await texts(session.caption(photo))).toEqual(["7", "b"]);
-  expect([...wasm.alive].filter((name) => name.startsWith("image"))).toEqual([]);
+  expect([...wasm.alive].filter((name) => name.startsWith("media"))).toEqual([]);
 });
 
 test("a signal that has fired stops a caption before it begins", async () => {

@@ -14,7 +14,12 @@ const engine = new Engine(async (): Promise<WasmModule> => {
     memory,
     selectDevice: module.selectDevice,
     ModelLoader: module.ModelLoader,
-    Shots: module.Shots,
+    Frames: module.Frames,
+    Examples: module.Examples,
+    Query: module.Query,
+    Prompt: module.Prompt,
+    Session: module.Session,
+    SupportSet: module.SupportSet,
   };
 });
 

@@ -163,6 +163,7 @@ impl Model {
         segments: &[Segment],
         options: &BeamOptions,
     ) -> Result<Vec<(String, Hypothesis)>, RuntimeError> {
+        options.check()?;
         let prompt = self.prompt(segments)?;
         let (logits, _) = prefix.read(self, &prompt).await?;
         let read = prefix.lend(self, logits);

@@ -3,7 +3,9 @@
 use std::ops::ControlFlow;
 
 use crate::error::RuntimeError;
-use crate::generate::{BeamOptions, GenerateOptions, Generation, Hypothesis, TokenPiece};
+use crate::generate::{
+    BeamOptions, GenerateOptions, Generation, Hypothesis, StopReason, TokenPiece, check_range,
+};
 use crate::media::EncodedMedia;
 use crate::model::{Example, Model, Segment};
 use crate::prefix::PrefixCache;
@@ -29,6 +31,9 @@ pub struct Query {
     pub question: String,
 }
 
+/// Most orders of the examples: all those of six.
+const MAX_ORDERS: f32 = 720.0;
+
 /// How the answers of a close-ended task are compared.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ChooseOptions {
@@ -37,7 +42,7 @@ pub struct ChooseOptions {
     /// Take away what each answer scores when the query has no image.
     pub calibrated: bool,
     /// Mean over this many orders of the examples (prompt ensembling, paper appendix
-    /// A.2, which takes 6); 0 and 1 are the order given.
+    /// A.2, which takes 6), up to 720; 0 and 1 are the order given.
     pub orders: usize,
 }
 
@@ -97,7 +102,8 @@ impl Session {
     /// image of its own is about the last one.
     ///
     /// # Errors
-    /// As [`Model::generate`]; no turn is kept then.
+    /// As [`Model::generate`]; no turn is kept then, nor of an answer that the caller
+    /// stopped.
     pub async fn converse(
         &mut self,
         model: &Model,
@@ -106,7 +112,9 @@ impl Session {
         on_token: impl AsyncFnMut(&TokenPiece) -> ControlFlow<()>,
     ) -> Result<Generation, RuntimeError> {
         let generation = self.answer(model, query, options, on_token).await?;
-        self.remember(query, &generation.text);
+        if generation.stop_reason != StopReason::Aborted {
+            self.remember(query, &generation.text);
+        }
         Ok(generation)
     }
 
@@ -143,6 +151,7 @@ impl Session {
         answers: &[String],
         options: &ChooseOptions,
     ) -> Result<Vec<f64>, RuntimeError> {
+        check_range("orders", options.orders as f32, 0.0..=MAX_ORDERS)?;
         let reduction = options.reduction;
         let scores = self.score_orders(model, query, answers, options).await?;
         let prior = match options.calibrated {

@@ -481,6 +481,46 @@ fn a_dialogue_keeps_its_turns() {
 }
 
 #[test]
+fn an_answer_that_was_stopped_is_no_turn() {
+    let model = load();
+    let mut dialogue = session(&model, VISUAL_QUESTION, Vec::new());
+    let question = query(None, "What is this?");
+    let alone = dialogue.prompt(&question).len();
+    let stop = async |_: &TokenPiece| ControlFlow::Break(());
+    block_on(dialogue.converse(&model, &question, &short_answer(), stop)).unwrap();
+    assert_eq!(dialogue.prompt(&question).len(), alone);
+}
+
+#[test]
+fn numbers_that_no_memory_holds_are_refused_or_cut() {
+    let model = load();
+    let question = query(None, "What is this?");
+    let mut session = session(&model, VISUAL_QUESTION, Vec::new());
+    for beams in [0, 65, usize::MAX] {
+        let options = BeamOptions {
+            beams,
+            ..BeamOptions::default()
+        };
+        let error = block_on(session.beam_search(&model, &question, &options)).unwrap_err();
+        assert!(error.to_string().starts_with("beams is"), "{error}");
+    }
+    let options = ChooseOptions {
+        orders: usize::MAX,
+        ..ChooseOptions::default()
+    };
+    let choices = ["a".to_owned()];
+    let error = block_on(session.choose(&model, &question, &choices, &options)).unwrap_err();
+    assert!(error.to_string().starts_with("orders is"), "{error}");
+
+    let options = GenerateOptions {
+        alternatives: usize::MAX,
+        ..short_answer()
+    };
+    let (_, pieces) = generate(&model, &session.prompt(&question), &options);
+    assert_eq!(pieces[0].alternatives.len(), model.config().vocab());
+}
+
+#[test]
 fn a_clip_is_one_media_and_the_order_of_its_frames_counts() {
     let mut config = TinyModel::config();
     config.resampler.max_frames = 2;

@@ -5,7 +5,7 @@ use std::error::Error;
 
 use flamingo::ModelError;
 use flamingo_kernels::DeviceError;
-use flamingo_runtime::{LoadError, RuntimeError};
+use flamingo_runtime::{ImageError, LoadError, PromptError, RuntimeError, SupportSetError};
 use serde::Serialize;
 use wasm_bindgen::prelude::JsValue;
 
@@ -13,6 +13,11 @@ use wasm_bindgen::prelude::JsValue;
 pub(crate) trait Coded: Error {
     /// The cause, as `web/src/errors.ts` names it.
     fn code(&self) -> &'static str;
+
+    /// What it says, with the names that JavaScript has for things.
+    fn message(&self) -> String {
+        self.to_string()
+    }
 }
 
 impl Coded for DeviceError {
@@ -35,18 +40,31 @@ impl Coded for LoadError {
     }
 }
 
+impl Coded for ImageError {
+    fn code(&self) -> &'static str {
+        "image"
+    }
+}
+
+impl Coded for SupportSetError {
+    fn code(&self) -> &'static str {
+        "support-set"
+    }
+}
+
 impl Coded for RuntimeError {
     fn code(&self) -> &'static str {
         match self {
             Self::Image(_) => "image",
             Self::Device(error) => error.code(),
             Self::NotFinite { .. } => "device",
-            Self::Prompt(_)
+            Self::Prompt(PromptError::Template { .. })
             | Self::Option { .. }
             | Self::EmptyStop
+            | Self::Constraint(_) => "invalid-option",
+            Self::Prompt(_)
             | Self::NothingAllowed
             | Self::EmptyAnswer { .. }
-            | Self::Constraint(_)
             | Self::ForeignImage { .. }
             | Self::Model(ModelError::ContextExceeded { .. } | ModelError::TooManyMedia { .. }) => {
                 "prompt"
@@ -54,6 +72,26 @@ impl Coded for RuntimeError {
             Self::Tokenizer(_) | Self::Model(_) => "invalid-model",
         }
     }
+
+    fn message(&self) -> String {
+        match self {
+            Self::Option { option, .. } => {
+                self.to_string().replacen(option, &camel_case(option), 1)
+            }
+            Self::EmptyStop => format!("stop: {self}"),
+            Self::Constraint(_) => format!("constraint: {self}"),
+            _ => self.to_string(),
+        }
+    }
+}
+
+fn camel_case(name: &str) -> String {
+    let mut words = name.split('_');
+    let first = words.next().unwrap_or_default().to_owned();
+    words.fold(first, |name, word| {
+        let (initial, rest) = word.split_at(word.len().min(1));
+        name + &initial.to_ascii_uppercase() + rest
+    })
 }
 
 /// What is thrown.
@@ -71,13 +109,21 @@ impl Thrown {
             message,
         })
     }
+
+    /// An option that does not exist or has a value of another type.
+    pub(crate) fn invalid_option(message: String) -> JsValue {
+        to_js(&Self {
+            code: "invalid-option",
+            message,
+        })
+    }
 }
 
 /// An error in the form JavaScript gets it.
 pub(crate) fn thrown(error: impl Coded) -> JsValue {
     to_js(&Thrown {
         code: error.code(),
-        message: error.to_string(),
+        message: error.message(),
     })
 }
 

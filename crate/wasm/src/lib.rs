@@ -8,13 +8,23 @@
 
 mod device;
 mod error;
+mod generation;
 mod loader;
+mod media;
 mod model;
+mod options;
 mod panic;
+mod prompt;
+mod session;
 mod start;
+mod support_set;
 mod types;
 
 pub use device::{Device, select_device};
 pub use loader::ModelLoader;
-pub use model::{EncodedImage, Model, Shots};
+pub use media::{EncodedMedia, Frames};
+pub use model::Model;
 pub use panic::on_panic;
+pub use prompt::Prompt;
+pub use session::{Examples, Query, Session};
+pub use support_set::SupportSet;

@@ -1,13 +1,28 @@
 /** A WebAssembly module made of TypeScript, for tests of everything around it. */
 
-import type { Caption, DevicePreference, DeviceReport, TokenPiece } from "../types.js";
 import type {
+  BeamOptions,
+  Caption,
+  DevicePreference,
+  DeviceReport,
+  GenerateOptions,
+  Hypothesis,
+  SupportEntry,
+  Task,
+} from "../types.js";
+import type {
+  OnPiece,
   WasmDevice,
-  WasmImage,
+  WasmExamples,
+  WasmFrames,
   WasmLoader,
+  WasmMedia,
   WasmModel,
   WasmModule,
-  WasmShots,
+  WasmPrompt,
+  WasmQuery,
+  WasmSession,
+  WasmSupportSet,
 } from "../wasm.js";
 
 /** What a test reads of, and writes into, a fake module. */
@@ -18,13 +33,15 @@ export interface FakeModule extends WasmModule {
   readonly alive: Set<string>;
   /** The tokens of every caption. */
   words: string[];
+  /** The options of the last call that took any. */
+  options: unknown;
   /** What `encode` throws. */
   imageFault: unknown;
   /** Largest buffer of the fake GPU. */
   gpuLimit: number;
 }
 
-/** A module whose captions name the shots' texts and the image's bytes, then `words`. */
+/** A module whose captions name all that the model would read, then `words`. */
 export function fakeWasm(): FakeModule {
   const alive = new Set<string>();
   const pushed: number[] = [];
@@ -72,53 +89,195 @@ export function fakeWasm(): FakeModule {
     }
   }
 
-  class Image extends Handle implements WasmImage {
+  class Media extends Handle implements WasmMedia {
     constructor(readonly bytes: string) {
-      super("image");
+      super("media");
     }
   }
 
-  class Shots extends Handle implements WasmShots {
+  class Frames extends Handle implements WasmFrames {
     readonly list: string[] = [];
 
     constructor() {
-      super("shots");
+      super("frames");
     }
 
-    add(image: WasmImage, text: string): void {
-      this.list.push(`${(image as Image).bytes}=${text}`);
+    pushPixels(rgba: Uint8Array, width: number, height: number): void {
+      this.list.push(`${width}×${height}:${rgba.join(" ")}`);
+    }
+
+    pushFile(bytes: Uint8Array): void {
+      this.list.push(bytes.join(" "));
+    }
+  }
+
+  class Examples extends Handle implements WasmExamples {
+    readonly list: string[] = [];
+
+    constructor() {
+      super("examples");
+    }
+
+    addText(question: string, answer: string): void {
+      this.list.push(`${question}=${answer}`);
+    }
+
+    addMedia(media: WasmMedia, question: string, answer: string): void {
+      this.list.push(`${(media as Media).bytes}${question}=${answer}`);
+    }
+  }
+
+  class Query extends Handle implements WasmQuery {
+    readonly words: string[];
+
+    constructor(question: string) {
+      super("query");
+      this.words = question === "" ? [] : [question];
+    }
+
+    setMedia(media: WasmMedia): void {
+      this.words.unshift((media as Media).bytes);
+    }
+  }
+
+  class Prompt extends Handle implements WasmPrompt {
+    readonly words: string[] = [];
+
+    constructor() {
+      super("prompt");
+    }
+
+    addText(text: string): void {
+      this.words.push(text);
+    }
+
+    addMedia(media: WasmMedia): void {
+      this.words.push((media as Media).bytes);
+    }
+
+    addEndOfChunk(): void {
+      this.words.push("<|endofchunk|>");
+    }
+  }
+
+  class Session extends Handle implements WasmSession {
+    #examples: string[] = [];
+    #turns: string[] = [];
+
+    constructor(
+      _: WasmModel,
+      readonly task: Task | undefined,
+    ) {
+      super("session");
+    }
+
+    setExamples(examples: WasmExamples): void {
+      this.#examples = (examples as Examples).list;
+    }
+
+    forgetTurns(): void {
+      this.#turns = [];
+    }
+
+    answer(query: WasmQuery, options: GenerateOptions, onPiece: OnPiece): Promise<Caption> {
+      const prompt = [...this.#examples, ...this.#turns, ...(query as Query).words];
+      return write(prompt, options, onPiece);
+    }
+
+    async converse(query: WasmQuery, options: GenerateOptions, onPiece: OnPiece): Promise<Caption> {
+      const caption = await this.answer(query, options, onPiece);
+      this.#turns.push(`${(query as Query).words.join(" ")}→${module.words.join(" ")}`);
+      return caption;
+    }
+
+    async choose(_: WasmQuery, choices: string[], options: unknown): Promise<Float64Array> {
+      module.options = options;
+      return Float64Array.from(choices, () => 1 / choices.length);
+    }
+
+    async beamSearch(query: WasmQuery, options: BeamOptions): Promise<Hypothesis[]> {
+      module.options = options;
+      const text = (query as Query).words.join(" ");
+      return [{ text, tokenIds: [0], score: -1, ended: true }];
+    }
+  }
+
+  class SupportSet extends Handle implements WasmSupportSet {
+    readonly #entries: SupportEntry[] = [];
+
+    constructor(_?: WasmModel) {
+      super("support set");
+    }
+
+    static fromBytes(bytes: Uint8Array): SupportSet {
+      if (bytes[0] !== 70) throw { code: "support-set", message: "it does not begin with F" };
+      return new SupportSet();
+    }
+
+    add(embedding: Float32Array, image: string, question: string, text: string): void {
+      const index = this.#entries.length;
+      this.#entries.push({ index, image: `${image}@${embedding.join(" ")}`, question, text });
+    }
+
+    nearest(_: Float32Array, count: number): SupportEntry[] {
+      return this.#entries.slice(0, count);
+    }
+
+    toBytes(): Uint8Array {
+      return Uint8Array.of(70, this.#entries.length);
     }
   }
 
   class Model extends Handle implements WasmModel {
-    async encode(bytes: Uint8Array): Promise<WasmImage> {
+    async encode(bytes: Uint8Array): Promise<WasmMedia> {
       if (module.imageFault !== undefined) throw module.imageFault;
-      return new Image(bytes.join(" "));
+      return new Media(bytes.join(" "));
     }
 
-    async caption(
-      shots: WasmShots,
-      image: WasmImage,
-      maxNewTokens: number,
-      onPiece: (piece: TokenPiece) => Promise<boolean>,
-    ): Promise<Caption> {
-      const all = [...(shots as Shots).list, (image as Image).bytes, ...module.words];
-      const words: string[] = [];
-      let stopReason: Caption["stopReason"] = "end_of_chunk";
-      for (const [id, text] of all.slice(0, maxNewTokens).entries()) {
-        words.push(text);
-        if (!(await onPiece({ id, text, logProbability: -1 }))) {
-          stopReason = "aborted";
-          break;
-        }
-      }
-      return {
-        text: words.join(" | "),
-        tokenIds: [...words.keys()],
-        stopReason,
-        timings: { encodeMs: 1, prefillMs: 2, firstTokenMs: 3, decodeMsPerToken: 4 },
-      };
+    async encodeClip(frames: WasmFrames): Promise<WasmMedia> {
+      return new Media(`[${(frames as Frames).list.join(", ")}]`);
     }
+
+    async embed(bytes: Uint8Array): Promise<Float32Array> {
+      return Float32Array.from(bytes);
+    }
+
+    async embedPixels(rgba: Uint8Array): Promise<Float32Array> {
+      return Float32Array.from(rgba);
+    }
+
+    countTokens(prompt: WasmPrompt): number {
+      return (prompt as Prompt).words.length;
+    }
+
+    generate(prompt: WasmPrompt, options: GenerateOptions, onPiece: OnPiece): Promise<Caption> {
+      return write((prompt as Prompt).words, options, onPiece);
+    }
+  }
+
+  async function write(
+    prompt: string[],
+    options: GenerateOptions,
+    onPiece: OnPiece,
+  ): Promise<Caption> {
+    module.options = options;
+    const words: string[] = [];
+    let stopReason: Caption["stopReason"] = "end_of_chunk";
+    const all = [...prompt, ...module.words];
+    for (const [id, text] of all.slice(0, options.maxNewTokens ?? 40).entries()) {
+      words.push(text);
+      if (!(await onPiece({ id, text, logProbability: -1, alternatives: [] }))) {
+        stopReason = "aborted";
+        break;
+      }
+    }
+    return {
+      text: words.join(" | "),
+      tokenIds: [...words.keys()],
+      stopReason,
+      reusedTokens: 0,
+      timings: { encodeMs: 1, prefillMs: 2, firstTokenMs: 3, decodeMsPerToken: 4 },
+    };
   }
 
   class ModelLoader extends Handle implements WasmLoader {
@@ -140,10 +299,16 @@ export function fakeWasm(): FakeModule {
     memory: new WebAssembly.Memory({ initial: 1 }),
     selectDevice: async (preference) => new Device(preference),
     ModelLoader,
-    Shots,
+    Frames,
+    Examples,
+    Query,
+    Prompt,
+    Session,
+    SupportSet,
     pushed,
     alive,
     words: ["a", "dog"],
+    options: undefined,
     imageFault: undefined,
     gpuLimit: 1 << 20,
   };

@@ -7,15 +7,19 @@
 
 use flamingo::{BranchToken, Branches, Flamingo, KvCache, Media};
 
+use super::check_range;
 use super::probability::LogProbabilities;
 use crate::error::RuntimeError;
 use crate::model::read_checked;
 use crate::prefix::ReadPrompt;
 
+/// Most continuations side by side: each costs a row of every matrix product.
+const MAX_BEAMS: f32 = 64.0;
+
 /// What a caller may choose about a beam search.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct BeamOptions {
-    /// Continuations kept side by side; 1 is greedy decoding.
+    /// Continuations kept side by side, up to 64; 1 is greedy decoding.
     pub beams: usize,
     /// Exponent of the length by which a continuation's log-probability is divided:
     /// 0 compares sums, 1 means, larger ones favour long continuations.
@@ -32,6 +36,14 @@ impl Default for BeamOptions {
             length_penalty: 0.0,
             max_new_tokens: 20,
         }
+    }
+}
+
+impl BeamOptions {
+    /// Whether every number is one that makes sense.
+    pub(crate) fn check(&self) -> Result<(), RuntimeError> {
+        check_range("beams", self.beams as f32, 1.0..=MAX_BEAMS)?;
+        check_range("length_penalty", self.length_penalty, f32::MIN..=f32::MAX)
     }
 }
 

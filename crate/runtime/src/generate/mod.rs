@@ -7,6 +7,8 @@ mod probability;
 mod sampling;
 mod stop;
 
+use std::ops::RangeInclusive;
+
 use serde::Serialize;
 
 use crate::error::RuntimeError;
@@ -82,19 +84,29 @@ impl GenerateOptions {
             ),
         ];
         for (option, value, range) in ranges {
-            if !range.contains(&value) {
-                return Err(RuntimeError::Option {
-                    option,
-                    value,
-                    least: *range.start(),
-                    most: *range.end(),
-                });
-            }
+            check_range(option, value, range)?;
         }
         match self.stop.iter().any(String::is_empty) {
             true => Err(RuntimeError::EmptyStop),
             false => Ok(()),
         }
+    }
+}
+
+/// Whether an option is within its range.
+pub(crate) fn check_range(
+    option: &'static str,
+    value: f32,
+    range: RangeInclusive<f32>,
+) -> Result<(), RuntimeError> {
+    match range.contains(&value) {
+        true => Ok(()),
+        false => Err(RuntimeError::Option {
+            option,
+            value,
+            least: *range.start(),
+            most: *range.end(),
+        }),
     }
 }
 

@@ -47,6 +47,8 @@ impl<'a> LogProbabilities<'a> {
     /// The `count` likeliest of the tokens that `allowed` lets through, best first,
     /// the lower id first among equals.
     pub(crate) fn best(&self, count: usize, allowed: impl Fn(u32) -> bool) -> Vec<(u32, f64)> {
+        // Whoever asks for more than there are gets all.
+        let count = count.min(self.logits.len());
         let mut best: Vec<(u32, f32)> = Vec::with_capacity(count + 1);
         for (id, &logit) in (0..).zip(self.logits) {
             let beaten = best.len() == count && best.last().is_none_or(|last| logit <= last.1);

@@ -1,0 +1,368 @@
+/**
+ * The package with the tiny model: what a page can do with it beyond captions. It is served file
+ * by file, as an embedder without a bundler would, under the site's own policy.
+ */
+
+import { readFileSync } from "node:fs";
+import { createServer, type Server } from "node:http";
+import type { AddressInfo } from "node:net";
+import { fileURLToPath } from "node:url";
+import { expect, type Page, test } from "@playwright/test";
+import type * as Package from "../../web/dist/index.js";
+import { POLICY } from "../../www/build/content-security-policy.js";
+import { TINY_MODEL } from "./caption-page.js";
+import { PHOTOS } from "./fixtures.js";
+
+declare global {
+  interface Window {
+    flamingo: typeof Package;
+    model: Package.Flamingo;
+    photos: Blob[];
+  }
+}
+
+const ROOT = fileURLToPath(new URL("../..", import.meta.url));
+const COMLINK = "node_modules/comlink/dist/esm/comlink.mjs";
+
+const MIME: Record<string, string> = {
+  js: "text/javascript",
+  mjs: "text/javascript",
+  wasm: "application/wasm",
+  json: "application/json",
+};
+
+let server: Server;
+let page: Page;
+
+/** One page with one model for all tests: loading it would take longer than they do. */
+test.beforeAll(async ({ browser }) => {
+  server = createServer((request, response) => {
+    const path = new URL(request.url ?? "/", "http://localhost").pathname;
+    // The frames of a video are tested with one that the page records.
+    response.setHeader("Content-Security-Policy", `${POLICY}; media-src blob:`);
+    if (path === "/") {
+      response.setHeader("Content-Type", "text/html").end("<!doctype html><title>embed</title>");
+      return;
+    }
+    try {
+      const body = readFileSync(`${ROOT}${path}`);
+      const type = MIME[path.slice(path.lastIndexOf(".") + 1)] ?? "application/octet-stream";
+      response.setHeader("Content-Type", type);
+      // Names of packages become addresses, as content delivery networks do it: import maps do
+      // not reach Workers.
+      const isScript = path.startsWith("/web/dist/");
+      response.end(isScript ? `${body}`.replaceAll('"comlink"', `"/${COMLINK}"`) : body);
+    } catch {
+      response.writeHead(404).end();
+    }
+  });
+  await new Promise<void>((resolve) => server.listen(0, "localhost", resolve));
+  page = await browser.newPage();
+  await page.goto(`http://localhost:${(server.address() as AddressInfo).port}/`);
+  const paths = PHOTOS.slice(0, 3).map((path) => path.slice(ROOT.length - 1));
+  await page.evaluate(
+    async ({ url, paths }) => {
+      window.flamingo = await import(/* @vite-ignore */ `${location.origin}/web/dist/index.js`);
+      window.model = await window.flamingo.Flamingo.load(url, { device: "cpu" });
+      window.photos = await Promise.all(
+        paths.map(async (path) => (await fetch(path.replace(/^\/*/, "/"))).blob()),
+      );
+    },
+    { url: `/${TINY_MODEL}`, paths },
+  );
+});
+
+test.afterAll(async () => {
+  await page.close();
+  await new Promise((resolve) => server.close(resolve));
+});
+
+test("a dialogue goes on from its turns, and forgets them when told", async () => {
+  const { first, second, again, fresh } = await page.evaluate(async () => {
+    const { model, photos } = window;
+    const session = model.session({ task: "visual-question" });
+    const [photo = new Blob()] = photos;
+    const options = { maxNewTokens: 8 };
+    const first = await session.ask(photo, "What is it?", { ...options, remember: true }).result;
+    const second = await session.ask(null, "And where?", options).result;
+    await session.forgetTurns();
+    const again = await session.ask(photo, "And where?", options).result;
+    const fresh = await model.session({ task: "visual-question" }).ask(photo, "And where?", options)
+      .result;
+    return { first, second, again, fresh };
+  });
+  expect(first.reusedTokens).toBe(0);
+  // The image, the question before it and its answer.
+  expect(second.reusedTokens).toBeGreaterThan(first.tokenIds.length);
+  expect(again.tokenIds).toEqual(fresh.tokenIds);
+});
+
+test("the probabilities of choices sum to one, whatever is asked of them", async () => {
+  const answers = await page.evaluate(async () => {
+    const { model, photos } = window;
+    const [photo = new Blob(), other = new Blob()] = photos;
+    const shots = [
+      { image: other, question: "What is it?", text: "a dog" },
+      { text: "a cat", question: "What is it?" },
+    ];
+    const session = model.session({ task: "visual-question", shots });
+    const choices = ["a dog", "a cat in the snow", "two people"];
+    const question = "What is it?";
+    return Promise.all(
+      [{}, { calibrated: true }, { orders: 2, reduction: "sum" } as const].map((options) =>
+        session.choose(photo, choices, { question, ...options }),
+      ),
+    );
+  });
+  for (const answer of answers) {
+    expect(answer.map(({ text }) => text)).toEqual(["a dog", "a cat in the snow", "two people"]);
+    const sum = answer.reduce((sum, { probability }) => sum + probability, 0);
+    expect(sum).toBeCloseTo(1, 6);
+  }
+});
+
+test("a prompt of one's own equals the session's where it has the same parts", async () => {
+  const { caption, generated, tokens, longer } = await page.evaluate(async () => {
+    const { model, photos } = window;
+    const [photo = new Blob(), other = new Blob()] = photos;
+    const session = model.session({ shots: [{ image: other, text: "a dog" }] });
+    const prompt = [
+      { image: other },
+      "Output:a dog",
+      { endOfChunk: true },
+      "\n",
+      { image: photo },
+      "Output:",
+    ] as const;
+    return {
+      caption: await session.caption(photo).result,
+      generated: await session.generate(prompt).result,
+      tokens: await session.countTokens(prompt),
+      longer: await session.countTokens([...prompt, { frames: [photo, other] }]),
+    };
+  });
+  expect(generated.tokenIds).toEqual(caption.tokenIds);
+  expect(longer).toBe(tokens + 1);
+});
+
+test("a clip is seen as one, and pixels as the file they came from", async () => {
+  const { file, pixels, clip, reversed } = await page.evaluate(async () => {
+    const { model } = window;
+    const session = model.session();
+    const draw = (colour: string) => {
+      const canvas = new OffscreenCanvas(40, 30);
+      const context = canvas.getContext("2d");
+      if (context === null) throw new Error("no canvas");
+      context.fillStyle = colour;
+      context.fillRect(0, 0, 40, 30);
+      context.fillStyle = "white";
+      context.fillRect(5, 5, 10, 20);
+      return { canvas, pixels: context.getImageData(0, 0, 40, 30) };
+    };
+    const [red, blue] = [draw("red"), draw("blue")];
+    const say = async (source: Package.MediaSource) => {
+      const pieces: Package.TokenPiece[] = [];
+      for await (const piece of session.caption(source, { maxNewTokens: 4 })) pieces.push(piece);
+      return pieces.map(({ id, logProbability }) => [id, logProbability]);
+    };
+    return {
+      file: await say(await red.canvas.convertToBlob()),
+      pixels: await say(red.pixels),
+      clip: await say({ frames: [red.pixels, await blue.canvas.convertToBlob()] }),
+      reversed: await say({ frames: [blue.pixels, red.pixels] }),
+    };
+  });
+  expect(pixels).toEqual(file);
+  expect(clip).not.toEqual(file);
+  expect(reversed).not.toEqual(clip);
+});
+
+test("the same seed draws the same tokens", async () => {
+  const [first, second, other] = await page.evaluate(async () => {
+    const { model, photos } = window;
+    const session = model.session();
+    const ids: (readonly number[])[] = [];
+    for (const seed of [7, 7, 8]) {
+      const options = { temperature: 1.5, topP: 0.95, seed, maxNewTokens: 12 };
+      ids.push((await session.caption(photos[0] ?? new Blob(), options).result).tokenIds);
+    }
+    return ids;
+  });
+  expect(second).toEqual(first);
+  expect(other).not.toEqual(first);
+});
+
+test("a stop text ends the text before it, and what it could have been is told", async () => {
+  const { whole, stopped, shown, alternatives } = await page.evaluate(async () => {
+    const { model, photos } = window;
+    const [photo = new Blob()] = photos;
+    const session = model.session();
+    const whole = await session.caption(photo).result;
+    const stop = [whole.text.slice(4, 7)];
+    const stream = session.caption(photo, { stop, alternatives: 3 });
+    const pieces: Package.TokenPiece[] = [];
+    for await (const piece of stream) pieces.push(piece);
+    return {
+      whole,
+      stopped: await stream.result,
+      shown: pieces.map(({ text }) => text).join(""),
+      alternatives: pieces.map(({ id, alternatives }) => [
+        id,
+        alternatives[0]?.id,
+        alternatives.length,
+      ]),
+    };
+  });
+  expect(stopped.stopReason).toBe("stop_text");
+  expect(whole.text.startsWith(stopped.text)).toBe(true);
+  expect(stopped.text).not.toContain(whole.text.slice(4, 7));
+  expect(shown.trim()).toBe(stopped.text);
+  for (const [id, likeliest, count] of alternatives) {
+    expect(likeliest).toBe(id);
+    expect(count).toBe(3);
+  }
+});
+
+test("a constraint holds", async () => {
+  const [choice, number] = await page.evaluate(async () => {
+    const { model, photos } = window;
+    const session = model.session();
+    const texts: string[] = [];
+    for (const constraint of [{ choices: ["a red bus", "two dogs"] }, { regex: "[0-9]{3}!" }]) {
+      texts.push((await session.caption(photos[0] ?? new Blob(), { constraint }).result).text);
+    }
+    return texts;
+  });
+  expect(["a red bus", "two dogs"]).toContain(choice);
+  expect(number).toMatch(/^[0-9]{3}!$/);
+});
+
+test("one beam is the greedy text, and several come best first", async () => {
+  const { greedy, one, three } = await page.evaluate(async () => {
+    const { model, photos } = window;
+    const [photo = new Blob()] = photos;
+    const session = model.session();
+    return {
+      greedy: await session.caption(photo, { maxNewTokens: 6 }).result,
+      one: await session.beamSearch(photo, { beams: 1, maxNewTokens: 6 }),
+      three: await session.beamSearch(photo, { lengthPenalty: 1, maxNewTokens: 6 }),
+    };
+  });
+  expect(one.map(({ tokenIds }) => tokenIds)).toEqual([greedy.tokenIds]);
+  const scores = three.map(({ score }) => score);
+  expect(scores).toHaveLength(3);
+  expect(scores).toEqual([...scores].sort((a, b) => b - a));
+});
+
+test("examples are read once for all captions", async () => {
+  const { first, second, fresh } = await page.evaluate(async () => {
+    const { model, photos } = window;
+    const [photo = new Blob(), other = new Blob(), example = new Blob()] = photos;
+    const shots = [{ image: example, text: "A dog runs through the snow." }];
+    const session = model.session({ shots });
+    return {
+      first: await session.caption(photo).result,
+      second: await session.caption(other).result,
+      fresh: await model.session({ shots }).caption(other).result,
+    };
+  });
+  expect(first.reusedTokens).toBe(0);
+  expect(second.reusedTokens).toBeGreaterThan(5);
+  expect(second.tokenIds).toEqual(fresh.tokenIds);
+});
+
+test("what is nearest to an image of a support set is itself", async () => {
+  const { length, nearest, loaded } = await page.evaluate(async () => {
+    const { model, photos } = window;
+    const [photo = new Blob()] = photos;
+    const set = model.supportSet();
+    for (const [i, image] of photos.entries())
+      await set.add(image, { image: `${i}`, text: `t${i}` });
+    const again = model.supportSet(await set.save());
+    const embedding = await model.embed(photo);
+    return {
+      length: Math.hypot(...embedding),
+      nearest: await set.nearest(photo, 2),
+      loaded: await again.nearest(photo, 2),
+    };
+  });
+  expect(length).toBeCloseTo(1, 5);
+  expect(nearest).toHaveLength(2);
+  expect(nearest.at(-1)).toEqual({ index: 0, image: "0", question: "", text: "t0" });
+  expect(loaded).toEqual(nearest);
+});
+
+test("what cannot be is refused by name, and the model goes on", async () => {
+  const errors = await page.evaluate(async () => {
+    const { model, photos } = window;
+    const [photo = new Blob()] = photos;
+    const session = model.session();
+    const calls: [string, () => Promise<unknown>][] = [
+      ["temperatur", () => session.caption(photo, { temperatur: 1 } as object).result],
+      ["temperature", () => session.caption(photo, { temperature: "hot" } as object).result],
+      ["topP", () => session.caption(photo, { topP: 2 }).result],
+      ["seed", () => session.caption(photo, { seed: -1 }).result],
+      ["stop", () => session.caption(photo, { stop: [""] }).result],
+      ["constraint", () => session.caption(photo, { constraint: { regex: "(" } }).result],
+      ["beams", () => session.beamSearch(photo, { beams: 4e9 })],
+      ["orders", () => session.choose(photo, ["a"], { orders: 4e9 })],
+      ["template", () => model.session({ task: { template: "?" } }).caption(photo).result],
+      ["task", () => model.session({ task: "poem" as "caption" }).caption(photo).result],
+    ];
+    const errors: { name: string; code: unknown; message: string }[] = [];
+    for (const [name, call] of calls) {
+      const error = await call().catch((error: unknown) => error);
+      const { code, message } = error as { code: unknown; message: string };
+      errors.push({ name, code, message });
+    }
+    await session.caption(photo, { alternatives: 4e9, maxNewTokens: 1 }).result;
+    return errors;
+  });
+  for (const { name, code, message } of errors) {
+    expect(code, `${name}: ${message}`).toBe("invalid-option");
+    expect(message.toLowerCase()).toContain(name.toLowerCase());
+  }
+});
+
+test("frames of a video come in the order of time", async () => {
+  const { sizes, colours, place, stopped } = await page.evaluate(async () => {
+    const { framesOf } = window.flamingo;
+    const canvas = document.createElement("canvas");
+    [canvas.width, canvas.height] = [64, 48];
+    const context = canvas.getContext("2d");
+    if (context === null) throw new Error("no canvas");
+    const fill = (colour: string) => {
+      context.fillStyle = colour;
+      context.fillRect(0, 0, 64, 48);
+    };
+    const recorder = new MediaRecorder(canvas.captureStream(25));
+    const parts: Blob[] = [];
+    recorder.ondataavailable = ({ data }) => parts.push(data);
+    const ended = new Promise((resolve) => {
+      recorder.onstop = resolve;
+    });
+    recorder.start();
+    for (let i = 0; i < 30; i++) {
+      fill(i < 15 ? "red" : "blue");
+      await new Promise((resolve) => setTimeout(resolve, 40));
+    }
+    recorder.stop();
+    await ended;
+    const video = document.createElement("video");
+    video.muted = true;
+    video.src = URL.createObjectURL(new Blob(parts, { type: recorder.mimeType }));
+    const frames = await framesOf(video, { count: 4 });
+    const signal = AbortSignal.abort();
+    const error = await framesOf(video, { rate: 1, signal }).catch((error: unknown) => error);
+    return {
+      sizes: frames.map(({ width, height }) => [width, height]),
+      colours: frames.map(({ data }) => ((data[0] ?? 0) > (data[2] ?? 0) ? "red" : "blue")),
+      place: video.currentTime,
+      stopped: (error as Error).name,
+    };
+  });
+  expect(sizes).toEqual(Array(4).fill([64, 48]));
+  expect(colours).toEqual(["red", "red", "blue", "blue"]);
+  expect(place).toBe(0);
+  expect(stopped).toBe("AbortError");
+});

@@ -1,0 +1,69 @@
+/** The page's side and the Worker's in one place, joined by a real channel. */
+
+import { expose, proxy } from "comlink";
+import { afterEach, vi } from "vitest";
+import { Connection } from "../connection.js";
+import { Engine } from "../engine.js";
+import type { LoadedModel } from "../protocol.js";
+import type { DevicePreference, LoadEvent } from "../types.js";
+import { type FakeAnswers, fakeModel, MODEL_URL, serve } from "./fake-server.js";
+import { type FakeModule, fakeWasm } from "./fake-wasm.js";
+
+const closers: (() => void)[] = [];
+
+afterEach(() => {
+  vi.unstubAllGlobals();
+  for (const close of closers.splice(0)) close();
+});
+
+/** Both ends and the module between them. They are closed after the test. */
+export interface Line {
+  readonly wasm: FakeModule;
+  readonly engine: Engine;
+  readonly connection: Connection;
+}
+
+/** Starts an engine over a fake module. */
+export function join(): Line {
+  const wasm = fakeWasm();
+  const engine = new Engine(async () => wasm);
+  const { port1, port2 } = new MessageChannel();
+  expose(engine, port2);
+  const connection = new Connection(port1, () => {
+    port1.close();
+    port2.close();
+  });
+  closers.push(() => connection.close("model"));
+  return { wasm, engine, connection };
+}
+
+/** Loads a model from a fake server. */
+export async function load(
+  connection: Connection,
+  device: DevicePreference = "auto",
+  files: Record<string, FakeAnswers> = fakeModel(),
+): Promise<{ model: LoadedModel; events: LoadEvent[] }> {
+  serve(files);
+  const events: LoadEvent[] = [];
+  const onEvent = proxy((event: LoadEvent) => {
+    events.push(event);
+  });
+  const model = await connection.call((remote, task) =>
+    remote.load(task, MODEL_URL, device, onEvent),
+  );
+  return { model, events };
+}
+
+/** {@link join} and {@link load}. */
+export async function joinLoaded(): Promise<Line> {
+  const line = join();
+  await load(line.connection);
+  return line;
+}
+
+/** The texts of a stream's tokens. */
+export async function texts(stream: AsyncIterable<{ text: string }>): Promise<string[]> {
+  const found: string[] = [];
+  for await (const { text } of stream) found.push(text);
+  return found;
+}
