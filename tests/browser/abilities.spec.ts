@@ -298,7 +298,7 @@ test("what cannot be is refused by name, and the model goes on", async () => {
     const [photo = new Blob()] = photos;
     const session = model.session();
     const calls: [string, () => Promise<unknown>][] = [
-      ["temperatur", () => session.caption(photo, { temperatur: 1 } as object).result],
+      ["heat", () => session.caption(photo, { heat: 1 } as object).result],
       ["temperature", () => session.caption(photo, { temperature: "hot" } as object).result],
       ["topP", () => session.caption(photo, { topP: 2 }).result],
       ["seed", () => session.caption(photo, { seed: -1 }).result],

@@ -12,7 +12,6 @@ use futures_lite::future::block_on;
 use crate::answer::{Answer, json_line};
 use crate::decoding_args::{Decoding, DecodingArgs};
 use crate::failure::Failure;
-use crate::media::Media;
 use crate::model_args::ModelArgs;
 use crate::task::{TaskArgs, failed};
 
@@ -42,10 +41,7 @@ pub(crate) struct AskArgs {
 pub(crate) fn run(args: &AskArgs) -> Result<(), Failure> {
     let files = args.task.read(VISUAL_QUESTION)?;
     let photo = args.photo.display();
-    let media = Media::read(&args.photo, &args.task.sampling).map_err(|error| Failure::Media {
-        path: args.photo.clone(),
-        source: error,
-    })?;
+    let media = args.task.read_media(&args.photo)?;
     let model = args.model.load()?;
     let decoding = args.decoding.decoding(&model)?;
     let mut task = files.begin(&model, &args.task)?;

@@ -12,7 +12,6 @@ use serde::Serialize;
 
 use crate::answer::json_line;
 use crate::failure::Failure;
-use crate::media::Media;
 use crate::model_args::ModelArgs;
 use crate::task::{TaskArgs, failed};
 
@@ -72,10 +71,7 @@ pub(crate) fn run(args: &ChooseArgs) -> Result<(), Failure> {
     };
     let files = args.task.read(template)?;
     let photo = args.photo.display();
-    let media = Media::read(&args.photo, &args.task.sampling).map_err(|error| Failure::Media {
-        path: args.photo.clone(),
-        source: error,
-    })?;
+    let media = args.task.read_media(&args.photo)?;
     let model = args.model.load()?;
     let mut task = files.begin(&model, &args.task)?;
     let encoded = media

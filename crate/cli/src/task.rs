@@ -70,6 +70,17 @@ pub(crate) struct TaskFiles {
 }
 
 impl TaskArgs {
+    /// Reads the photo or clip that is asked about.
+    ///
+    /// # Errors
+    /// Where it cannot be read.
+    pub(crate) fn read_media(&self, path: &Path) -> Result<Media, Failure> {
+        Media::read(path, &self.sampling).map_err(|source| Failure::Media {
+            path: path.to_owned(),
+            source,
+        })
+    }
+
     /// Reads what the options name, before a model is loaded.
     ///
     /// # Errors

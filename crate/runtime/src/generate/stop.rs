@@ -91,8 +91,8 @@ mod tests {
 
     #[test]
     fn characters_of_several_bytes_stay_whole() {
-        let (shown, _, rest) = scan(&["\u{e9}t\u{e9}"], &["caf\u{e9}"]);
-        assert_eq!((shown.concat().as_str(), rest.as_str()), ("caf", "\u{e9}"));
+        let (shown, _, rest) = scan(&["\u{e9}t\u{e9}"], &["a\u{e9}"]);
+        assert_eq!((shown.concat().as_str(), rest.as_str()), ("a", "\u{e9}"));
     }
 
     #[test]
