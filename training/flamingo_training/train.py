@@ -16,6 +16,7 @@ import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -349,7 +350,9 @@ def main() -> None:
     arguments = parser.parse_args()
     recipe = Recipe.load(arguments.recipe)
     if "WORLD_SIZE" in os.environ:
-        distributed.init_process_group("gloo" if arguments.device == "cpu" else "nccl")
+        # The others wait while the first process evaluates, on a busy machine for longer than the default allows.
+        backend = "gloo" if arguments.device == "cpu" else "nccl"
+        distributed.init_process_group(backend, timeout=timedelta(hours=6))
         if arguments.device == "cuda":
             torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
     torch.manual_seed(recipe[arguments.stage]["seed"])

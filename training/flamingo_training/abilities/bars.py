@@ -214,8 +214,17 @@ def wrong_answers(question: Question, others: Iterable[Question], random: np.ran
     return chosen
 
 
+def chosen_first(candidates: Sequence[str], values: Sequence[float]) -> dict[str, Any]:
+    """An item whose right candidate is the first."""
+    return {
+        "candidates": list(candidates),
+        "log_likelihoods": list(values),
+        "score": float(np.argmax(values) == 0),
+    }
+
+
 def four_answers(name: str, bench: Bench, items: int, seed: int) -> list[Line]:
-    """The right answer of VQA v2 among four, by log-likelihood, without yes/no questions."""
+    """The right answer of VQA v2 among four, by log-likelihood, mean and sum, without yes/no questions."""
     random = np.random.default_rng(seed)
     source = "vqa-v2"
     dev = bench.dev_questions.by_source[source]
@@ -224,17 +233,16 @@ def four_answers(name: str, bench: Bench, items: int, seed: int) -> list[Line]:
     candidates = [[question.majority, *wrong_answers(question, everything, random)] for question in questions]
     prompts = [[bench.dev_questions.chunk(bench.format, question, "")] for question in questions]
     scores = bench.likelihoods(prompts, candidates)
-    rows = [
-        {
-            "image": question.image,
-            "question": question.text,
-            "candidates": texts,
-            "log_likelihoods": values,
-            "score": float(np.argmax(values) == 0),
-        }
-        for question, texts, values in zip(questions, candidates, scores, strict=True)
-    ]
-    return [Line.mean(name, rows)]
+
+    def line(name: str, measured: str) -> Line:
+        values = [[getattr(likelihood, measured) for likelihood in row] for row in scores]
+        rows = [
+            {"image": question.image, "question": question.text, **chosen_first(texts, row)}
+            for question, texts, row in zip(questions, candidates, values, strict=True)
+        ]
+        return Line.mean(name, rows)
+
+    return [line(name, "mean"), line(f"{name}: by sum", "total")]
 
 
 def four_captions(name: str, bench: Bench, items: int, seed: int) -> list[Line]:
@@ -244,13 +252,8 @@ def four_captions(name: str, bench: Bench, items: int, seed: int) -> list[Line]:
     candidates = [[bench.dev.quote(photo, random) for photo in photos] for photos in drawn]
     scores = bench.likelihoods([[Chunk(bench.dev.first + photos[0], ())] for photos in drawn], candidates)
     rows = [
-        {
-            "photo": photos[0],
-            "candidates": texts,
-            "log_likelihoods": values,
-            "score": float(np.argmax(values) == 0),
-        }
-        for photos, texts, values in zip(drawn, candidates, scores, strict=True)
+        {"photo": photos[0], **chosen_first(texts, [likelihood.mean for likelihood in row])}
+        for photos, texts, row in zip(drawn, candidates, scores, strict=True)
     ]
     return [Line.mean(name, rows)]
 
@@ -266,7 +269,7 @@ def clip_order(name: str, bench: Bench, items: int, seed: int) -> list[Line]:
             clip = cut(bench.dev.first + first, bench.dev.first + then, frames, frames // 2)
             prompts.append([Chunk(clip, (), question=question)])
             candidates.append([short_caption(bench.dev.captions[photo]) for photo in (a, b)])
-    scores = bench.likelihoods(prompts, candidates)
+    scores = [[likelihood.mean for likelihood in row] for row in bench.likelihoods(prompts, candidates)]
     rows, flips = [], []
     for pair, texts, forward, backward in zip(pairs, candidates[::2], scores[::2], scores[1::2], strict=True):
         said = int(np.argmax(forward)), int(np.argmax(backward))

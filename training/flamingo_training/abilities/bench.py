@@ -20,6 +20,14 @@ ROWS = 32
 
 
 @dataclass(frozen=True)
+class Likelihood:
+    """Log-likelihood of a candidate: of all its tokens together, and of one on average."""
+
+    total: float
+    mean: float
+
+
+@dataclass(frozen=True)
 class Bench:
     """A model, and what its tasks are made from: shots come from train, queries from dev, features from one store."""
 
@@ -72,8 +80,10 @@ class Bench:
         return found
 
     @torch.inference_mode()
-    def likelihoods(self, prompts: Sequence[Sequence[Chunk]], candidates: Sequence[Sequence[str]]) -> list[list[float]]:
-        """Mean log-likelihood of a token of each candidate answer to the last chunk of each prompt."""
+    def likelihoods(
+        self, prompts: Sequence[Sequence[Chunk]], candidates: Sequence[Sequence[str]]
+    ) -> list[list[Likelihood]]:
+        """How likely the model finds each candidate answer to the last chunk of each prompt."""
         sequences = [
             [
                 *(replace(shot, learned=False) for shot in chunks[:-1]),
@@ -83,7 +93,7 @@ class Bench:
             for text in texts
         ]
         order = sorted(range(len(sequences)), key=lambda row: len(self.format.sequence(sequences[row])[0]))
-        means = [0.0] * len(sequences)
+        found: list[Likelihood | None] = [None] * len(sequences)
         for first in range(0, len(order), ROWS):
             rows = order[first : first + ROWS]
             batch = collate(self.format, [sequences[row] for row in rows])
@@ -95,6 +105,6 @@ class Bench:
             chosen = scores.gather(1, targets[learned][:, None])[:, 0].split(learned.sum(1).tolist())
             for row, tokens in zip(rows, chosen, strict=True):
                 # The end of the chunk is no part of the candidate.
-                means[row] = tokens[:-1].mean().item()
-        scores_of = iter(means)
-        return [[next(scores_of) for _ in texts] for texts in candidates]
+                found[row] = Likelihood(tokens[:-1].sum().item(), tokens[:-1].mean().item())
+        in_order = iter(found)
+        return [[next(in_order) for _ in texts] for texts in candidates]
