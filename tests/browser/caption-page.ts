@@ -57,6 +57,8 @@ export class CaptionPage {
   /** Presses the button and waits for the end of the caption. */
   async caption(timeout = 60_000): Promise<ShownCaption> {
     await this.captionButton.click();
+    // The page draws with the next frame: until then it shows the last caption as done.
+    await this.page.evaluate(() => new Promise((drawn) => requestAnimationFrame(drawn)));
     await expect(this.output).toHaveAttribute("data-phase", /done|failed/, { timeout });
     await expect(this.error).toHaveCount(0);
     return { text: await this.output.innerText(), tokenIds: await this.tokenIds() };
