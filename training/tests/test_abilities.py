@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import re
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
@@ -12,6 +16,7 @@ from test_model import random_bridges
 from flamingo_training.abilities import bars
 from flamingo_training.abilities.bars import BARS, Line, measure, wrong_answers
 from flamingo_training.abilities.bench import Bench, Likelihood
+from flamingo_training.abilities.tasks import Recorder, Writer, bar_items
 from flamingo_training.abilities.vqa import accuracy, normalise
 from flamingo_training.data import Question
 from flamingo_training.episodes.photos import Photos
@@ -72,10 +77,15 @@ def oracle(format_) -> Oracle:
     )
 
 
+def fields_of(bench: Bench) -> list:
+    """What a bench is made of."""
+    return [getattr(bench, name) for name in Bench.__dataclass_fields__]
+
+
 def test_the_whole_table(oracle, model, format_, recipe):
     """Every line on a real, untrained model; the same seed asks the same."""
     random_bridges(model)
-    bench = Bench(model.eval(), *(getattr(oracle, name) for name in list(Bench.__dataclass_fields__)[1:]))
+    bench = Bench(model.eval(), *fields_of(oracle)[1:])
     lines = measure(bench, 3, 1)
     assert [line.name for line in lines] == [
         *list(BARS)[:13],
@@ -92,7 +102,7 @@ def test_the_whole_table(oracle, model, format_, recipe):
 
 def test_greedy_answers_are_those_of_each_prompt_alone(oracle, model, format_):
     random_bridges(model)
-    bench = Bench(model.eval(), *(getattr(oracle, name) for name in list(Bench.__dataclass_fields__)[1:]))
+    bench = Bench(model.eval(), *fields_of(oracle)[1:])
     # The longest first, so that answers come back in another order than they are given; an untrained model mostly
     # repeats the last token, so each ends in another.
     prompts = [
@@ -115,7 +125,7 @@ def test_greedy_answers_are_those_of_each_prompt_alone(oracle, model, format_):
 def test_likelihoods_by_hand(oracle, model, format_):
     """The mean over the candidate's tokens, its end excluded."""
     random_bridges(model)
-    bench = Bench(model.eval(), *(getattr(oracle, name) for name in list(Bench.__dataclass_fields__)[1:]))
+    bench = Bench(model.eval(), *fields_of(oracle)[1:])
     shot = Chunk(3, format_.text("ab"))
     [values] = bench.likelihoods([[shot, Chunk(7, ())]], [["a", "long one"]])
     for text, value in zip(["a", "long one"], values, strict=True):
@@ -225,3 +235,34 @@ def test_lines():
     assert line.score == 75
     assert line.interval == pytest.approx(49)
     assert Line("CIDEr", 50.0, [{"answer": "a"}, {"answer": "b"}]).interval is None
+
+
+def test_tasks_as_files(oracle, format_):
+    """Each item of the files is what the bench is asked, in words: shots, query, pattern or candidates."""
+    recorder = Recorder(SimpleNamespace(resampler=Model.resampler), *fields_of(oracle)[1:])
+    names = [f"{image}.webp" for image in range(2 * 42 + 30)]
+    items = list(bar_items(recorder, Writer(format_, names), 11, 7))
+    assert {file for file, _ in items} == {"patterns", "choices"}
+    sources = [item["source"] for _, item in items]
+    assert {*sources} == {name for name in BARS if not re.match("CIDEr|(VQA v2|COCO-QA), . shots", name)}
+    by_source = {name: [item for _, item in items if item["source"] == name] for name in sources}
+
+    oracle.model.said = lambda prompts: ["no"] * len(prompts)
+    name = "made-up word, 5 ways, 4 shots"
+    [line] = measure(oracle, 11, 7, [name])
+    for item, row, chunks in zip(by_source[name], line.items, oracle.model.asked, strict=True):
+        assert item["image"] == names[chunks[-1].image] and item["pattern"] == row["pattern"]
+        assert [shot["image"] for shot in item["shots"]] == [names[chunk.image] for chunk in chunks[:-1]]
+        assert item["pattern"] in {shot["text"] for shot in item["shots"]}
+    style = by_source["style after 2 shots"]
+    assert all(re.fullmatch(item["pattern"], shot["text"]) for item in style for shot in item["shots"])
+    asked = [item for item in style if "question" in item]
+    assert len(asked) == 2
+    assert all(not item["question"].startswith("Question") and "question" in item["shots"][0] for item in asked)
+
+    clips = by_source["what came first"]
+    assert [item["answer"] for item in clips] == [0, 1] * 11
+    assert clips[0]["frames"] == clips[1]["frames"][::-1] and clips[0]["question"] == "What came first?"
+    four = by_source["VQA v2, one of four answers"][0]
+    assert four["answer"] == 0 and len(four["choices"]) == 4 and four["question"].endswith("?")
+    assert json.dumps(items)

@@ -3,16 +3,16 @@
 use std::io::{self, Write};
 use std::path::PathBuf;
 
-use clap::{Args, ValueEnum};
+use clap::Args;
+use flamingo_runtime::Query;
 use flamingo_runtime::prompt::{CAPTION, VISUAL_QUESTION};
-use flamingo_runtime::score::Reduction;
-use flamingo_runtime::{ChooseOptions, Query};
 use futures_lite::future::block_on;
 use serde::Serialize;
 
 use crate::answer::json_line;
 use crate::failure::Failure;
 use crate::model_args::ModelArgs;
+use crate::scoring_args::ScoringArgs;
 use crate::task::{TaskArgs, failed};
 
 #[derive(Args)]
@@ -26,15 +26,8 @@ pub(crate) struct ChooseArgs {
     /// The question that they answer; without one they are captions
     #[arg(long, value_name = "QUESTION")]
     question: Option<String>,
-    /// What an answer's log-probability is made of
-    #[arg(long, value_enum, default_value_t = ReductionChoice::Mean)]
-    reduction: ReductionChoice,
-    /// Take away what each answer scores when there is no photo
-    #[arg(long)]
-    calibrated: bool,
-    /// Mean over this many orders of the examples
-    #[arg(long, value_name = "N", default_value_t = 1)]
-    orders: usize,
+    #[command(flatten)]
+    scoring: ScoringArgs,
     #[command(flatten)]
     model: ModelArgs,
     #[command(flatten)]
@@ -42,15 +35,6 @@ pub(crate) struct ChooseArgs {
     /// Print a line of JSON
     #[arg(long)]
     json: bool,
-}
-
-/// What `--reduction` takes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum ReductionChoice {
-    /// The sum over its tokens
-    Sum,
-    /// The mean over its tokens
-    Mean,
 }
 
 /// An answer and its probability.
@@ -82,15 +66,11 @@ pub(crate) fn run(args: &ChooseArgs) -> Result<(), Failure> {
         media: Some(encoded),
         question: args.question.clone().unwrap_or_default(),
     };
-    let options = ChooseOptions {
-        reduction: match args.reduction {
-            ReductionChoice::Sum => Reduction::Sum,
-            ReductionChoice::Mean => Reduction::Mean,
-        },
-        calibrated: args.calibrated,
-        orders: args.orders,
-    };
-    let probabilities = block_on(task.session.choose(&model, &query, &args.answers, &options))
+    let probabilities =
+        block_on(
+            task.session
+                .choose(&model, &query, &args.answers, &args.scoring.options()),
+        )
         .map_err(|source| failed(format!("choosing for {photo}"), source))?;
     let mut choices: Vec<Choice<'_>> = args
         .answers

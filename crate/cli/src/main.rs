@@ -16,6 +16,7 @@ mod media;
 mod model_args;
 mod model_source;
 mod progress;
+mod scoring_args;
 mod task;
 
 use std::io::{self, Write};
@@ -47,7 +48,8 @@ enum Command {
     /// Embed images with texts once, to choose examples from them for each photo
     #[command(after_help = EXIT_CODES)]
     Index(index::IndexArgs),
-    /// Measure a model on files of items: captions, questions, classes, choices
+    /// Measure a model on files of items: captions, questions, classes,
+    /// choices, patterns
     #[command(after_help = EXIT_CODES)]
     Eval(eval::EvalArgs),
     /// Show what a model holds and verify its bytes

@@ -3,6 +3,7 @@
 
 mod harness;
 
+use std::collections::HashSet;
 use std::fs;
 use std::path::Path;
 use std::process::Output;
@@ -324,4 +325,121 @@ fn questions_classes_and_choices_are_evaluated() {
         "{error}"
     );
     assert!(stdout(&run("eval", model.path(), &[&mixed])).is_empty());
+}
+
+/// The items of a file that bring their own examples: other examples give other
+/// answers, and a pattern is held against the whole of one.
+#[test]
+fn items_bring_their_examples_clips_and_patterns() {
+    let model = model();
+    let (album, elsewhere) = (album(), album());
+    let evaluated = |name: &str, lines: &[String], options: &[&str]| {
+        let items = write(album.path(), &format!("{name}.jsonl"), lines);
+        let output = album.path().join(format!("{name}.out"));
+        let mut arguments = vec![
+            &*items,
+            "--max-new-tokens=4",
+            "--output",
+            output.to_str().unwrap(),
+        ];
+        arguments.extend(options);
+        let table = success(&run("eval", model.path(), &arguments));
+        (table, fs::read_to_string(output).unwrap())
+    };
+    let item = |shots: &str, pattern: &str| {
+        let frames = PHOTOS.map(|name| format!("\"{name}\"")).join(", ");
+        format!(
+            "{{\"frames\": [{frames}], \"source\": \"styles\", \"shots\": [{shots}], \
+             \"pattern\": \"{pattern}\"}}"
+        )
+    };
+    let shot = |text: &str| format!("{{\"image\": \"{}\", \"text\": \"{text}\"}}", PHOTOS[0]);
+    let (anything, nothing) = ("(?s).*", "a dog that no model ever said");
+    let (table, said) = evaluated(
+        "own",
+        &[
+            item("", anything),
+            item(&shot("A DOG"), anything),
+            item(&shot("snow, snow, snow"), nothing),
+            item("{\"text\": \"a dog\"}", nothing),
+        ],
+        &[],
+    );
+    assert!(
+        table.contains("| styles | accuracy | own | 50.00 |"),
+        "{table}"
+    );
+    let answers: HashSet<String> = said
+        .lines()
+        .map(|line| {
+            let line: serde_json::Value = serde_json::from_str(line).unwrap();
+            assert_eq!(line["frames"].as_array().unwrap().len(), 3);
+            line["text"].to_string()
+        })
+        .collect();
+    assert_eq!(answers.len(), 4, "{said}");
+
+    // An image that lies elsewhere is found there, and nowhere without being told.
+    fs::rename(
+        elsewhere.path().join(PHOTOS[0]),
+        elsewhere.path().join("far.jpg"),
+    )
+    .unwrap();
+    let far = [String::from(
+        "{\"image\": \"far.jpg\", \"choices\": [\"a\", \"b\"], \"answer\": 0}",
+    )];
+    let folder = elsewhere.path().to_str().unwrap();
+    let of = |name: &str, options: &[&str]| {
+        let (_, said) = evaluated(name, &far, &[&["--images", folder], options].concat());
+        let line: serde_json::Value = serde_json::from_str(said.trim()).unwrap();
+        line["scores"].to_string()
+    };
+    let mean = of("mean", &[]);
+    assert_ne!(of("calibrated", &["--calibrated"]), mean);
+    let items = write(album.path(), "far.jsonl", &far);
+    assert!(failure(&run("eval", model.path(), &[&items]), 2).contains("far.jpg"));
+
+    for (lines, refused) in [
+        (vec![item("", "(")], "pattern"),
+        (
+            vec![item("", "a"), item("", "a").replace("\"shots\": [], ", "")],
+            "line 2",
+        ),
+        (
+            vec![item("", "a").replace("\"frames\"", "\"photos\"")],
+            "frames",
+        ),
+    ] {
+        let items = write(album.path(), "refused.jsonl", &lines);
+        let error = failure(&run("eval", model.path(), &[&items]), 2);
+        assert!(error.contains(refused), "{error}");
+    }
+}
+
+/// An example is of the item's own source.
+#[test]
+fn examples_are_of_the_same_source() {
+    let model = model();
+    let album = album();
+    let line = |name: &str, source: &str| {
+        format!(
+            "{{\"image\": \"{name}\", \"question\": \"What?\", \"answers\": [\"dog\"], \
+             \"source\": \"{source}\"}}"
+        )
+    };
+    let items = write(album.path(), "items.jsonl", &[line(PHOTOS[0], "a")]);
+    let support = [line(PHOTOS[1], "a"), line(PHOTOS[2], "b")];
+    let support = write(album.path(), "support.jsonl", &support);
+    for select in ["random", "rices"] {
+        let select = format!("--select={select}");
+        let arguments = |shots| [&*items, "--support", &support, &select, shots];
+        let one = run(
+            "eval",
+            model.path(),
+            &[&arguments("--shots=1")[..], &["--max-new-tokens=2"]].concat(),
+        );
+        success(&one);
+        let two = run("eval", model.path(), &arguments("--shots=2"));
+        assert!(failure(&two, 2).contains("there are 1"));
+    }
 }

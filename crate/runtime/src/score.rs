@@ -126,27 +126,15 @@ impl Batch {
 
 /// Probabilities of answers that exclude one another, from their log-probabilities:
 /// they sum to 1.
-///
-/// `prior`, where given, is what each answer scores when there is nothing to go by
-/// (the same prompt without its last image): it is taken away first, so that answers
-/// that are merely common are not preferred (contextual calibration, Zhao et al. 2021).
-///
-/// # Panics
-/// Where there is a prior of another length.
-pub fn probabilities(log_probabilities: &[f64], prior: Option<&[f64]>) -> Vec<f64> {
-    let evidence: Vec<f64> = match prior {
-        None => log_probabilities.to_vec(),
-        Some(prior) => {
-            assert_eq!(prior.len(), log_probabilities.len(), "answers of the prior");
-            log_probabilities
-                .iter()
-                .zip(prior)
-                .map(|(a, b)| a - b)
-                .collect()
-        }
-    };
-    let largest = evidence.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-    let weights: Vec<f64> = evidence.iter().map(|e| (e - largest).exp()).collect();
+pub fn probabilities(log_probabilities: &[f64]) -> Vec<f64> {
+    let largest = log_probabilities
+        .iter()
+        .copied()
+        .fold(f64::NEG_INFINITY, f64::max);
+    let weights: Vec<f64> = log_probabilities
+        .iter()
+        .map(|value| (value - largest).exp())
+        .collect();
     let total: f64 = weights.iter().sum();
     weights.into_iter().map(|weight| weight / total).collect()
 }
@@ -165,15 +153,10 @@ mod tests {
     }
 
     #[test]
-    fn probabilities_sum_to_one_and_forget_the_prior() {
-        let scores = [0.5f64, 0.25, 0.25].map(|p| p.ln() - 700.0);
-        let found = probabilities(&scores, None);
-        for (found, expected) in found.iter().zip([0.5, 0.25, 0.25]) {
-            assert!((found - expected).abs() < 1e-9);
-        }
-        let prior = [0.5f64.ln(), 0.25f64.ln(), 0.125f64.ln()];
-        let found = probabilities(&scores, Some(&prior));
-        for (found, expected) in found.iter().zip([0.25, 0.25, 0.5]) {
+    fn probabilities_sum_to_one_however_small_their_sources() {
+        let expected = [0.5f64, 0.25, 0.25];
+        let found = probabilities(&expected.map(|p| p.ln() - 700.0));
+        for (found, expected) in found.iter().zip(expected) {
             assert!((found - expected).abs() < 1e-9);
         }
     }

@@ -151,27 +151,37 @@ impl Session {
         answers: &[String],
         options: &ChooseOptions,
     ) -> Result<Vec<f64>, RuntimeError> {
+        let weighed = self.weigh(model, query, answers, options).await?;
+        Ok(probabilities(&weighed))
+    }
+
+    /// What speaks for each of the given answers to a query: its log-probability, less
+    /// that without an image where it is calibrated, so that answers that are merely
+    /// common are not preferred (contextual calibration, Zhao et al. 2021).
+    ///
+    /// # Errors
+    /// As [`Model::score`].
+    pub async fn weigh(
+        &mut self,
+        model: &Model,
+        query: &Query,
+        answers: &[String],
+        options: &ChooseOptions,
+    ) -> Result<Vec<f64>, RuntimeError> {
         check_range("orders", options.orders as f32, 0.0..=MAX_ORDERS)?;
-        let reduction = options.reduction;
-        let scores = self.score_orders(model, query, answers, options).await?;
-        let prior = match options.calibrated {
-            false => None,
-            true => {
-                let blind = Query {
-                    media: None,
-                    question: query.question.clone(),
-                };
-                let prompt = self.prompt(&blind);
-                let scores = model.score(&mut self.prefix, &prompt, answers).await?;
-                Some(
-                    scores
-                        .iter()
-                        .map(|score| score.reduce(reduction))
-                        .collect::<Vec<_>>(),
-                )
+        let mut weighed = self.score_orders(model, query, answers, options).await?;
+        if options.calibrated {
+            let blind = Query {
+                media: None,
+                question: query.question.clone(),
+            };
+            let prompt = self.prompt(&blind);
+            let priors = model.score(&mut self.prefix, &prompt, answers).await?;
+            for (value, prior) in weighed.iter_mut().zip(priors) {
+                *value -= prior.reduce(options.reduction);
             }
-        };
-        Ok(probabilities(&scores, prior.as_deref()))
+        }
+        Ok(weighed)
     }
 
     /// Log-probabilities of answers, the mean over several orders of the examples.

@@ -7,6 +7,7 @@ two examples without their images.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -104,6 +105,7 @@ def style_followed(
                     "photo": photo,
                     "answer": answer,
                     "expected": expected,
+                    "pattern": style.pattern,
                     "score": float(style.follows(answer)),
                 }
                 for (family, style, photo, expected), answer in zip(drawn, found, strict=True)
@@ -150,7 +152,13 @@ def made_up_word(
         Line.mean(
             name,
             [
-                {"group": group, "photo": photo, "answer": answer, "expected": word, "score": float(answer == word)}
+                {
+                    "group": group,
+                    "photo": photo,
+                    "answer": answer,
+                    "pattern": re.escape(word),
+                    "score": float(answer == word),
+                }
                 for (word, group, photo), answer in zip(expected, found, strict=True)
             ],
         )

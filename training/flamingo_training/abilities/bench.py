@@ -17,6 +17,8 @@ from ..model import Flamingo
 from ..sequences import Chunk, PromptFormat, collate, list_media
 
 ROWS = 32
+# The splits in the order of the feature store.
+SPLITS = ("train", "dev", "vqa-train", "vqa-dev")
 
 
 @dataclass(frozen=True)
@@ -33,7 +35,7 @@ class Bench:
 
     model: Flamingo
     format: PromptFormat
-    store: JoinedStores
+    store: JoinedStores | None
     train: Photos
     dev: Photos
     train_questions: PictureQuestions
@@ -42,10 +44,15 @@ class Bench:
     @classmethod
     def load(cls, model: Flamingo, format_: PromptFormat, cache: Path) -> Bench:
         """All of train and dev; the features' folder holds the view `plain` of all four splits."""
+        store = JoinedStores([FeatureStore(cache, split, ["plain"]) for split in SPLITS])
+        return cls.of(model, format_, store.firsts.tolist(), store)
+
+    @classmethod
+    def of(
+        cls, model: Flamingo, format_: PromptFormat, firsts: Sequence[int], store: JoinedStores | None = None
+    ) -> Bench:
+        """All of train and dev; `firsts` are the places of the splits' first images."""
         folder = data_folder()
-        splits = ("train", "dev", "vqa-train", "vqa-dev")
-        store = JoinedStores([FeatureStore(cache, split, ["plain"]) for split in splits])
-        firsts = store.firsts.tolist()
         return cls(
             model,
             format_,

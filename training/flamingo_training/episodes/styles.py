@@ -19,6 +19,7 @@ from ..sequences import Chunk, PromptFormat
 from .photos import Photos
 
 LONGEST_REWRITTEN = 12
+TWO_WORDS = r"\S+\s+\S.*"
 TRIES = 400
 
 STOP_WORDS = frozenset((
@@ -113,12 +114,16 @@ class Style:
     """One way to write, fixed for an episode.
 
     `rewrite` takes a caption and all captions of its photo, and gives None where they do not allow the style;
-    `follows` tells whether a text is written in it.
+    `pattern` is a regular expression for the whole of a text that is written in it.
     """
 
     family: str
     rewrite: Rewrite
-    follows: Callable[[str], bool]
+    pattern: str
+
+    def follows(self, text: str) -> bool:
+        """Whether a text is written in the style."""
+        return re.fullmatch(self.pattern, text) is not None
 
 
 def lower_first(text: str) -> str:
@@ -172,31 +177,29 @@ def sentence(random: np.random.Generator) -> Style:
     return Style(
         "sentence",
         from_caption(lambda caption: f"{caption[:1].upper()}{caption[1:]}."),
-        lambda text: re.fullmatch(r"[A-Z]\S* .*[^.]\.", text) is not None,
+        r"[A-Z]\S* .*[^.]\.",
     )
 
 
 def upper(random: np.random.Generator) -> Style:
     """All capitals."""
-    return Style("upper", from_caption(str.upper), lambda text: text.isupper() and len(text.split()) >= 2)
+    return Style("upper", from_caption(str.upper), r"[^a-z\s]+(?:\s+[^a-z\s]+)+")
 
 
 def lower(random: np.random.Generator) -> Style:
     """No capitals."""
-    return Style("lower", from_caption(str.lower), lambda text: text.islower() and len(text.split()) >= 3)
+    return Style("lower", from_caption(str.lower), r"[^A-Z\s]+(?:\s+[^A-Z\s]+){2,}")
 
 
 def title(random: np.random.Generator) -> Style:
     """Every word with a capital."""
-
-    def follows(text: str) -> bool:
-        initials = [word[0] for word in text.split() if word[0].isalpha()]
-        return len(initials) >= 3 and all(initial.isupper() for initial in initials) and not text.isupper()
-
+    # Three words or more, one of which is not all capitals.
+    word, mixed = r"[^a-z\s]\S*", r"[A-Z][a-z]\S*"
+    places = (rf"{mixed}(?: {word}){{2,}}", rf"{word} {mixed}(?: {word})+", rf"(?:{word} ){{2,}}{mixed}(?: {word})*")
     return Style(
         "title",
         from_caption(lambda caption: " ".join(word[:1].upper() + word[1:] for word in caption.split())),
-        follows,
+        "|".join(places),
     )
 
 
@@ -210,11 +213,7 @@ def tag_list(separators: Sequence[str]) -> Callable[[np.random.Generator], Style
             found = tags(captions)
             return Written(separator.join(found)) if len(found) >= 2 else None
 
-        def follows(text: str) -> bool:
-            parts = text.split(separator)
-            return 2 <= len(parts) <= 4 and all(re.fullmatch(r"[a-z]+", part) for part in parts)
-
-        return Style("tags", rewrite, follows)
+        return Style("tags", rewrite, rf"[a-z]+(?:{re.escape(separator)}[a-z]+){{1,3}}")
 
     return draw
 
@@ -226,7 +225,7 @@ def one_word(random: np.random.Generator) -> Style:
         found = tags(captions)
         return Written(found[0]) if found else None
 
-    return Style("one word", rewrite, lambda text: re.fullmatch(r"[a-z]+", text) is not None)
+    return Style("one word", rewrite, "[a-z]+")
 
 
 def with_prefix(text: str) -> Style:
@@ -234,7 +233,7 @@ def with_prefix(text: str) -> Style:
     return Style(
         "prefix",
         from_caption(lambda caption: f"{text} {lower_first(caption)}"),
-        lambda answer: answer.startswith(f"{text} ") and len(answer[len(text) :].split()) >= 2,
+        rf"{re.escape(text)} {TWO_WORDS}",
     )
 
 
@@ -243,7 +242,7 @@ def with_suffix(text: str) -> Style:
     return Style(
         "suffix",
         from_caption(lambda caption: caption + text),
-        lambda answer: answer.endswith(text) and len(answer[: -len(text)].split()) >= 2,
+        TWO_WORDS + re.escape(text),
     )
 
 
@@ -272,11 +271,7 @@ def place_first(random: np.random.Generator) -> Style:
         place, rest = " ".join(tokens[places[-1] :]), " ".join(tokens[: places[-1]])
         return Written(f"{place[:1].upper()}{place[1:]}, {lower_first(rest).rstrip(',')}")
 
-    def follows(text: str) -> bool:
-        place, comma, rest = text.partition(", ")
-        return bool(comma) and place.split(" ")[0].lower() in PREPOSITIONS and len(rest.split()) >= 2
-
-    return Style("place first", rewrite, follows)
+    return Style("place first", rewrite, rf"(?i:{'|'.join(PREPOSITIONS)})(?: .*?)?, {TWO_WORDS}")
 
 
 def dialogue(random: np.random.Generator) -> Style:
@@ -286,7 +281,7 @@ def dialogue(random: np.random.Generator) -> Style:
     return Style(
         "dialogue",
         from_caption(lambda caption: head + lower_first(caption)),
-        lambda text: text.startswith(head) and len(text[len(head) :].split()) >= 2,
+        re.escape(head) + TWO_WORDS,
     )
 
 
@@ -305,7 +300,7 @@ def yes_no(pairs: Sequence[tuple[str, str]]) -> Callable[[np.random.Generator], 
             ]
             return Written(pair[not wanted], f"Is there a {choose(things, random)}?") if things else None
 
-        return Style("yes/no", rewrite, lambda text: text in pair)
+        return Style("yes/no", rewrite, "|".join(map(re.escape, pair)))
 
     return draw
 
@@ -344,7 +339,7 @@ def count(random: np.random.Generator) -> Style:
             return None
         return Written(write(*found), f"How many {found[1]} are there?")
 
-    return Style("count", rewrite, lambda text: re.fullmatch(pattern, text) is not None)
+    return Style("count", rewrite, pattern)
 
 
 STYLES: dict[str, Callable[[np.random.Generator], Style]] = {

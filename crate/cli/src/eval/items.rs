@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::Path;
 
+use regex_automata::meta::Regex;
 use serde::Deserialize;
 
 use crate::failure::Failure;
@@ -10,14 +11,27 @@ use crate::failure::Failure;
 /// One thing to be answered, and what would be right.
 #[derive(Clone, Debug)]
 pub(super) struct Item {
-    /// The image's file, as the line names it.
-    pub(super) image: String,
+    /// The image's file, as the line names it; several are the frames of a clip.
+    pub(super) frames: Vec<String>,
     /// The question; empty where there is none.
     pub(super) question: String,
     /// What would be right.
     pub(super) expected: Expected,
     /// What the item is counted under: its source, or nothing.
     pub(super) group: String,
+    /// The item's own examples; where it has none of its own they are drawn.
+    pub(super) shots: Option<Vec<Shot>>,
+}
+
+/// An example that belongs to an item.
+#[derive(Clone, Debug)]
+pub(super) struct Shot {
+    /// As an item's; nothing for an example of text only.
+    pub(super) frames: Vec<String>,
+    /// The question; empty where there is none.
+    pub(super) question: String,
+    /// The caption or answer.
+    pub(super) text: String,
 }
 
 /// What would be right.
@@ -36,6 +50,8 @@ pub(super) enum Expected {
         /// The right one.
         right: usize,
     },
+    /// Any text that this describes from its beginning to its end.
+    Pattern(Regex),
 }
 
 /// What is done with items, which is the same for all of a file.
@@ -45,6 +61,7 @@ pub(super) enum TaskKind {
     VisualQuestions,
     Classification,
     MultipleChoice,
+    Matching,
 }
 
 impl Expected {
@@ -54,6 +71,7 @@ impl Expected {
             Self::Answers(_) => TaskKind::VisualQuestions,
             Self::Label(_) => TaskKind::Classification,
             Self::Choice { .. } => TaskKind::MultipleChoice,
+            Self::Pattern(_) => TaskKind::Matching,
         }
     }
 
@@ -64,6 +82,8 @@ impl Expected {
             Self::Captions(texts) | Self::Answers(texts) => texts.first(),
             Self::Label(label) => Some(label),
             Self::Choice { choices, right } => choices.get(*right),
+            // It describes answers and is none.
+            Self::Pattern(_) => None,
         };
         text.map_or("", String::as_str)
     }
@@ -71,36 +91,88 @@ impl Expected {
 
 #[derive(Deserialize)]
 struct Line {
-    image: String,
+    image: Option<String>,
+    frames: Option<Vec<String>>,
     #[serde(default)]
     question: String,
     #[serde(default)]
     source: String,
+    shots: Option<Vec<ShotLine>>,
     captions: Option<Vec<String>>,
     answers: Option<Vec<String>>,
     label: Option<String>,
     choices: Option<Vec<String>>,
     answer: Option<usize>,
+    pattern: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct ShotLine {
+    image: Option<String>,
+    frames: Option<Vec<String>>,
+    #[serde(default)]
+    question: String,
+    text: String,
+}
+
+/// The files of an image or a clip.
+fn frames(image: Option<String>, frames: Option<Vec<String>>) -> Result<Vec<String>, String> {
+    match (image, frames) {
+        (Some(_), Some(_)) => Err("an \"image\" or \"frames\", not both".to_owned()),
+        (Some(image), None) => Ok(vec![image]),
+        (None, frames) => Ok(frames.unwrap_or_default()),
+    }
 }
 
 impl Line {
-    fn expected(self) -> Result<(String, String, String, Expected), &'static str> {
-        let expected = match (self.captions, self.answers, self.label, self.choices) {
-            (Some(texts), None, None, None) if !texts.is_empty() => Expected::Captions(texts),
-            (None, Some(texts), None, None) if !texts.is_empty() => Expected::Answers(texts),
-            (None, None, Some(label), None) => Expected::Label(label),
-            (None, None, None, Some(choices)) => match self.answer {
+    fn item(self) -> Result<Item, String> {
+        let expected = match (
+            self.captions,
+            self.answers,
+            self.label,
+            self.choices,
+            self.pattern,
+        ) {
+            (Some(texts), None, None, None, None) if !texts.is_empty() => Expected::Captions(texts),
+            (None, Some(texts), None, None, None) if !texts.is_empty() => Expected::Answers(texts),
+            (None, None, Some(label), None, None) => Expected::Label(label),
+            (None, None, None, Some(choices), None) => match self.answer {
                 Some(right) if right < choices.len() => Expected::Choice { choices, right },
-                _ => return Err("\"answer\" must be the place of the right choice, from 0"),
+                _ => return Err("\"answer\" must be the place of the right choice, from 0".into()),
             },
+            (None, None, None, None, Some(pattern)) => {
+                let whole = Regex::new(&format!("^(?:{pattern})$"));
+                Expected::Pattern(whole.map_err(|error| format!("\"pattern\": {error}"))?)
+            }
             _ => {
                 return Err(
-                    "an item needs \"captions\", \"answers\", \"label\" or \"choices\", \
-                     and only one of them",
+                    "an item needs \"captions\", \"answers\", \"label\", \"choices\" or \
+                     \"pattern\", and only one of them"
+                        .into(),
                 );
             }
         };
-        Ok((self.image, self.question, self.source, expected))
+        let frames_of_item = frames(self.image, self.frames)?;
+        if frames_of_item.is_empty() {
+            return Err("an item needs an \"image\" or \"frames\"".into());
+        }
+        let own = |shot: ShotLine| -> Result<Shot, String> {
+            Ok(Shot {
+                frames: frames(shot.image, shot.frames)?,
+                question: shot.question,
+                text: shot.text,
+            })
+        };
+        Ok(Item {
+            frames: frames_of_item,
+            question: self.question,
+            expected,
+            group: self.source,
+            shots: self
+                .shots
+                .map(|shots| shots.into_iter().map(own).collect())
+                .transpose()?,
+        })
     }
 }
 
@@ -124,22 +196,20 @@ pub(super) fn read(path: &Path) -> Result<Vec<Item>, Failure> {
             reason,
         };
         let line: Line = serde_json::from_str(line).map_err(|error| refused(error.to_string()))?;
-        let (image, question, group, expected) = line
-            .expected()
-            .map_err(|reason| refused(reason.to_owned()))?;
-        if let Some(first) = items.first()
-            && first.expected.kind() != expected.kind()
-        {
-            return Err(refused(
-                "it is of another kind than the first item".to_owned(),
-            ));
+        let item = line.item().map_err(refused)?;
+        if let Some(first) = items.first() {
+            if first.expected.kind() != item.expected.kind() {
+                return Err(refused(
+                    "it is of another kind than the first item".to_owned(),
+                ));
+            }
+            if first.shots.is_some() != item.shots.is_some() {
+                return Err(refused(
+                    "either every item has \"shots\" of its own or none".to_owned(),
+                ));
+            }
         }
-        items.push(Item {
-            image,
-            question,
-            expected,
-            group,
-        });
+        items.push(item);
     }
     Ok(items)
 }

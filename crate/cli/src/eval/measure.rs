@@ -63,6 +63,10 @@ pub(super) fn measure(
             let scores = mean_over_draws(items, outputs, answered)?;
             Ok(vec![Measure::mean("accuracy", &scores)?])
         }
+        Expected::Pattern(_) => {
+            let scores = mean_over_draws(items, outputs, |item, output| Ok(matched(item, output)))?;
+            Ok(vec![Measure::mean("accuracy", &scores)?])
+        }
         Expected::Choice { .. } => {
             let scores = mean_over_draws(items, outputs, |item, output| Ok(chosen(item, output)))?;
             Ok(vec![Measure::mean("accuracy", &scores)?])
@@ -129,6 +133,15 @@ fn answered(item: &Item, output: &Output) -> Result<f64, EvalError> {
     }
     let right = answers.iter().any(|expected| exact_match(answer, expected));
     Ok(f64::from(u8::from(right)))
+}
+
+fn matched(item: &Item, output: &Output) -> f64 {
+    match (&item.expected, output) {
+        (Expected::Pattern(pattern), Output::Text(text)) => {
+            f64::from(u8::from(pattern.is_match(text.trim())))
+        }
+        _ => 0.0,
+    }
 }
 
 fn chosen(item: &Item, output: &Output) -> f64 {
@@ -198,10 +211,11 @@ mod tests {
 
     fn item(expected: Expected) -> Item {
         Item {
-            image: String::new(),
+            frames: Vec::new(),
             question: String::new(),
             expected,
             group: String::new(),
+            shots: None,
         }
     }
 

@@ -18,10 +18,9 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 use flamingo_metrics::{BootstrapError, CaptionError, ClassificationError, VqaError};
 use flamingo_runtime::prompt::{CAPTION, CLASSIFICATION, VISUAL_QUESTION};
-use flamingo_runtime::score::Reduction;
 use flamingo_runtime::{
-    EncodedMedia, Example, ImagePixels, Model, PrefixCache, PromptFormat, Query, RuntimeError,
-    Session, SupportEntry, SupportSet,
+    EncodedMedia, Example, ImagePixels, Model, PromptFormat, Query, RuntimeError, Session,
+    SupportEntry, SupportSet,
 };
 use futures_lite::future::block_on;
 use rand_chacha::ChaCha8Rng;
@@ -29,7 +28,7 @@ use rand_chacha::rand_core::{RngCore, SeedableRng};
 use thiserror::Error;
 
 use self::images::Images;
-use self::items::{Expected, Item, TaskKind};
+use self::items::{Expected, Item, Shot, TaskKind};
 use self::measure::{Measure, measure};
 use self::plot::Curve;
 use self::results::{Output, Results, Run};
@@ -37,18 +36,26 @@ use crate::decoding_args::{Decoding, DecodingArgs};
 use crate::failure::Failure;
 use crate::model_args::ModelArgs;
 use crate::progress::Progress;
+use crate::scoring_args::ScoringArgs;
 use crate::task::failed;
 
 #[derive(Args)]
 pub(crate) struct EvalArgs {
-    /// Items: a line {"image": …} each, with "captions" (CIDEr, BLEU-4), or "answers"
-    /// and a "question" (VQA accuracy; exact match where fewer than four people
-    /// answered), or "label" (accuracy, ROC AUC), or "choices" and "answer", the place
-    /// of the right one (accuracy). Images lie in the file's folder, or in archives
-    /// there whose names begin as the file's: dev-0.tar beside dev.jsonl
+    /// Items: a line {"image": …} each, or {"frames": […]} for a clip, with "captions"
+    /// (CIDEr, BLEU-4), or "answers" and a "question" (VQA accuracy; exact match where
+    /// fewer than four people answered), or "label" (accuracy, ROC AUC), or "choices"
+    /// and "answer", the place of the right one (accuracy), or a "pattern", a regular
+    /// expression for the whole answer (accuracy). Items are counted by their "source".
+    /// "shots": [{"image": …, "question": …, "text": …}] are an item's own examples.
+    /// Images lie in the file's folder, or in archives there whose names begin as the
+    /// file's: dev-0.tar beside dev.jsonl
     #[arg(value_name = "FILE.jsonl")]
     items: PathBuf,
-    /// Items that examples are taken from, in the same form; needed for shots
+    /// Further folders of images, or of archives of them
+    #[arg(long, value_name = "FOLDER")]
+    images: Vec<PathBuf>,
+    /// Items that examples are taken from, in the same form; needed for shots. An item
+    /// that has a source takes examples of that source only
     #[arg(long, value_name = "FILE.jsonl")]
     support: Option<PathBuf>,
     /// Numbers of examples, each evaluated by itself
@@ -71,7 +78,7 @@ pub(crate) struct EvalArgs {
     /// Evaluate the first items only
     #[arg(long, value_name = "N")]
     limit: Option<usize>,
-    /// The prompt's format [default: OpenFlamingo's for the kind of items]
+    /// The prompt's format [default: OpenFlamingo's for the kind of item]
     #[arg(long, value_name = "TEMPLATE")]
     template: Option<String>,
     /// Where to keep what the model said of each item; an interrupted evaluation goes
@@ -85,6 +92,8 @@ pub(crate) struct EvalArgs {
     model: ModelArgs,
     #[command(flatten)]
     decoding: DecodingArgs,
+    #[command(flatten)]
+    scoring: ScoringArgs,
 }
 
 /// How examples are chosen.
@@ -163,31 +172,23 @@ pub(crate) fn run(args: &EvalArgs) -> Result<(), Failure> {
     items.truncate(args.limit.unwrap_or(usize::MAX));
     let support = args.support.as_deref().map(items::read).transpose()?;
     let support = support.unwrap_or_default();
-    let Some(kind) = items.first().map(|item| item.expected.kind()) else {
-        return Ok(());
-    };
     let classes = items::classes(&[&items[..], &support].concat());
     let results = Results::open(args.output.as_deref()).map_err(EvalError::from)?;
-    let item_images = Images::beside(&args.items).map_err(EvalError::from)?;
+    let mut item_images = Images::beside(&args.items).map_err(EvalError::from)?;
+    for folder in &args.images {
+        item_images.add(folder, "").map_err(EvalError::from)?;
+    }
     let support_images = match &args.support {
         Some(path) => Some(Images::beside(path).map_err(EvalError::from)?),
         None => None,
     };
-    let template = args.template.as_deref().unwrap_or(match kind {
-        TaskKind::Captioning | TaskKind::MultipleChoice => CAPTION,
-        TaskKind::VisualQuestions => VISUAL_QUESTION,
-        TaskKind::Classification => CLASSIFICATION,
-    });
-    let format = PromptFormat::parse(template).map_err(|error| Failure::Prompt {
-        what: "reading --template".to_owned(),
-        source: error.into(),
-    })?;
+    let formats = Formats::new(args.template.as_deref())?;
     let model = args.model.load()?;
     let decoding = args.decoding.decoding(&model)?;
     let mut evaluation = Evaluation {
         args,
         model,
-        format,
+        formats,
         decoding,
         items,
         item_images,
@@ -202,10 +203,42 @@ pub(crate) fn run(args: &EvalArgs) -> Result<(), Failure> {
     evaluation.report()
 }
 
+/// The prompt's format for each kind of item.
+struct Formats {
+    caption: PromptFormat,
+    question: PromptFormat,
+    classification: PromptFormat,
+}
+
+impl Formats {
+    /// OpenFlamingo's, or one template for all.
+    fn new(template: Option<&str>) -> Result<Self, Failure> {
+        let parse = |own| {
+            PromptFormat::parse(template.unwrap_or(own)).map_err(|error| Failure::Prompt {
+                what: "reading --template".to_owned(),
+                source: error.into(),
+            })
+        };
+        Ok(Self {
+            caption: parse(CAPTION)?,
+            question: parse(VISUAL_QUESTION)?,
+            classification: parse(CLASSIFICATION)?,
+        })
+    }
+
+    fn of(&self, item: &Item) -> &PromptFormat {
+        match item.expected.kind() {
+            TaskKind::Classification => &self.classification,
+            _ if item.question.is_empty() => &self.caption,
+            _ => &self.question,
+        }
+    }
+}
+
 struct Evaluation<'a> {
     args: &'a EvalArgs,
     model: Model,
-    format: PromptFormat,
+    formats: Formats,
     decoding: Decoding,
     items: Vec<Item>,
     item_images: Images,
@@ -213,8 +246,8 @@ struct Evaluation<'a> {
     support: Vec<Item>,
     support_images: Option<Images>,
     results: Results,
-    /// Images of the support file that were encoded before, by place.
-    encoded: HashMap<usize, EncodedMedia>,
+    /// Images and clips of examples that were encoded before, by their files.
+    encoded: HashMap<Vec<String>, EncodedMedia>,
     /// The support file's images by what they look like.
     nearest: Option<SupportSet>,
 }
@@ -227,9 +260,9 @@ impl Evaluation<'_> {
         for run in runs {
             if self.results.get(run).is_none() {
                 let output = self.output(run)?;
-                let image = self.items[run.item].image.clone();
+                let frames = &self.items[run.item].frames;
                 self.results
-                    .put(run, &image, output)
+                    .put(run, frames, output)
                     .map_err(EvalError::from)?;
             }
             progress.advance(1);
@@ -251,16 +284,14 @@ impl Evaluation<'_> {
     /// What the model says.
     fn output(&mut self, run: Run) -> Result<Output, Failure> {
         let item = self.items[run.item].clone();
-        let file = read(&self.item_images, &item.image)?;
-        let pixels = decode(&file, &item.image)?;
+        let pixels = decode(&self.item_images, &item.frames)?;
         let examples = self.examples(run, &item, &pixels)?;
-        let what = || format!("item {} ({})", run.item + 1, item.image);
-        let encoded = block_on(self.model.encode_pixels(&pixels));
+        let what = || format!("item {} ({})", run.item + 1, item.frames.join(", "));
         let query = Query {
-            media: Some(encoded.map_err(|source| failed(what(), source))?),
+            media: Some(self.encode(&pixels, what)?),
             question: item.question.clone(),
         };
-        let mut session = Session::new(&self.model, self.format.clone(), examples);
+        let mut session = Session::new(&self.model, self.formats.of(&item).clone(), examples);
         self.answer(&mut session, &query, &item)
             .map_err(|source| failed(what(), source))
     }
@@ -272,7 +303,7 @@ impl Evaluation<'_> {
         item: &Item,
     ) -> Result<Output, RuntimeError> {
         let choices = match &item.expected {
-            Expected::Captions(_) | Expected::Answers(_) => {
+            Expected::Captions(_) | Expected::Answers(_) | Expected::Pattern(_) => {
                 return Ok(Output::Text(match &self.decoding {
                     Decoding::Tokens(options) => {
                         let go_on = async |_: &_| ControlFlow::Continue(());
@@ -291,15 +322,8 @@ impl Evaluation<'_> {
             Expected::Label(_) => &self.classes,
             Expected::Choice { choices, .. } => choices,
         };
-        let mut prefix = PrefixCache::new(&self.model);
-        let prompt = session.prompt(query);
-        let scores = block_on(self.model.score(&mut prefix, &prompt, choices))?;
-        Ok(Output::Scores(
-            scores
-                .iter()
-                .map(|score| score.reduce(Reduction::Mean))
-                .collect(),
-        ))
+        let options = self.args.scoring.options();
+        block_on(session.weigh(&self.model, query, choices, &options)).map(Output::Scores)
     }
 
     /// The examples of a run, ready for the prompt.
@@ -307,8 +331,11 @@ impl Evaluation<'_> {
         &mut self,
         run: Run,
         item: &Item,
-        pixels: &ImagePixels,
+        pixels: &[ImagePixels],
     ) -> Result<Vec<Example>, Failure> {
+        if let Some(shots) = &item.shots {
+            return shots.iter().map(|shot| self.own_example(shot)).collect();
+        }
         let text_only = run.shots == 0 && self.args.zero_shot == ZeroShot::TextOnly;
         let count = if text_only { 2 } else { run.shots };
         if count == 0 {
@@ -335,10 +362,44 @@ impl Evaluation<'_> {
             .collect()
     }
 
+    fn own_example(&mut self, shot: &Shot) -> Result<Example, Failure> {
+        let media = match (shot.frames.is_empty(), self.encoded.get(&shot.frames)) {
+            (true, _) => None,
+            (false, Some(known)) => Some(known.clone()),
+            (false, None) => {
+                let pixels = decode(&self.item_images, &shot.frames)?;
+                let what = || format!("encoding the example {}", shot.frames.join(", "));
+                let encoded = self.encode(&pixels, what)?;
+                self.encoded.insert(shot.frames.clone(), encoded.clone());
+                Some(encoded)
+            }
+        };
+        Ok(Example {
+            media,
+            question: shot.question.clone(),
+            answer: shot.text.clone(),
+        })
+    }
+
+    fn encode(
+        &self,
+        frames: &[ImagePixels],
+        what: impl Fn() -> String,
+    ) -> Result<EncodedMedia, Failure> {
+        block_on(self.model.encode_clip(frames)).map_err(|source| failed(what(), source))
+    }
+
+    /// Whether an item may be an example of another: not of its own image, and of the
+    /// same source.
+    fn serves(&self, place: usize, item: &Item) -> bool {
+        let example = &self.support[place];
+        example.frames != item.frames && (item.group.is_empty() || example.group == item.group)
+    }
+
     /// Places of `count` different examples, drawn by the run's seed and item.
     fn draw(&self, run: Run, item: &Item, count: usize) -> Result<Vec<usize>, EvalError> {
         let mut places: Vec<usize> = (0..self.support.len())
-            .filter(|&place| self.support[place].image != item.image)
+            .filter(|&place| self.serves(place, item))
             .collect();
         self.enough(count, places.len())?;
         // Another draw for every item, the same whichever items are evaluated.
@@ -356,25 +417,32 @@ impl Evaluation<'_> {
     fn nearest(
         &mut self,
         item: &Item,
-        pixels: &ImagePixels,
+        pixels: &[ImagePixels],
         count: usize,
     ) -> Result<Vec<usize>, Failure> {
         if self.nearest.is_none() {
             self.nearest = Some(self.embed_support()?);
         }
-        let embedding = block_on(self.model.embed(pixels))
-            .map_err(|source| failed(format!("embedding {}", item.image), source))?;
+        let embedding = self.embed(pixels, &item.frames)?;
         let ranked = match &self.nearest {
-            // One more, for where the item itself is among them.
-            Some(set) => set.nearest(&embedding, count + 1).unwrap_or_default(),
+            Some(set) => set
+                .nearest(&embedding, self.support.len())
+                .unwrap_or_default(),
             None => Vec::new(),
         };
         let mut places: Vec<usize> = ranked
             .into_iter()
-            .filter(|&place| self.support[place].image != item.image)
+            .filter(|&place| self.serves(place, item))
             .collect();
         self.enough(count, places.len())?;
         Ok(places.split_off(places.len() - count))
+    }
+
+    /// Of a clip, its middle frame.
+    fn embed(&self, frames: &[ImagePixels], files: &[String]) -> Result<Vec<f32>, Failure> {
+        let middle = frames.len() / 2;
+        block_on(self.model.embed(&frames[middle]))
+            .map_err(|source| failed(format!("embedding {}", files[middle]), source))
     }
 
     fn enough(&self, shots: usize, found: usize) -> Result<(), EvalError> {
@@ -389,18 +457,16 @@ impl Evaluation<'_> {
         let mut progress = Progress::items("Embedding examples", self.support.len() as u64);
         let mut set: Option<SupportSet> = None;
         for item in &self.support {
-            let file = self.support_file(&item.image)?;
-            let embedding = block_on(self.model.embed(&decode(&file, &item.image)?))
-                .map_err(|source| failed(format!("embedding {}", item.image), source))?;
+            let embedding = self.embed(&self.support_pixels(item)?, &item.frames)?;
             let entry = SupportEntry {
-                image: item.image.clone(),
+                image: item.frames.join(", "),
                 question: item.question.clone(),
                 answer: item.expected.example_text().to_owned(),
             };
             let set = set.get_or_insert_with(|| SupportSet::new(embedding.len()));
             set.add(&embedding, entry)
                 .map_err(|error| EvalError::Image {
-                    image: item.image.clone(),
+                    image: item.frames.join(", "),
                     reason: error.to_string(),
                 })?;
             progress.advance(1);
@@ -410,22 +476,19 @@ impl Evaluation<'_> {
 
     /// An example's image, encoded once for all runs.
     fn encode_support(&mut self, place: usize) -> Result<EncodedMedia, Failure> {
-        if let Some(known) = self.encoded.get(&place) {
+        let item = &self.support[place];
+        if let Some(known) = self.encoded.get(&item.frames) {
             return Ok(known.clone());
         }
-        let image = self.support[place].image.clone();
-        let file = self.support_file(&image)?;
-        let encoded = block_on(self.model.encode_pixels(&decode(&file, &image)?))
-            .map_err(|source| failed(format!("encoding the example {image}"), source))?;
-        self.encoded.insert(place, encoded.clone());
+        let what = || format!("encoding the example {}", item.frames.join(", "));
+        let encoded = self.encode(&self.support_pixels(item)?, what)?;
+        self.encoded.insert(item.frames.clone(), encoded.clone());
         Ok(encoded)
     }
 
-    fn support_file(&self, image: &str) -> Result<Vec<u8>, EvalError> {
-        read(
-            self.support_images.as_ref().ok_or(EvalError::NoSupport)?,
-            image,
-        )
+    fn support_pixels(&self, item: &Item) -> Result<Vec<ImagePixels>, EvalError> {
+        let images = self.support_images.as_ref().ok_or(EvalError::NoSupport)?;
+        decode(images, &item.frames)
     }
 
     /// Prints the table and draws the plot.
@@ -449,9 +512,17 @@ impl Evaluation<'_> {
                     let shown = bounds
                         .map_or_else(String::new, |(low, high)| format!("{low:.1} to {high:.1}"));
                     let (items, draws) = (places.len(), self.args.seeds.len());
+                    let own = places
+                        .iter()
+                        .any(|&place| self.items[place].shots.is_some());
+                    let given = if own {
+                        "own".to_owned()
+                    } else {
+                        shots.to_string()
+                    };
                     writeln!(
                         out,
-                        "| {group} | {name} | {shots} | {score:.2} | {shown} | {items} | {draws} |"
+                        "| {group} | {name} | {given} | {score:.2} | {shown} | {items} | {draws} |"
                     )?;
                     let curve = format!("{group} {name}").trim().to_owned();
                     let (low, high) = bounds.unwrap_or((score, score));
@@ -500,16 +571,17 @@ impl Evaluation<'_> {
     }
 }
 
-fn read(images: &Images, name: &str) -> Result<Vec<u8>, EvalError> {
-    images.read(name).map_err(|error| EvalError::Image {
-        image: name.to_owned(),
-        reason: error.to_string(),
-    })
-}
-
-fn decode(file: &[u8], name: &str) -> Result<ImagePixels, EvalError> {
-    ImagePixels::decode(file).map_err(|error| EvalError::Image {
-        image: name.to_owned(),
-        reason: error.to_string(),
-    })
+/// The pixels of an image or of a clip's frames.
+fn decode(images: &Images, frames: &[String]) -> Result<Vec<ImagePixels>, EvalError> {
+    let decode = |name: &String| {
+        let refused = |reason| EvalError::Image {
+            image: name.clone(),
+            reason,
+        };
+        let file = images
+            .read(name)
+            .map_err(|error| refused(error.to_string()))?;
+        ImagePixels::decode(&file).map_err(|error| refused(error.to_string()))
+    };
+    frames.iter().map(decode).collect()
 }

@@ -34,7 +34,7 @@ pub(super) enum Output {
 struct Line {
     #[serde(flatten)]
     run: Run,
-    image: String,
+    frames: Vec<String>,
     #[serde(flatten)]
     output: Output,
 }
@@ -90,11 +90,11 @@ impl Results {
     ///
     /// # Errors
     /// Where it cannot be written.
-    pub(super) fn put(&mut self, run: Run, image: &str, output: Output) -> io::Result<()> {
+    pub(super) fn put(&mut self, run: Run, frames: &[String], output: Output) -> io::Result<()> {
         if let Some(file) = &mut self.file {
             let mut line = serde_json::to_vec(&Line {
                 run,
-                image: image.to_owned(),
+                frames: frames.to_owned(),
                 output: output.clone(),
             })?;
             line.push(b'\n');
@@ -123,10 +123,18 @@ mod tests {
         };
         let mut results = Results::open(Some(&path)).unwrap();
         results
-            .put(run(0), "a.jpg", Output::Text("a dog".to_owned()))
+            .put(
+                run(0),
+                &["a.jpg".to_owned()],
+                Output::Text("a dog".to_owned()),
+            )
             .unwrap();
         results
-            .put(run(1), "b.jpg", Output::Scores(vec![-1.5, -2.0]))
+            .put(
+                run(1),
+                &["b.jpg".to_owned()],
+                Output::Scores(vec![-1.5, -2.0]),
+            )
             .unwrap();
         drop(results);
         let mut bytes = fs::read(&path).unwrap();
@@ -140,7 +148,11 @@ mod tests {
         assert_eq!(results.get(run(2)), None);
         assert_eq!(fs::read(&path).unwrap(), whole);
         results
-            .put(run(2), "c.jpg", Output::Text("snow".to_owned()))
+            .put(
+                run(2),
+                &["c.jpg".to_owned()],
+                Output::Text("snow".to_owned()),
+            )
             .unwrap();
         assert!(Results::open(Some(&path)).unwrap().get(run(2)).is_some());
     }
