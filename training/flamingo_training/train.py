@@ -2,9 +2,9 @@
 
 `caption` learns captions by cross-entropy. `self_critical` raises CIDEr-D itself: it samples a few captions of each
 image and makes those likelier that score above the others (the mean of the other samples is the baseline).
-`episodes` learns answers that depend on the examples before them. Everything random in a step follows from the
-seed, the step and the process, so that a resumed run takes the same step. Under `torchrun` several processes
-share each batch.
+`episodes` learns answers that depend on the examples before them; `self_critical` can rehearse them. Everything
+random in a step follows from the seed, the step and the process, so that a resumed run takes the same step. Under
+`torchrun` several processes share each batch.
 """
 
 from __future__ import annotations
@@ -92,14 +92,20 @@ class Trainer:
             kept = consensual_captions(references, recipe["data"]["captions_an_image"])
             self.captions = [[format_.caption(text) for text in texts] for texts in kept]
             self.batches_an_epoch: dict[int, list[list[list[Chunk]]]] = {}
-        elif stage == "episodes":
-            photos = Photos.of(train, keep=recipe["data"]["captions_an_image"])
-            self.mixture = Mixture(format_, photos, questions, self.settings, recipe.resampler.max_frames)
-        else:
+        elif stage == "self_critical":
             self.scorer = CiderScorer(references, with_end=True)
+        if self.rehearsal:
+            photos = Photos.of(train, keep=recipe["data"]["captions_an_image"])
+            settings = recipe["episodes"] | {"seed": self.settings["seed"]}
+            self.mixture = Mixture(format_, photos, questions, settings, recipe.resampler.max_frames)
         self.average: dict[str, Tensor] = {}
         if "average" in self.settings:
             self.average = {name: parameter.detach().clone() for name, parameter in model.bridges().items()}
+
+    @property
+    def rehearsal(self) -> float:
+        """The weight of the episodes' loss: all there is in their own stage."""
+        return 1.0 if self.stage == "episodes" else self.settings.get("rehearsal", 0.0)
 
     def autocast(self) -> torch.autocast:
         """Matrix products in bf16 where that is wanted."""
@@ -183,7 +189,7 @@ class Trainer:
         return {"loss": loss, "reward": rewards.mean(), "length": length}
 
     def episode_gradients(self, random: np.random.Generator) -> dict[str, Tensor]:
-        """Cross-entropy of a step's episodes, in passes of similar length; the gradients are left in the model.
+        """Cross-entropy of a step's episodes, in passes of similar length; the gradients are added to the model's.
 
         A token weighs the same whichever process learns it: the processes' gradients are averaged afterwards, so
         each counts its sum as many times as there are processes. The losses returned are unweighted.
@@ -191,7 +197,7 @@ class Trainer:
         episodes = self.mixture.step(self.step)
         total = sum(episode.weight * episode.learned for episode in episodes)
         losses: dict[str, list[Tensor]] = {}
-        for part in passes(episodes[self.rank :: self.processes], self.settings["pass_tokens"]):
+        for part in passes(episodes[self.rank :: self.processes], self.mixture.settings["pass_tokens"]):
             batch = collate(self.format, [episode.chunks for episode in part])
             features = self.store.read(batch.images, random).to(self.device)
             targets = batch.targets.to(self.device)
@@ -203,7 +209,7 @@ class Trainer:
             negative = F.cross_entropy(logits.float(), targets[learned], reduction="none")
             pieces = negative.split([episode.learned for episode in part])
             weighted = [episode.weight * piece.sum() for episode, piece in zip(part, pieces, strict=True)]
-            (torch.stack(weighted).sum() * self.processes / total).backward()
+            (torch.stack(weighted).sum() * self.rehearsal * self.processes / total).backward()
             for episode, piece in zip(part, pieces, strict=True):
                 losses.setdefault(episode.kind, []).append(piece.detach())
         means = {kind: torch.cat(pieces).mean() for kind, pieces in sorted(losses.items())}
@@ -229,11 +235,12 @@ class Trainer:
         torch.manual_seed(int(seeds.generate_state(1)[0]))
         self.model.train()
         self.optimizer.zero_grad()
-        if self.stage == "episodes":
-            values = self.episode_gradients(random)
-        else:
+        values: dict[str, Tensor] = {}
+        if self.stage != "episodes":
             values = self.caption_loss(random) if self.stage == "caption" else self.self_critical_loss(random)
             values["loss"].backward()
+        if self.rehearsal:
+            values = self.episode_gradients(random) | values
         self.average_gradients()
         norm = nn.utils.clip_grad_norm_([*self.model.bridges().values()], self.settings["clip"])
         self.optimizer.step()
@@ -365,7 +372,7 @@ def main() -> None:
     folder = data_folder() / "flickr8k"
     train, dev = read_split(folder, "train"), read_split(folder, "dev")
     store, questions = FeatureStore(arguments.cache, "train", recipe["data"]["views"]), []
-    if arguments.stage == "episodes":
+    if arguments.stage != "caption":
         questions = read_questions(data_folder() / "vqa", "train")
         store = JoinedStores([store, FeatureStore(arguments.cache, "vqa-train", ["plain"])])
     trainer = Trainer(arguments.stage, recipe, model, format_, train, store, arguments.device, questions=questions)

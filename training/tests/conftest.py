@@ -39,7 +39,7 @@ def recipe() -> Recipe:
     shipped = Recipe.load()
     sections = {name: dict(section) for name, section in shipped.sections.items()}
     sections["caption"] |= {"batch": 8, "warmup": 2, "steps": 60, "learning_rate": 3e-3, "final_learning_rate": 1e-3}
-    sections["self_critical"] |= {"images": 4, "samples": 3, "steps": 10}
+    sections["self_critical"] |= {"images": 4, "samples": 3, "steps": 10, "rehearsal": 0.0}
     sections["evaluation"] |= {"images": 8, "batch": 8, "new_tokens": 16}
     return Recipe(ResamplerConfig(32, 1, 4, 2, 16, 2, 2, 16), CrossAttentionConfig(2, 4, 16, 4), sections)
 

@@ -353,9 +353,9 @@ def test_clips_and_photos_in_one_batch(model, format_):
 # The stage.
 
 
-def make_trainer(recipe, model, format_, sixteen, asked) -> Trainer:
+def make_trainer(recipe, model, format_, sixteen, asked, stage="episodes") -> Trainer:
     store = JoinedStores([MemoryStore(16, 9, 16), MemoryStore(6, 9, 16)])
-    return Trainer("episodes", recipe, copy.deepcopy(model), format_, sixteen, store, "cpu", False, asked)
+    return Trainer(stage, recipe, copy.deepcopy(model), format_, sixteen, store, "cpu", False, asked)
 
 
 @pytest.fixture
@@ -462,7 +462,7 @@ def flat_gradient(trainer: Trainer) -> torch.Tensor:
 def step_gradient(make, pass_tokens: int) -> torch.Tensor:
     """The gradient of the first step."""
     trainer = without_dropout(make)
-    trainer.settings["pass_tokens"] = pass_tokens
+    trainer.mixture.settings["pass_tokens"] = pass_tokens
     trainer.episode_gradients(np.random.default_rng(0))
     trainer.average_gradients()
     return flat_gradient(trainer)
@@ -503,3 +503,20 @@ def test_passes_and_processes_share_one_gradient(make, tmp_path):
     shares = [torch.load(tmp_path / f"{rank}.pt") for rank in range(2)]
     assert torch.equal(*shares)
     torch.testing.assert_close(shares[0], whole, atol=1e-5, rtol=1e-3)
+
+
+def test_rehearsal_adds_the_gradient_of_its_episodes(make, recipe):
+    """Beside the reward's gradient, with its weight; the episodes are those of the stage's own seed."""
+    recipe["self_critical"].update({"clip": 1e9, "seed": SETTINGS["seed"], "rehearsal": 0.5})
+    trainer = without_dropout(functools.partial(make, stage="self_critical"))
+    latents = trainer.model.perceiver.latents
+    # In place of a reward, which an untrained model does not earn.
+    trainer.self_critical_loss = lambda random: {"loss": 7 * latents.sum(), "reward": torch.ones(())}
+    assert trainer.train_step()["reward"] == 1
+    expected = 0.5 * expected_gradient(make)
+    place = 0
+    for name, parameter in trainer.model.bridges().items():
+        if name == "perceiver.latents":
+            expected[place : place + parameter.numel()] += 7
+        place += parameter.numel()
+    torch.testing.assert_close(flat_gradient(trainer), expected, atol=1e-5, rtol=1e-3)
