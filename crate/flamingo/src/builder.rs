@@ -3,10 +3,10 @@
 //! Each tensor is checked against the configuration's inventory, handed to the
 //! device and forgotten: the heap never holds more than the one in flight.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use burn::tensor::{Device, Tensor, TensorData};
-use flamingo_kernels::{ComputeDevice, PackedMatrix};
+use flamingo_kernels::{ComputeDevice, PackedMatrix, PackedRows};
 use flamingo_weights::{LoadedTensor, TensorType, blocks};
 
 use crate::config::FlamingoConfig;
@@ -20,7 +20,20 @@ pub struct FlamingoBuilder {
     device: ComputeDevice,
     /// What has not come yet, by name.
     missing: HashMap<String, TensorSpec>,
+    /// What has.
+    inserted: HashSet<String>,
+    /// Stacks of which parts are missing, by name.
+    stacks: HashMap<String, Stack>,
     weights: Weights,
+}
+
+/// Matrices that read the same input, on their way to become one.
+#[derive(Default)]
+struct Stack {
+    /// Names of the parts, in order.
+    names: Vec<String>,
+    /// Those that have come.
+    parts: HashMap<String, PackedRows>,
 }
 
 impl FlamingoBuilder {
@@ -30,8 +43,15 @@ impl FlamingoBuilder {
     /// [`ModelError::Config`] where the configuration is impossible.
     pub fn new(config: FlamingoConfig, device: &ComputeDevice) -> Result<Self, ModelError> {
         config.validate()?;
-        let missing = config
-            .tensors()
+        let specs = config.tensors();
+        let mut stacks: HashMap<String, Stack> = HashMap::new();
+        for spec in &specs {
+            if let Some(stack) = &spec.stack {
+                let stack = stacks.entry(stack.clone()).or_default();
+                stack.names.push(spec.name.clone());
+            }
+        }
+        let missing = specs
             .into_iter()
             .map(|spec| (spec.name.clone(), spec))
             .collect();
@@ -39,6 +59,8 @@ impl FlamingoBuilder {
             config,
             device: device.clone(),
             missing,
+            inserted: HashSet::new(),
+            stacks,
             weights: Weights {
                 device: device.burn(),
                 loaded: HashMap::new(),
@@ -55,7 +77,7 @@ impl FlamingoBuilder {
         let LoadedTensor { info, data } = tensor;
         let name = info.name;
         let Some(spec) = self.missing.remove(&name) else {
-            return Err(if self.weights.loaded.contains_key(&name) {
+            return Err(if self.inserted.contains(&name) {
                 ModelError::DuplicateTensor { name }
             } else {
                 ModelError::UnexpectedTensor { name }
@@ -68,13 +90,64 @@ impl FlamingoBuilder {
                 expected: spec.shape,
             });
         }
-        let weight = self
-            .upload(info.tensor_type, data, &spec)
-            .map_err(|source| ModelError::Weight {
-                name: name.clone(),
-                source,
-            })?;
-        self.weights.loaded.insert(name, weight);
+        let refused = |source| ModelError::Weight {
+            name: name.clone(),
+            source,
+        };
+        match &spec.stack {
+            Some(stack) => self
+                .stack(stack, &name, info.tensor_type, data, &spec)
+                .map_err(refused)?,
+            None => {
+                let weight = self.upload(info.tensor_type, data, &spec);
+                self.weights
+                    .loaded
+                    .insert(name.clone(), weight.map_err(refused)?);
+            }
+        }
+        self.inserted.insert(name);
+        Ok(())
+    }
+
+    /// Keeps a part of a stack until all have come; then they go to the device, those
+    /// that are packed alike as one matrix.
+    fn stack(
+        &mut self,
+        stack: &str,
+        name: &str,
+        tensor_type: TensorType,
+        data: Vec<u8>,
+        spec: &TensorSpec,
+    ) -> Result<(), WeightError> {
+        let (rows, cols) = match spec.shape[..] {
+            [rows, cols] => (rows, cols),
+            _ => (0, 0),
+        };
+        let part = PackedRows::new(tensor_type, rows, cols, data)?;
+        let Some(waiting) = self.stacks.get_mut(stack) else {
+            return Ok(());
+        };
+        waiting.parts.insert(name.to_owned(), part);
+        if waiting.parts.len() < waiting.names.len() {
+            return Ok(());
+        }
+        let mut alike: Vec<PackedRows> = Vec::new();
+        for name in &waiting.names {
+            match (alike.last_mut(), waiting.parts.remove(name)) {
+                (Some(last), Some(part)) if last.tensor_type == part.tensor_type => {
+                    last.rows += part.rows;
+                    last.bytes.extend_from_slice(&part.bytes);
+                }
+                (_, part) => alike.extend(part),
+            }
+        }
+        let matrices = alike
+            .into_iter()
+            .map(|rows| PackedMatrix::upload(rows, &self.device))
+            .collect::<Result<_, _>>()?;
+        self.stacks.remove(stack);
+        let weight = Weight::Stack(matrices);
+        self.weights.loaded.insert(stack.to_owned(), weight);
         Ok(())
     }
 
@@ -122,6 +195,7 @@ impl FlamingoBuilder {
 /// A loaded tensor in the form its role asks for.
 enum Weight {
     Matrix(PackedMatrix),
+    Stack(Vec<PackedMatrix>),
     Table(Tensor<2>),
     Vector(Tensor<1>),
     Gate(f32),
@@ -149,6 +223,15 @@ impl Weights {
     pub(crate) fn matrix(&mut self, name: &str) -> Result<PackedMatrix, ModelError> {
         match self.take(name)? {
             Weight::Matrix(matrix) => Ok(matrix),
+            _ => Err(ModelError::UnexpectedTensor {
+                name: name.to_owned(),
+            }),
+        }
+    }
+
+    pub(crate) fn stack(&mut self, name: &str) -> Result<Vec<PackedMatrix>, ModelError> {
+        match self.take(name)? {
+            Weight::Stack(parts) => Ok(parts),
             _ => Err(ModelError::UnexpectedTensor {
                 name: name.to_owned(),
             }),

@@ -1,7 +1,7 @@
 //! Gated cross-attention (paper section 2.2): how text looks at images.
 
 use burn::tensor::Tensor;
-use flamingo_kernels::{Activation, AttentionShape, Spans, add_scaled, attention};
+use flamingo_kernels::{Activation, AttentionShape, Finish, Spans, add_scaled, attention};
 
 use crate::builder::Weights;
 use crate::config::CrossAttentionConfig;
@@ -16,7 +16,6 @@ pub struct GatedCrossAttention {
     output: Linear,
     /// tanh of the trained gate.
     attention_gate: f32,
-    ffn_norm: LayerNorm,
     ffn: FeedForward,
     /// tanh of the trained gate.
     ffn_gate: f32,
@@ -100,8 +99,10 @@ impl GatedCrossAttention {
             key_value: Linear::load(weights, &format!("{name}.attn_kv"))?,
             output: Linear::load(weights, &format!("{name}.attn_out"))?,
             attention_gate: weights.gate(&format!("{name}.attn_gate"))?.tanh(),
-            ffn_norm: LayerNorm::load(weights, &format!("{name}.ffn_norm"), BRIDGE_NORM_EPS)?,
-            ffn: FeedForward::load(weights, &name, Activation::GeluErf)?,
+            ffn: {
+                let norm = LayerNorm::load(weights, &format!("{name}.ffn_norm"), BRIDGE_NORM_EPS)?;
+                FeedForward::load(weights, &name, norm, Activation::GeluErf)?
+            },
             ffn_gate: weights.gate(&format!("{name}.ffn_gate_scale"))?.tanh(),
             shape: AttentionShape {
                 heads: config.heads,
@@ -118,36 +119,47 @@ impl GatedCrossAttention {
         MediaKeyValues { key, value }
     }
 
-    /// What the text `[tokens, width]` reads from its images, before the gate.
+    /// Adds to the text `[tokens, width]` what it reads from its images, and the
+    /// feed-forward layer, each through its gate.
     ///
-    /// `spans` gives each token the latents it may attend; a token before the
-    /// first image has an empty span and reads exactly zero.
-    pub(crate) fn attend(
+    /// `spans` gives each token the latents it may attend; a token before the first
+    /// image has an empty span and reads exactly zero. The feed-forward layer runs on
+    /// every token, seen image or not.
+    pub(crate) fn forward(
         &self,
         x: Tensor<2>,
         media: Option<&MediaKeyValues>,
         spans: &Spans,
     ) -> Tensor<2> {
-        let Some(media) = media else {
-            return x.zeros_like();
+        let x = match media {
+            Some(media) => {
+                let seen = self.look(x.clone(), media, spans);
+                self.output.add_to(&x, seen, self.attention_gate)
+            }
+            None => x,
         };
-        let query = self.query.forward(self.norm.forward(x));
-        let seen = attention(
-            query,
-            media.key.clone(),
-            media.value.clone(),
-            &self.shape,
-            spans,
-            None,
-        );
-        self.output.forward(seen)
+        self.ffn.forward(x, self.ffn_gate)
     }
 
-    /// Adds what was `attended` and the feed-forward layer, each through its
-    /// gate. The feed-forward layer runs on every token, seen image or not.
-    pub(crate) fn add(&self, x: Tensor<2>, attended: Tensor<2>) -> Tensor<2> {
-        let x = add_scaled(x, attended, self.attention_gate);
-        let y = self.ffn.forward(self.ffn_norm.forward(x.clone()));
-        add_scaled(x, y, self.ffn_gate)
+    /// As [`Self::forward`], and what was read from the images before its gate.
+    pub(crate) fn forward_observed(
+        &self,
+        x: Tensor<2>,
+        media: Option<&MediaKeyValues>,
+        spans: &Spans,
+    ) -> (Tensor<2>, Tensor<2>) {
+        let read = match media {
+            Some(media) => self.output.forward(self.look(x.clone(), media, spans)),
+            None => x.zeros_like(),
+        };
+        let y = add_scaled(x, read.clone(), self.attention_gate);
+        (self.ffn.forward(y, self.ffn_gate), read)
+    }
+
+    /// What every head sees, side by side: `[tokens, heads * head_dim]`.
+    fn look(&self, x: Tensor<2>, media: &MediaKeyValues, spans: &Spans) -> Tensor<2> {
+        let query = self.query.fused(x, self.norm.before(), Finish::Sum);
+        let (key, value) = (media.key.clone(), media.value.clone());
+        attention(query, key, value, &self.shape, spans, None)
     }
 }

@@ -29,6 +29,9 @@ pub struct TensorSpec {
     pub shape: Vec<usize>,
     /// How it is held.
     pub role: TensorRole,
+    /// The stack of matrices that it is a part of, in the order of this list: they read
+    /// the same input.
+    pub stack: Option<String>,
 }
 
 impl FlamingoConfig {
@@ -57,7 +60,20 @@ impl Inventory {
             name,
             shape: shape.to_vec(),
             role,
+            stack: None,
         });
+    }
+
+    /// Matrices of so many rows each, one below the other.
+    fn stack(&mut self, name: &str, parts: &[(String, usize)], cols: usize) {
+        for (part, rows) in parts {
+            self.0.push(TensorSpec {
+                name: part.clone(),
+                shape: vec![*rows, cols],
+                role: TensorRole::Matrix,
+                stack: Some(name.to_owned()),
+            });
+        }
     }
 
     fn matrix(&mut self, name: impl Into<String>, rows: usize, cols: usize) {
@@ -111,13 +127,19 @@ impl Inventory {
         match config.kind {
             LanguageKind::Llama { .. } => {
                 self.dense(name("attn_norm.weight"), &[width]);
-                self.matrix(name("attn_q.weight"), query_width, width);
-                self.matrix(name("attn_k.weight"), key_width, width);
-                self.matrix(name("attn_v.weight"), key_width, width);
+                let parts = [
+                    (name("attn_q.weight"), query_width),
+                    (name("attn_k.weight"), key_width),
+                    (name("attn_v.weight"), key_width),
+                ];
+                self.stack(&name("attn_qkv"), &parts, width);
                 self.matrix(name("attn_output.weight"), width, query_width);
                 self.dense(name("ffn_norm.weight"), &[width]);
-                self.matrix(name("ffn_gate.weight"), config.ffn_width, width);
-                self.matrix(name("ffn_up.weight"), config.ffn_width, width);
+                let parts = [
+                    (name("ffn_gate.weight"), config.ffn_width),
+                    (name("ffn_up.weight"), config.ffn_width),
+                ];
+                self.stack(&name("ffn_gate_up"), &parts, width);
                 self.matrix(name("ffn_down.weight"), width, config.ffn_width);
             }
             LanguageKind::Mpt { qk_norm, .. } => {

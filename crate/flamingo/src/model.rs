@@ -52,6 +52,9 @@ pub enum Observation {
     },
 }
 
+/// Whoever looks at activations.
+type Observer<'a> = &'a mut dyn FnMut(Observation, &Tensor<2>);
+
 impl Flamingo {
     pub(crate) fn from_weights(
         config: FlamingoConfig,
@@ -167,10 +170,11 @@ impl Flamingo {
         cache: &mut KvCache,
         positions: Positions,
     ) -> Result<Tensor<2>, ModelError> {
-        self.forward_observed(tokens, media, cache, positions, &mut |_, _| {})
+        self.forward_as(tokens, media, cache, positions, None)
     }
 
-    /// As [`Self::forward`], showing `observe` the activations on the way.
+    /// As [`Self::forward`], showing `observe` the activations on the way. What is
+    /// shown is not fused away, so this takes a few steps more.
     ///
     /// # Errors
     /// As [`Self::forward`].
@@ -180,7 +184,18 @@ impl Flamingo {
         media: &Media,
         cache: &mut KvCache,
         positions: Positions,
-        observe: &mut dyn FnMut(Observation, &Tensor<2>),
+        observe: Observer<'_>,
+    ) -> Result<Tensor<2>, ModelError> {
+        self.forward_as(tokens, media, cache, positions, Some(observe))
+    }
+
+    fn forward_as(
+        &self,
+        tokens: &[u32],
+        media: &Media,
+        cache: &mut KvCache,
+        positions: Positions,
+        observe: Option<Observer<'_>>,
     ) -> Result<Tensor<2>, ModelError> {
         let first = cache.len;
         let image_positions = self.check(tokens, media, cache)?;
@@ -242,7 +257,7 @@ impl Flamingo {
         let media_spans = self.media_spans(positions, &branches.cache);
         let ids: Vec<u32> = tokens.iter().map(|token| token.id).collect();
         let cache = &mut branches.cache;
-        let x = self.read(&ids, &placement, media, &media_spans, cache, &mut |_, _| {});
+        let x = self.read(&ids, &placement, media, &media_spans, cache, None);
         Ok(self.language.logits(x))
     }
 
@@ -255,7 +270,7 @@ impl Flamingo {
         media: &Media,
         media_spans: &Spans,
         cache: &mut KvCache,
-        observe: &mut dyn FnMut(Observation, &Tensor<2>),
+        mut observe: Option<Observer<'_>>,
     ) -> Tensor<2> {
         let mut blocks = media.blocks.iter();
         let mut x = self.language.embed(tokens);
@@ -266,14 +281,20 @@ impl Flamingo {
             .zip(&self.cross_attention)
             .zip(&mut cache.layers);
         for (layer, ((decoder, cross_attention), layer_cache)) in layers.enumerate() {
-            if let Some(block) = cross_attention {
-                let attended = block.attend(x.clone(), blocks.next(), media_spans);
-                observe(Observation::CrossAttention { layer }, &attended);
-                x = block.add(x, attended);
-                observe(Observation::CrossAttentionOutput { layer }, &x);
+            match (cross_attention, &mut observe) {
+                (Some(block), Some(observe)) => {
+                    let (y, read) = block.forward_observed(x, blocks.next(), media_spans);
+                    observe(Observation::CrossAttention { layer }, &read);
+                    observe(Observation::CrossAttentionOutput { layer }, &y);
+                    x = y;
+                }
+                (Some(block), None) => x = block.forward(x, blocks.next(), media_spans),
+                (None, _) => {}
             }
             x = decoder.forward(x, placement, layer_cache);
-            observe(Observation::LayerOutput { layer }, &x);
+            if let Some(observe) = &mut observe {
+                observe(Observation::LayerOutput { layer }, &x);
+            }
         }
         x
     }

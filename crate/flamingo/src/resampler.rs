@@ -2,7 +2,7 @@
 //! vision tokens of an image or clip in, a fixed number of latents out.
 
 use burn::tensor::Tensor;
-use flamingo_kernels::{Activation, AttentionShape, Spans, add_scaled, attention};
+use flamingo_kernels::{Activation, AttentionShape, Finish, Spans, add_scaled, attention};
 
 use crate::builder::Weights;
 use crate::config::ResamplerConfig;
@@ -25,7 +25,6 @@ struct ResamplerLayer {
     query: Linear,
     key_value: Linear,
     output: Linear,
-    ffn_norm: LayerNorm,
     ffn: FeedForward,
     shape: AttentionShape,
 }
@@ -63,8 +62,10 @@ impl PerceiverResampler {
                     query: Linear::load(weights, &format!("{name}.attn_q"))?,
                     key_value: Linear::load(weights, &format!("{name}.attn_kv"))?,
                     output: Linear::load(weights, &format!("{name}.attn_out"))?,
-                    ffn_norm: norm(weights, "ffn_norm")?,
-                    ffn: FeedForward::load(weights, &name, Activation::GeluErf)?,
+                    ffn: {
+                        let norm = norm(weights, "ffn_norm")?;
+                        FeedForward::load(weights, &name, norm, Activation::GeluErf)?
+                    },
                     shape: AttentionShape {
                         heads: config.heads,
                         kv_heads: config.heads,
@@ -126,7 +127,7 @@ impl PerceiverResampler {
 
     fn embed_frame(&self, frame: Tensor<2>, index: usize, frames: usize) -> Tensor<2> {
         let frame = match &self.input {
-            Some((norm, projection)) => projection.forward(norm.forward(frame)),
+            Some((norm, projection)) => projection.fused(frame, norm.before(), Finish::Sum),
             None => frame,
         };
         match &self.frame_embeddings {
@@ -167,7 +168,7 @@ impl ResamplerLayer {
             split_columns(self.key_value.forward(Tensor::cat(vec![media, normed], 0)));
         let spans = Spans::full(query.dims()[0], key.dims()[0] as u32);
         let seen = attention(query, key, value, &self.shape, &spans, None);
-        let latents = latents + self.output.forward(seen);
-        latents.clone() + self.ffn.forward(self.ffn_norm.forward(latents))
+        self.ffn
+            .forward(self.output.add_to(&latents, seen, 1.0), 1.0)
     }
 }

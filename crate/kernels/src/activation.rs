@@ -1,4 +1,4 @@
-//! Functions of single numbers, and the sums and products they are fused with.
+//! Functions of single numbers, and scaled sums.
 
 use burn::tensor::Tensor;
 
@@ -26,19 +26,6 @@ pub fn activation(x: Tensor<2>, function: Activation) -> Tensor<2> {
     match Dense::of(x) {
         Dense::Cpu(x) => from_cpu(Cpu.activation(&x, function), dims),
         Dense::Gpu(x) => from_gpu(Gpu.activation(&x, function)),
-    }
-}
-
-/// `silu(gate) * up`, both `[rows, width]`: the inside of a SwiGLU.
-///
-/// # Panics
-/// Where the shapes differ or the operands are on two devices.
-pub fn gated_silu(gate: Tensor<2>, up: Tensor<2>) -> Tensor<2> {
-    let dims = gate.dims();
-    assert_eq!(dims, up.dims(), "gated_silu: shapes");
-    match Dense::of(gate) {
-        Dense::Cpu(gate) => from_cpu(Cpu.gated_silu(&gate, &on_cpu(up)), dims),
-        Dense::Gpu(gate) => from_gpu(Gpu.gated_silu(&gate, &on_gpu(up))),
     }
 }
 

@@ -1,8 +1,11 @@
 //! The one interface of the three implementations.
 
+use std::borrow::Borrow;
+
 use crate::activation::Activation;
 use crate::attention::{Alibi, AttentionShape, Spans};
 use crate::conv::Conv2dShape;
+use crate::fused::{Finish, Fusion, Norm};
 use crate::rope::RopeTask;
 
 /// Sizes of a matrix product `x [m, k] · w [n, k]ᵀ`. The weights' own `n` and
@@ -104,8 +107,9 @@ pub trait Kernels {
     /// A function of each number.
     fn activation(&self, x: &Self::Dense, function: Activation) -> <Self::Dense as ToOwned>::Owned;
 
-    /// `silu(gate) * up`.
-    fn gated_silu(&self, gate: &Self::Dense, up: &Self::Dense) -> <Self::Dense as ToOwned>::Owned;
+    /// `silu` of the first half of each row of `2 * width` numbers times its second
+    /// half.
+    fn gated_silu(&self, x: &Self::Dense, width: usize) -> <Self::Dense as ToOwned>::Owned;
 
     /// `x + scale * y`.
     fn add_scaled(
@@ -114,4 +118,32 @@ pub trait Kernels {
         y: &Self::Dense,
         scale: f32,
     ) -> <Self::Dense as ToOwned>::Owned;
+
+    /// `finish(norm(x) · wᵀ + bias)`: one step after the other, where an
+    /// implementation has nothing better.
+    fn fused_linear(
+        &self,
+        x: &Self::Dense,
+        w: &Self::Packed,
+        fusion: &Fusion<'_, Self::Dense, Self::Dense>,
+        shape: LinearShape,
+    ) -> <Self::Dense as ToOwned>::Owned {
+        let task = |eps| NormTask {
+            rows: shape.m,
+            width: shape.k,
+            eps,
+        };
+        let normed = fusion.norm.map(|norm| match norm {
+            Norm::Rms { weight, eps } => self.rms_norm(x, weight, task(eps)),
+            Norm::Layer { weight, bias, eps } => self.layer_norm(x, weight, bias, task(eps)),
+        });
+        let x = normed.as_ref().map_or(x, Borrow::borrow);
+        let product = self.linear(x, w, fusion.bias, shape);
+        match fusion.finish {
+            Finish::Sum => product,
+            Finish::Activation(function) => self.activation(product.borrow(), function),
+            Finish::GatedSilu => self.gated_silu(product.borrow(), shape.n / 2),
+            Finish::AddTo { x, scale } => self.add_scaled(x, product.borrow(), scale),
+        }
+    }
 }

@@ -76,9 +76,7 @@ impl KeyValueBuffer {
     pub fn append(&mut self, rows: Tensor<2>) {
         let [count, width] = rows.dims();
         assert_eq!(width, self.width, "KeyValueBuffer: width of the rows");
-        if self.len + count > self.capacity {
-            self.grow(self.len + count);
-        }
+        self.reserve(count);
         let start = self.len * width;
         match &mut self.storage {
             Storage::Cpu(held) => {
@@ -93,7 +91,33 @@ impl KeyValueBuffer {
                 Gpu.copy(context, &rows.handle, held, start, count * width);
             }
         }
+        self.advance(count);
+    }
+
+    /// Makes room for `count` more rows.
+    pub(crate) fn reserve(&mut self, count: usize) {
+        if self.len + count > self.capacity {
+            self.grow(self.len + count);
+        }
+    }
+
+    /// Counts rows that were written behind the last one, in the room that was made.
+    pub(crate) fn advance(&mut self, count: usize) {
         self.len += count;
+    }
+
+    /// Numbers of a row.
+    pub(crate) fn width(&self) -> usize {
+        self.width
+    }
+
+    /// # Panics
+    /// Where the buffer is on the CPU: the rows to append are not.
+    pub(crate) fn on_gpu(&self) -> &Handle {
+        match &self.storage {
+            Storage::Gpu { rows, .. } => rows,
+            Storage::Cpu(_) => unreachable!("rows on the GPU, their buffer on the CPU"),
+        }
     }
 
     /// The rows, `[len, width]`, shared with the buffer. On the GPU a view shows

@@ -22,8 +22,10 @@
 //! | operation | here | why |
 //! |---|---|---|
 //! | matrix product with packed weights, embedding | [`linear`], [`embed`] | Burn knows no GGML blocks |
-//! | norms, rotary embedding, attention, convolution, KV buffer | yes | one dispatch each instead of five to fifteen |
-//! | [`activation`], [`gated_silu`], [`add_scaled`] | yes | one dispatch each, the same numbers on every device |
+//! | a product with the norm before it and what follows | [`fused_linear`] | one dispatch for two to four |
+//! | rotary embedding with the append to the KV buffer | [`rope_append`] | one dispatch for four |
+//! | norms, attention, convolution, KV buffer | yes | one dispatch each instead of five to fifteen |
+//! | [`activation`], [`add_scaled`] | yes | one dispatch each, the same numbers on every device |
 //! | sum, product, concatenation, slices, arg max | Burn | as fast as it can be |
 //!
 //! A device is chosen by [`select_device`], which runs a numeric self-test
@@ -41,6 +43,7 @@ mod dense;
 mod device;
 mod embed;
 mod error;
+mod fused;
 pub mod gpu;
 mod kernels;
 mod key_value_buffer;
@@ -51,7 +54,7 @@ pub mod reference;
 mod rope;
 mod self_test;
 
-pub use activation::{Activation, activation, add_scaled, gated_silu};
+pub use activation::{Activation, activation, add_scaled};
 pub use attention::{Alibi, AttentionShape, Spans, attention};
 pub use conv::{Conv2dShape, conv2d};
 pub use dense::read;
@@ -61,9 +64,10 @@ pub use device::{
 pub use embed::embed;
 pub use error::{DeviceError, KernelError};
 pub use flamingo_weights::TensorType;
+pub use fused::{Finish, Fusion, Norm, fused_linear};
 pub use kernels::{AttentionTask, Kernels, LinearShape, NormTask};
 pub use key_value_buffer::KeyValueBuffer;
 pub use linear::linear;
 pub use norm::{layer_norm, rms_norm};
 pub use packed_matrix::{PackedMatrix, PackedRows};
-pub use rope::{Rope, RopeStyle, RopeTask, RowPositions, rope};
+pub use rope::{Rope, RopeStyle, RopeTask, RowPositions, rope, rope_append};

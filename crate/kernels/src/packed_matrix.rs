@@ -110,7 +110,15 @@ impl PackedMatrix {
         data: Vec<u8>,
         device: &ComputeDevice,
     ) -> Result<Self, KernelError> {
-        let packed = PackedRows::new(tensor_type, rows, cols, data)?;
+        Self::upload(PackedRows::new(tensor_type, rows, cols, data)?, device)
+    }
+
+    /// Moves packed rows to `device`.
+    ///
+    /// # Errors
+    /// Where the matrix is larger than one buffer of the device may be.
+    pub fn upload(packed: PackedRows, device: &ComputeDevice) -> Result<Self, KernelError> {
+        let (tensor_type, rows, cols) = (packed.tensor_type, packed.rows, packed.cols);
         let byte_len = packed.bytes.len();
         let storage = match device.place() {
             Place::Cpu => Storage::Cpu(Arc::new(packed)),

@@ -4,10 +4,12 @@ use std::sync::Arc;
 
 use burn::tensor::Tensor;
 
+use crate::attention::AttentionShape;
 use crate::cpu::Cpu;
 use crate::dense::{Dense, from_cpu, from_gpu};
-use crate::gpu::Gpu;
+use crate::gpu::{Appended, Gpu};
 use crate::kernels::Kernels;
+use crate::key_value_buffer::KeyValueBuffer;
 
 /// Which two numbers of a head are one complex number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -72,6 +74,19 @@ pub struct RopeTask {
     pub rope: Rope,
 }
 
+impl RopeTask {
+    fn check(&self) {
+        let (rotary_dims, head_dim) = (self.rope.rotary_dims, self.head_dim);
+        assert!(
+            rotary_dims.is_multiple_of(2) && rotary_dims <= head_dim,
+            "rope: {rotary_dims} rotary dimensions of a head of {head_dim}"
+        );
+        if let RowPositions::Each(positions) = &self.positions {
+            assert_eq!(positions.len(), self.rows, "rope: number of positions");
+        }
+    }
+}
+
 impl Rope {
     /// Cosine and sine of every pair at `position`, computed in `f64` by one
     /// portable library, so that every device rotates by the same numbers.
@@ -97,14 +112,6 @@ pub fn rope(x: Tensor<2>, heads: usize, positions: &RowPositions, rope: &Rope) -
         "rope: {heads} heads do not divide a width of {width}"
     );
     let head_dim = width / heads;
-    assert!(
-        rope.rotary_dims.is_multiple_of(2) && rope.rotary_dims <= head_dim,
-        "rope: {} rotary dimensions of a head of {head_dim}",
-        rope.rotary_dims
-    );
-    if let RowPositions::Each(positions) = positions {
-        assert_eq!(positions.len(), rows, "rope: number of positions");
-    }
     let task = RopeTask {
         rows,
         heads,
@@ -112,8 +119,81 @@ pub fn rope(x: Tensor<2>, heads: usize, positions: &RowPositions, rope: &Rope) -
         positions: positions.clone(),
         rope: *rope,
     };
+    task.check();
     match Dense::of(x) {
         Dense::Cpu(x) => from_cpu(Cpu.rope(&x, &task), [rows, width]),
         Dense::Gpu(x) => from_gpu(Gpu.rope(&x, &task)),
+    }
+}
+
+/// Rows `[query | key | value]`, `heads` and twice `kv_heads` heads wide: queries and
+/// keys are rotated, keys and values appended to their buffers, and the queries given,
+/// `[rows, heads * head_dim]`.
+///
+/// # Panics
+/// Where a width does not fit, as [`rope`], or the buffers hold different numbers of
+/// rows or are on another device.
+pub fn rope_append(
+    x: Tensor<2>,
+    shape: &AttentionShape,
+    positions: &RowPositions,
+    rope: &Rope,
+    keys: &mut KeyValueBuffer,
+    values: &mut KeyValueBuffer,
+) -> Tensor<2> {
+    let [rows, width] = x.dims();
+    let query_width = shape.heads * shape.head_dim;
+    let key_width = shape.kv_heads * shape.head_dim;
+    assert_eq!(
+        width,
+        query_width + 2 * key_width,
+        "rope_append: width of the rows"
+    );
+    assert_eq!(
+        [keys.width(), values.width(), keys.len()],
+        [key_width, key_width, values.len()],
+        "rope_append: the buffers"
+    );
+    let task = RopeTask {
+        rows,
+        heads: shape.heads + shape.kv_heads,
+        head_dim: shape.head_dim,
+        positions: positions.clone(),
+        rope: *rope,
+    };
+    task.check();
+    match Dense::of(x) {
+        Dense::Cpu(x) => {
+            let rotated_width = query_width + key_width;
+            let part = |from: usize, to: usize| -> Vec<f32> {
+                x.chunks_exact(width)
+                    .flat_map(|row| &row[from..to])
+                    .copied()
+                    .collect()
+            };
+            values.append(from_cpu(part(rotated_width, width), [rows, key_width]));
+            let rotated = Cpu.rope(&part(0, rotated_width), &task);
+            let (mut query, mut key) = (Vec::new(), Vec::new());
+            for row in rotated.chunks_exact(rotated_width) {
+                query.extend_from_slice(&row[..query_width]);
+                key.extend_from_slice(&row[query_width..]);
+            }
+            keys.append(from_cpu(key, [rows, key_width]));
+            from_cpu(query, [rows, query_width])
+        }
+        Dense::Gpu(x) => {
+            keys.reserve(rows);
+            values.reserve(rows);
+            let appended = Appended {
+                keys: keys.on_gpu(),
+                values: values.on_gpu(),
+                held: keys.len(),
+                width: key_width,
+            };
+            let query = from_gpu(Gpu.rotate(&x, &task, query_width, Some(appended)));
+            keys.advance(rows);
+            values.advance(rows);
+            query
+        }
     }
 }

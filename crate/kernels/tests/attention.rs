@@ -6,8 +6,9 @@ mod harness;
 use flamingo_kernels::reference::Reference;
 use flamingo_kernels::{
     Alibi, AttentionShape, AttentionTask, ComputeDevice, Kernels, KeyValueBuffer, Rope, RopeStyle,
-    RopeTask, RowPositions, Spans, attention, rope,
+    RopeTask, RowPositions, Spans, attention, rope, rope_append,
 };
+use futures_lite::future::block_on;
 use harness::{Numbers, assert_close, devices, tensor, values};
 
 /// Values are of the order of 1; softmax weights sum to 1.
@@ -247,6 +248,59 @@ fn rotary_embedding_in_both_styles() {
                 assert_close(&format!("{task:?}"), &values(result), &expected, 1e-6);
             }
         }
+    }
+}
+
+/// Queries, keys and values from one row each, behind rows that are there.
+#[test]
+fn keys_and_values_are_appended_where_queries_are_rotated() {
+    let embedding = Rope {
+        theta: 10_000.0,
+        rotary_dims: 16,
+        style: RopeStyle::Pairs,
+    };
+    let shape = shape(6, 2, 20);
+    let (query_width, key_width) = (6 * 20, 2 * 20);
+    let width = query_width + 2 * key_width;
+    for device in devices() {
+        let mut numbers = Numbers::new(5);
+        let mut buffers = [0, 1].map(|_| KeyValueBuffer::new(key_width, &device));
+        let mut expected: [Vec<f32>; 2] = Default::default();
+        let mut held = 0;
+        for (rows, listed) in [(3, false), (1, false), (300, false), (4, true), (1, false)] {
+            let positions = match listed {
+                true => RowPositions::Each([9, 4, 4, 700].into()),
+                false => RowPositions::From(held),
+            };
+            let x = numbers.vec(rows * width);
+            let rotated = |from: usize, heads: usize| {
+                let columns: Vec<f32> = x
+                    .chunks_exact(width)
+                    .flat_map(|row| row[from..][..heads * 20].to_vec())
+                    .collect();
+                let task = RopeTask {
+                    rows,
+                    heads,
+                    head_dim: 20,
+                    positions: positions.clone(),
+                    rope: embedding,
+                };
+                (Reference.rope(&columns, &task), columns)
+            };
+            expected[0].extend(rotated(query_width, 2).0);
+            expected[1].extend(rotated(query_width + key_width, 2).1);
+            let there = tensor(&x, [rows, width], &device);
+            let [keys, held_values] = &mut buffers;
+            let query = rope_append(there, &shape, &positions, &embedding, keys, held_values);
+            assert_eq!(query.dims(), [rows, query_width]);
+            let what = format!("{rows} rows behind {held} on {:?}", device.kind());
+            assert_close(&what, &values(query), &rotated(0, 6).0, 1e-6);
+            for (buffer, expected) in buffers.iter().zip(&expected) {
+                assert_close(&what, &values(buffer.view()), expected, 1e-6);
+            }
+            held += rows as u32;
+        }
+        block_on(device.check()).unwrap();
     }
 }
 

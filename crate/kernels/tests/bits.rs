@@ -124,7 +124,7 @@ fn everything_else() {
         Cpu.activation(&x, Activation::GeluErf),
         Cpu.activation(&x, Activation::QuickGelu),
         Cpu.activation(&x, Activation::Silu),
-        Cpu.gated_silu(&x, &x),
+        Cpu.gated_silu(&[&x[..], &x[..]].concat(), x.len()),
         Cpu.add_scaled(&x, &x, 0.3),
     ]
     .map(|numbers| digest(&numbers));

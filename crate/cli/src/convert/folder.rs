@@ -148,6 +148,7 @@ mod tests {
                 name,
                 shape: shape.to_vec(),
                 role,
+                stack: None,
             })
         };
         assert_eq!(stored(TensorRole::Matrix, &[7, 64]), TensorType::Q8_0);

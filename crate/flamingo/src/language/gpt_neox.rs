@@ -3,19 +3,20 @@
 //! (`use_parallel_residual` false).
 
 use burn::tensor::Tensor;
-use flamingo_kernels::{Activation, AttentionShape, Rope, RopeStyle, attention, rope};
+use flamingo_kernels::{
+    Activation, AttentionShape, Finish, Rope, RopeStyle, attention, rope_append,
+};
 
 use super::{LayerCache, Placement};
 use crate::builder::Weights;
 use crate::config::LanguageConfig;
 use crate::error::ModelError;
-use crate::layers::{FeedForward, LayerNorm, Linear, split_columns};
+use crate::layers::{FeedForward, LayerNorm, Linear};
 
 pub(crate) struct Layer {
     attention_norm: LayerNorm,
     query_key_value: Linear,
     output: Linear,
-    ffn_norm: LayerNorm,
     ffn: FeedForward,
     shape: AttentionShape,
     rope: Rope,
@@ -30,16 +31,17 @@ impl Layer {
         layer: usize,
     ) -> Result<Self, ModelError> {
         let prefix = format!("blk.{layer}");
+        let norm = |weights: &mut Weights, part: &str| {
+            LayerNorm::load(weights, &format!("{prefix}.{part}"), config.norm_eps)
+        };
         Ok(Self {
-            attention_norm: LayerNorm::load(
-                weights,
-                &format!("{prefix}.attn_norm"),
-                config.norm_eps,
-            )?,
+            attention_norm: norm(weights, "attn_norm")?,
             query_key_value: Linear::load_biased(weights, &format!("{prefix}.attn_qkv"))?,
             output: Linear::load_biased(weights, &format!("{prefix}.attn_output"))?,
-            ffn_norm: LayerNorm::load(weights, &format!("{prefix}.ffn_norm"), config.norm_eps)?,
-            ffn: FeedForward::load_biased(weights, &prefix, Activation::GeluErf)?,
+            ffn: {
+                let norm = norm(weights, "ffn_norm")?;
+                FeedForward::load_biased(weights, &prefix, norm, Activation::GeluErf)?
+            },
             shape: AttentionShape {
                 heads: config.heads,
                 kv_heads: config.kv_heads,
@@ -59,21 +61,25 @@ impl Layer {
         placement: &Placement,
         cache: &mut LayerCache,
     ) -> Tensor<2> {
-        let positions = &placement.positions;
-        let heads = self.shape.heads;
-        let normed = self.attention_norm.forward(x.clone());
-        let [query, key, value] = split_columns(self.query_key_value.forward(normed));
-        cache.key.append(rope(key, heads, positions, &self.rope));
-        cache.value.append(value);
+        let norm = self.attention_norm.before();
+        let rows = self.query_key_value.fused(x.clone(), norm, Finish::Sum);
+        let query = rope_append(
+            rows,
+            &self.shape,
+            &placement.positions,
+            &self.rope,
+            &mut cache.key,
+            &mut cache.value,
+        );
         let attended = attention(
-            rope(query, heads, positions, &self.rope),
+            query,
             cache.key.view(),
             cache.value.view(),
             &self.shape,
             &placement.spans,
             None,
         );
-        let x = x + self.output.forward(attended);
-        x.clone() + self.ffn.forward(self.ffn_norm.forward(x))
+        let x = self.output.add_to(&x, attended, 1.0);
+        self.ffn.forward(x, 1.0)
     }
 }

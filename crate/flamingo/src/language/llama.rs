@@ -4,23 +4,20 @@
 //! two coordinates RoPE rotates together are neighbours.
 
 use burn::tensor::Tensor;
-use flamingo_kernels::{AttentionShape, Rope, RopeStyle, attention, gated_silu, rope};
+use flamingo_kernels::{AttentionShape, Rope, RopeStyle, attention, rope_append};
 
 use super::{LayerCache, Placement};
 use crate::builder::Weights;
 use crate::config::LanguageConfig;
 use crate::error::ModelError;
-use crate::layers::{Linear, RmsNorm};
+use crate::layers::{Linear, RmsNorm, StackedLinear};
 
 pub(crate) struct Layer {
     attention_norm: RmsNorm,
-    query: Linear,
-    key: Linear,
-    value: Linear,
+    query_key_value: StackedLinear,
     output: Linear,
     ffn_norm: RmsNorm,
-    gate: Linear,
-    up: Linear,
+    gate_up: StackedLinear,
     down: Linear,
     shape: AttentionShape,
     rope: Rope,
@@ -36,13 +33,10 @@ impl Layer {
         let name = |part: &str| format!("blk.{layer}.{part}");
         Ok(Self {
             attention_norm: RmsNorm::load(weights, &name("attn_norm"), config.norm_eps)?,
-            query: Linear::load(weights, &name("attn_q"))?,
-            key: Linear::load(weights, &name("attn_k"))?,
-            value: Linear::load(weights, &name("attn_v"))?,
+            query_key_value: StackedLinear::load(weights, &name("attn_qkv"))?,
             output: Linear::load(weights, &name("attn_output"))?,
             ffn_norm: RmsNorm::load(weights, &name("ffn_norm"), config.norm_eps)?,
-            gate: Linear::load(weights, &name("ffn_gate"))?,
-            up: Linear::load(weights, &name("ffn_up"))?,
+            gate_up: StackedLinear::load(weights, &name("ffn_gate_up"))?,
             down: Linear::load(weights, &name("ffn_down"))?,
             shape: AttentionShape {
                 heads: config.heads,
@@ -63,21 +57,17 @@ impl Layer {
         placement: &Placement,
         cache: &mut LayerCache,
     ) -> Tensor<2> {
-        let normed = self.attention_norm.forward(x.clone());
-        let query = rope(
-            self.query.forward(normed.clone()),
-            self.shape.heads,
+        let rows = self
+            .query_key_value
+            .forward(x.clone(), &self.attention_norm);
+        let query = rope_append(
+            rows,
+            &self.shape,
             &placement.positions,
             &self.rope,
+            &mut cache.key,
+            &mut cache.value,
         );
-        let key = rope(
-            self.key.forward(normed.clone()),
-            self.shape.kv_heads,
-            &placement.positions,
-            &self.rope,
-        );
-        cache.key.append(key);
-        cache.value.append(self.value.forward(normed));
         let attended = attention(
             query,
             cache.key.view(),
@@ -86,9 +76,8 @@ impl Layer {
             &placement.spans,
             None,
         );
-        let x = x + self.output.forward(attended);
-        let normed = self.ffn_norm.forward(x.clone());
-        let gated = gated_silu(self.gate.forward(normed.clone()), self.up.forward(normed));
-        x + self.down.forward(gated)
+        let x = self.output.add_to(&x, attended, 1.0);
+        let gated = self.gate_up.gated(x.clone(), &self.ffn_norm);
+        self.down.add_to(&x, gated, 1.0)
     }
 }

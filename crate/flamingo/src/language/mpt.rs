@@ -3,7 +3,7 @@
 //! (FLAMINGO.md, trap 4).
 
 use burn::tensor::Tensor;
-use flamingo_kernels::{Activation, Alibi, AttentionShape, attention};
+use flamingo_kernels::{Activation, Alibi, AttentionShape, Finish, attention};
 
 use super::{LayerCache, Placement};
 use crate::builder::Weights;
@@ -17,7 +17,6 @@ pub(crate) struct Layer {
     /// Norms of queries and keys.
     query_key_norm: Option<(LayerNorm, LayerNorm)>,
     output: Linear,
-    ffn_norm: LayerNorm,
     ffn: FeedForward,
     shape: AttentionShape,
     alibi: Alibi,
@@ -43,8 +42,10 @@ impl Layer {
                 false => None,
             },
             output: Linear::load(weights, &format!("{prefix}.attn_output"))?,
-            ffn_norm: norm(weights, "ffn_norm")?,
-            ffn: FeedForward::load(weights, &prefix, Activation::GeluErf)?,
+            ffn: {
+                let norm = norm(weights, "ffn_norm")?;
+                FeedForward::load(weights, &prefix, norm, Activation::GeluErf)?
+            },
             shape: AttentionShape {
                 heads: config.heads,
                 kv_heads: config.kv_heads,
@@ -62,8 +63,9 @@ impl Layer {
         placement: &Placement,
         cache: &mut LayerCache,
     ) -> Tensor<2> {
-        let normed = self.attention_norm.forward(x.clone());
-        let [query, key, value] = split_columns(self.query_key_value.forward(normed));
+        let norm = self.attention_norm.before();
+        let rows = self.query_key_value.fused(x.clone(), norm, Finish::Sum);
+        let [query, key, value] = split_columns(rows);
         let (query, key) = match &self.query_key_norm {
             Some((query_norm, key_norm)) => (query_norm.forward(query), key_norm.forward(key)),
             None => (query, key),
@@ -78,7 +80,7 @@ impl Layer {
             &placement.spans,
             Some(self.alibi),
         );
-        let x = x + self.output.forward(attended);
-        x.clone() + self.ffn.forward(self.ffn_norm.forward(x))
+        let x = self.output.add_to(&x, attended, 1.0);
+        self.ffn.forward(x, 1.0)
     }
 }

@@ -3,7 +3,7 @@
 //! and without the final norm (FLAMINGO.md, traps 1 and 2).
 
 use burn::tensor::Tensor;
-use flamingo_kernels::{Activation, AttentionShape, Conv2dShape, Spans, attention, conv2d};
+use flamingo_kernels::{Activation, AttentionShape, Conv2dShape, Finish, Spans, attention, conv2d};
 
 use crate::builder::Weights;
 use crate::config::ClipVitConfig;
@@ -25,7 +25,6 @@ struct Block {
     attention_norm: LayerNorm,
     query_key_value: Linear,
     output: Linear,
-    ffn_norm: LayerNorm,
     ffn: FeedForward,
     shape: AttentionShape,
 }
@@ -47,8 +46,10 @@ impl ClipVit {
                     attention_norm: norm(weights, "ln1")?,
                     query_key_value: Linear::load_biased(weights, &format!("{name}.attn_qkv"))?,
                     output: Linear::load_biased(weights, &format!("{name}.attn_out"))?,
-                    ffn_norm: norm(weights, "ln2")?,
-                    ffn: FeedForward::load_biased(weights, &name, Activation::QuickGelu)?,
+                    ffn: {
+                        let norm = norm(weights, "ln2")?;
+                        FeedForward::load_biased(weights, &name, norm, Activation::QuickGelu)?
+                    },
                     shape: AttentionShape {
                         heads: config.heads,
                         kv_heads: config.heads,
@@ -94,12 +95,13 @@ impl ClipVit {
 
 impl Block {
     fn forward(&self, x: Tensor<2>) -> Tensor<2> {
-        let normed = self.attention_norm.forward(x.clone());
-        let [query, key, value] = split_columns(self.query_key_value.forward(normed));
+        let norm = self.attention_norm.before();
+        let rows = self.query_key_value.fused(x.clone(), norm, Finish::Sum);
+        let [query, key, value] = split_columns(rows);
         let [tokens, _] = query.dims();
         let spans = Spans::full(tokens, tokens as u32);
         let attended = attention(query, key, value, &self.shape, &spans, None);
-        let x = x + self.output.forward(attended);
-        x.clone() + self.ffn.forward(self.ffn_norm.forward(x))
+        let x = self.output.add_to(&x, attended, 1.0);
+        self.ffn.forward(x, 1.0)
     }
 }

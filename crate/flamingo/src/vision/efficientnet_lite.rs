@@ -5,7 +5,7 @@
 //! linear layer over the flattened grid.
 
 use burn::tensor::Tensor;
-use flamingo_kernels::{Activation, Conv2dShape, activation, conv2d};
+use flamingo_kernels::{Activation, Conv2dShape, Finish, activation, conv2d};
 
 use crate::builder::Weights;
 use crate::config::{EfficientNetLiteConfig, InvertedResidualConfig};
@@ -60,7 +60,7 @@ impl EfficientNetLite {
         for block in &self.blocks {
             grid = block.forward(grid);
         }
-        relu6(self.head.forward(grid))
+        self.head.fused(grid, None, RELU6)
     }
 }
 
@@ -88,14 +88,13 @@ impl InvertedResidual {
 
     fn forward(&self, input: Tensor<2>) -> Tensor<2> {
         let inner = match &self.expand {
-            Some(expand) => relu6(expand.forward(input.clone())),
+            Some(expand) => expand.fused(input.clone(), None, RELU6),
             None => input.clone(),
         };
-        let output = self.project.forward(relu6(self.depthwise.forward(inner)));
-        if self.residual {
-            output + input
-        } else {
-            output
+        let inner = relu6(self.depthwise.forward(inner));
+        match self.residual {
+            true => self.project.add_to(&input, inner, 1.0),
+            false => self.project.forward(inner),
         }
     }
 }
@@ -113,6 +112,8 @@ impl Convolution {
         conv2d(x, &self.weight, Some(&self.bias), &self.shape)
     }
 }
+
+const RELU6: Finish<'static, Tensor<2>> = Finish::Activation(Activation::Relu6);
 
 fn relu6(x: Tensor<2>) -> Tensor<2> {
     activation(x, Activation::Relu6)

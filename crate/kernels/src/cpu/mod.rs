@@ -83,8 +83,8 @@ impl Kernels for Cpu {
         pointwise::activation(x, function)
     }
 
-    fn gated_silu(&self, gate: &[f32], up: &[f32]) -> Vec<f32> {
-        pointwise::gated_silu(gate, up)
+    fn gated_silu(&self, x: &[f32], width: usize) -> Vec<f32> {
+        pointwise::gated_silu(x, width)
     }
 
     fn add_scaled(&self, x: &[f32], y: &[f32], scale: f32) -> Vec<f32> {

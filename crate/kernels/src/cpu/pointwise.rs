@@ -20,11 +20,14 @@ pub(super) fn activation(x: &[f32], function: Activation) -> Vec<f32> {
 }
 
 #[multiversion(targets("x86_64+avx2"))]
-pub(super) fn gated_silu(gate: &[f32], up: &[f32]) -> Vec<f32> {
-    gate.iter()
-        .zip(up)
-        .map(|(&gate, &up)| gate * sigmoid(gate) * up)
-        .collect()
+pub(super) fn gated_silu(x: &[f32], width: usize) -> Vec<f32> {
+    let mut out = Vec::with_capacity(x.len() / 2);
+    for row in x.chunks_exact(2 * width) {
+        let (gate, up) = row.split_at(width);
+        let both = gate.iter().zip(up);
+        out.extend(both.map(|(&gate, &up)| gate * sigmoid(gate) * up));
+    }
+    out
 }
 
 pub(super) fn add_scaled(x: &[f32], y: &[f32], scale: f32) -> Vec<f32> {

@@ -1,9 +1,10 @@
+// A row holds a gate for each number, then the numbers.
 struct Info {
     count: u32,
+    width: u32,
 }
 
-var<storage, read> gate: array<f32>;
-var<storage, read> up: array<f32>;
+var<storage, read> x: array<f32>;
 var<storage, read_write> result: array<f32>;
 var<uniform> info: Info;
 
@@ -15,7 +16,8 @@ fn main(
 ) {
     let index = (group.y * groups.x + group.x) * 64u + lane;
     if (index < info.count) {
-        result[index] = apply(gate[index]) * up[index];
+        let gate = index + index / info.width * info.width;
+        result[index] = apply(x[gate]) * x[gate + info.width];
     }
 }
 

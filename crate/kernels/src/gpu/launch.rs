@@ -61,14 +61,14 @@ impl GpuContext {
         )
     }
 
-    /// Enqueues `program`: its bindings are `inputs`, `output` and `info`, in
+    /// Enqueues `program`: its bindings are `inputs`, `outputs` and `info`, in
     /// this order. `groups` is spread over two axes; nothing is launched where
     /// it is 0.
     pub(super) fn launch(
         &self,
         program: Program,
         inputs: &[&Handle],
-        output: &Handle,
+        outputs: &[&Handle],
         info: Info,
         groups: usize,
     ) {
@@ -82,9 +82,10 @@ impl GpuContext {
         for &input in inputs {
             arguments = arguments.with_buffer_io(input.clone().binding(), BufferIOAttr::ReadOnly);
         }
-        let arguments = arguments
-            .with_buffer_io(output.clone().binding(), BufferIOAttr::ReadWrite)
-            .with_info(info.packed());
+        for &output in outputs {
+            arguments = arguments.with_buffer_io(output.clone().binding(), BufferIOAttr::ReadWrite);
+        }
+        let arguments = arguments.with_info(info.packed());
         let first = self.first_launch(&program);
         let cube_dim = program.cube_dim();
         let name = first.then(|| format!("{program:?}"));
@@ -93,7 +94,7 @@ impl GpuContext {
         // Natively a program that does not compile taints its output and says
         // nothing. In a browser this asks nothing the callbacks do not tell.
         if let Some(name) = name
-            && let Err(error) = self.client.check([output])
+            && let Err(error) = self.client.check(outputs.iter().copied())
         {
             self.faults.push(DeviceError::Validation {
                 message: format!("{name}: {error}"),

@@ -1,14 +1,13 @@
 //! Which matrix product program runs.
 
-use std::sync::Arc;
-
 use burn_wgpu::CubeTensor;
 
-use super::context::GpuContext;
+use super::Gpu;
 use super::launch::{Info, groups_for};
 use super::matrix::GpuMatrix;
-use super::program::{Format, Program};
-use crate::kernels::LinearShape;
+use super::program::{Format, Fused, FusedFinish, FusedNorm, Program};
+use crate::fused::{Finish, Fusion, Norm};
+use crate::kernels::{Kernels, LinearShape, NormTask};
 
 /// How a product is computed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,26 +46,133 @@ impl Plan {
     }
 }
 
-/// `x · wᵀ + bias` by `plan`.
-pub(super) fn linear(
-    context: &Arc<GpuContext>,
+impl Plan {
+    /// Whether the program can normalise the activation rows itself: every workgroup
+    /// does so, in its own memory, which is only worth it where the rows are few.
+    fn normalises(self, format: Format, shape: LinearShape) -> bool {
+        /// What `normed` in the program holds.
+        const NUMBERS: usize = 3072;
+        /// Past so many weight rows, workgroups that each repeat it take longer than a
+        /// dispatch of its own.
+        const ROWS: usize = 8192;
+        let fits = match self {
+            Self::Rows { tile, .. } | Self::Split { tile } => shape.m <= tile as usize,
+            Self::Tiled => false,
+        };
+        fits && shape.m * shape.k <= NUMBERS && shape.n <= ROWS && !format.is_ragged()
+    }
+
+    /// Whether one invocation has a number and its gate.
+    fn pairs_gates(self) -> bool {
+        match self {
+            Self::Rows { tile, columns } => tile == 1 && columns == 1,
+            Self::Split { .. } => true,
+            Self::Tiled => false,
+        }
+    }
+}
+
+/// `finish(norm(x) · wᵀ + bias)` by `plan`; what its program does not do itself is done
+/// by programs of its own.
+pub(super) fn fused_linear(
     x: &CubeTensor,
     w: &GpuMatrix,
-    bias: Option<&CubeTensor>,
+    fusion: &Fusion<'_, CubeTensor, CubeTensor>,
     shape: LinearShape,
     plan: Plan,
 ) -> CubeTensor {
-    let LinearShape { m, n, k } = shape;
-    let out = context.empty(m, n);
+    let format = Format::of(w.tensor_type, shape.k);
+    if let Some(norm) = fusion.norm
+        && !plan.normalises(format, shape)
+    {
+        let x = normalise(x, norm, shape);
+        let rest = Fusion {
+            norm: None,
+            ..*fusion
+        };
+        return fused_linear(&x, w, &rest, shape, plan);
+    }
+    if matches!(fusion.finish, Finish::GatedSilu) && !plan.pairs_gates() {
+        let bare = Fusion {
+            finish: Finish::Sum,
+            ..*fusion
+        };
+        let product = launch(x, w, &bare, shape, plan);
+        return Gpu.gated_silu(&product, shape.n / 2);
+    }
+    launch(x, w, fusion, shape, plan)
+}
+
+fn normalise(x: &CubeTensor, norm: Norm<'_, CubeTensor>, shape: LinearShape) -> CubeTensor {
+    let task = |eps| NormTask {
+        rows: shape.m,
+        width: shape.k,
+        eps,
+    };
+    match norm {
+        Norm::Rms { weight, eps } => Gpu.rms_norm(x, weight, task(eps)),
+        Norm::Layer { weight, bias, eps } => Gpu.layer_norm(x, weight, bias, task(eps)),
+    }
+}
+
+/// One dispatch.
+fn launch(
+    x: &CubeTensor,
+    w: &GpuMatrix,
+    fusion: &Fusion<'_, CubeTensor, CubeTensor>,
+    shape: LinearShape,
+    plan: Plan,
+) -> CubeTensor {
+    let LinearShape { m, k, .. } = shape;
+    let mut inputs = vec![&x.handle];
+    let mut fused = Fused {
+        bias: fusion.bias.is_some(),
+        ..Fused::default()
+    };
+    let (mut n, mut eps, mut scale) = (shape.n, 0.0, 1.0);
+    match fusion.norm {
+        None => {}
+        Some(Norm::Rms { weight, eps: added }) => {
+            fused.norm = Some(FusedNorm::Rms);
+            inputs.push(&weight.handle);
+            eps = added;
+        }
+        Some(Norm::Layer {
+            weight,
+            bias,
+            eps: added,
+        }) => {
+            fused.norm = Some(FusedNorm::Layer {
+                bias: bias.is_some(),
+            });
+            inputs.push(&weight.handle);
+            inputs.extend(bias.map(|bias| &bias.handle));
+            eps = added;
+        }
+    }
+    inputs.push(&w.handle);
+    inputs.extend(fusion.bias.map(|bias| &bias.handle));
+    match fusion.finish {
+        Finish::Sum => {}
+        Finish::Activation(function) => fused.finish = FusedFinish::Activation(function),
+        Finish::GatedSilu => {
+            fused.finish = FusedFinish::GatedSilu;
+            n /= 2;
+        }
+        Finish::AddTo { x, scale: counted } => {
+            fused.finish = FusedFinish::AddTo;
+            inputs.push(&x.handle);
+            scale = counted;
+        }
+    }
     let format = Format::of(w.tensor_type, k);
-    let with_bias = bias.is_some();
     let (program, groups) = match plan {
         Plan::Rows { tile, columns } => (
             Program::LinearRows {
                 format,
                 tile,
                 columns,
-                bias: with_bias,
+                fused,
             },
             groups_for(n.div_ceil(columns as usize)) * m.div_ceil(tile as usize),
         ),
@@ -74,21 +180,18 @@ pub(super) fn linear(
             Program::LinearSplit {
                 format,
                 tile,
-                bias: with_bias,
+                fused,
             },
             n.div_ceil(4) * m.div_ceil(tile as usize),
         ),
         Plan::Tiled => (
-            Program::LinearTiled {
-                format,
-                bias: with_bias,
-            },
+            Program::LinearTiled { format, fused },
             n.div_ceil(64) * m.div_ceil(32),
         ),
     };
-    let mut inputs = vec![&x.handle, &w.handle];
-    inputs.extend(bias.map(|bias| &bias.handle));
-    let info = Info::new([m, n, k, w.scales as usize]);
-    context.launch(program, &inputs, &out.handle, info, groups);
+    let context = &w.context;
+    let out = context.empty(m, n);
+    let info = Info::new([m, n, k, w.scales as usize]).and(eps).and(scale);
+    context.launch(program, &inputs, &[&out.handle], info, groups);
     out
 }

@@ -1,10 +1,15 @@
-// What every matrix product reads and writes: x [m, k] · w [n, k]ᵀ + bias [n].
+// What every matrix product reads and writes: finish(norm(x) [m, k] · w [n, k]ᵀ + bias [n]).
 struct Info {
     m: u32,
+    // Results of a row. With gates w has twice as many rows: all gates come first.
     n: u32,
     k: u32,
     // First word of the scales in w.
     scales: u32,
+    // Added to the variance, where rows are normalised.
+    eps: f32,
+    // What the product counts, where it is added to something.
+    scale: f32,
 }
 
 // Eight neighbouring numbers of a row, or two times four.
@@ -15,11 +20,15 @@ struct Eight {
 
 var<storage, read> w: array<u32>;
 var<storage, read> bias: array<f32>; // if bias
+var<storage, read> addend: array<f32>; // if addend
 var<storage, read_write> result: array<f32>;
 var<uniform> info: Info;
 
 fn store(row: u32, column: u32, sum: f32) {
-    result[row * info.n + column] = sum + bias[column]; // if bias
-    result[row * info.n + column] = sum; // if no bias
+    var number = sum;
+    number = number + bias[column]; // if bias
+    number = apply(number); // if activation
+    number = addend[row * info.n + column] + info.scale * number; // if addend
+    result[row * info.n + column] = number;
 }
 

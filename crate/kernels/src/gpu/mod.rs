@@ -15,10 +15,12 @@ mod program;
 mod tests;
 
 use burn_wgpu::CubeTensor;
+use cubecl::server::Handle;
 
 use crate::activation::Activation;
 use crate::attention::SpanRule;
 use crate::conv::Conv2dShape;
+use crate::fused::Fusion;
 use crate::kernels::{AttentionTask, Kernels, LinearShape, NormTask};
 use crate::rope::{RopeTask, RowPositions};
 use context::context_of;
@@ -49,7 +51,7 @@ fn pointwise(program: Program, x: &CubeTensor, inputs: &[&CubeTensor], info: Inf
         x.dtype,
     );
     let inputs: Vec<_> = inputs.iter().map(|input| &input.handle).collect();
-    context.launch(program, &inputs, &out.handle, info, groups_for(len(x)));
+    context.launch(program, &inputs, &[&out.handle], info, groups_for(len(x)));
     out
 }
 
@@ -64,9 +66,26 @@ impl Kernels for Gpu {
         bias: Option<&CubeTensor>,
         shape: LinearShape,
     ) -> CubeTensor {
-        let context = &w.context;
-        let plan = linear::Plan::choose(context.software, shape.m);
-        linear::linear(context, x, w, bias, shape, plan)
+        self.fused_linear(
+            x,
+            w,
+            &Fusion {
+                bias,
+                ..Fusion::default()
+            },
+            shape,
+        )
+    }
+
+    fn fused_linear(
+        &self,
+        x: &CubeTensor,
+        w: &GpuMatrix,
+        fusion: &Fusion<'_, CubeTensor, CubeTensor>,
+        shape: LinearShape,
+    ) -> CubeTensor {
+        let plan = linear::Plan::choose(w.context.software, shape.m);
+        linear::fused_linear(x, w, fusion, shape, plan)
     }
 
     fn embed(&self, w: &GpuMatrix, ids: &[u32]) -> CubeTensor {
@@ -79,7 +98,7 @@ impl Kernels for Gpu {
         };
         let info = Info::new([ids.len(), steps, w.cols, w.scales as usize]);
         let groups = groups_for(ids.len() * steps);
-        context.launch(program, &[&w.handle, &rows], &out.handle, info, groups);
+        context.launch(program, &[&w.handle, &rows], &[&out.handle], info, groups);
         out
     }
 
@@ -98,7 +117,7 @@ impl Kernels for Gpu {
         let mut inputs = vec![&x.handle, &weight.handle];
         inputs.extend(bias.map(|bias| &bias.handle));
         let info = Info::new([task.rows, task.width]).and(task.eps);
-        context.launch(program, &inputs, &out.handle, info, task.rows);
+        context.launch(program, &inputs, &[&out.handle], info, task.rows);
         out
     }
 
@@ -107,38 +126,12 @@ impl Kernels for Gpu {
         let out = context.empty(task.rows, task.width);
         let inputs = [&x.handle, &weight.handle];
         let info = Info::new([task.rows, task.width]).and(task.eps);
-        context.launch(Program::RmsNorm, &inputs, &out.handle, info, task.rows);
+        context.launch(Program::RmsNorm, &inputs, &[&out.handle], info, task.rows);
         out
     }
 
     fn rope(&self, x: &CubeTensor, task: &RopeTask) -> CubeTensor {
-        let context = context_of(x);
-        let width = task.heads * task.head_dim;
-        let out = context.empty(task.rows, width);
-        let rotations = context.rotations(&task.rope, task.positions.end(task.rows));
-        let (first, listed) = match &task.positions {
-            RowPositions::From(first) => (*first, None),
-            RowPositions::Each(positions) => {
-                let bytes = bytemuck::cast_slice(positions);
-                (0, Some(context.client.create_from_slice(bytes)))
-            }
-        };
-        let mut inputs = vec![&x.handle, &rotations];
-        inputs.extend(&listed);
-        let info = Info::new([
-            task.rows * width,
-            width,
-            task.head_dim,
-            task.rope.rotary_dims,
-            first as usize,
-        ]);
-        let program = Program::Rope {
-            style: task.rope.style,
-            listed: listed.is_some(),
-        };
-        let groups = groups_for(task.rows * width);
-        context.launch(program, &inputs, &out.handle, info, groups);
-        out
+        self.rotate(x, task, task.heads * task.head_dim, None)
     }
 
     fn attention(
@@ -196,7 +189,13 @@ impl Kernels for Gpu {
             spans: source,
             alibi: task.alibi.is_some(),
         };
-        context.launch(program, &inputs, &out.handle, info, queries * shape.heads);
+        context.launch(
+            program,
+            &inputs,
+            &[&out.handle],
+            info,
+            queries * shape.heads,
+        );
         out
     }
 
@@ -231,7 +230,7 @@ impl Kernels for Gpu {
             bias: bias.is_some(),
         };
         let groups = groups_for(pixels * s.c_out);
-        context.launch(program, &inputs, &out.handle, info, groups);
+        context.launch(program, &inputs, &[&out.handle], info, groups);
         out
     }
 
@@ -239,13 +238,20 @@ impl Kernels for Gpu {
         pointwise(Program::Activation(function), x, &[x], Info::new([len(x)]))
     }
 
-    fn gated_silu(&self, gate: &CubeTensor, up: &CubeTensor) -> CubeTensor {
-        pointwise(
+    fn gated_silu(&self, x: &CubeTensor, width: usize) -> CubeTensor {
+        let context = context_of(x);
+        let count = len(x) / 2;
+        let out = context.empty(count / width, width);
+        let info = Info::new([count, width]);
+        let groups = groups_for(count);
+        context.launch(
             Program::GatedSilu,
-            gate,
-            &[gate, up],
-            Info::new([len(gate)]),
-        )
+            &[&x.handle],
+            &[&out.handle],
+            info,
+            groups,
+        );
+        out
     }
 
     fn add_scaled(&self, x: &CubeTensor, y: &CubeTensor, scale: f32) -> CubeTensor {
@@ -254,18 +260,76 @@ impl Kernels for Gpu {
     }
 }
 
+/// Where rotated keys, and values, are put.
+pub(crate) struct Appended<'a> {
+    pub(crate) keys: &'a Handle,
+    pub(crate) values: &'a Handle,
+    /// Rows that they hold.
+    pub(crate) held: usize,
+    /// Numbers of a row.
+    pub(crate) width: usize,
+}
+
 impl Gpu {
+    /// Rotates the first `query_width` numbers of each row of `x`, and gives them; of
+    /// the others, keys are rotated and appended, and values appended.
+    pub(crate) fn rotate(
+        &self,
+        x: &CubeTensor,
+        task: &RopeTask,
+        query_width: usize,
+        appended: Option<Appended<'_>>,
+    ) -> CubeTensor {
+        let context = context_of(x);
+        let out = context.empty(task.rows, query_width);
+        let rotations = context.rotations(&task.rope, task.positions.end(task.rows));
+        let (first, listed) = match &task.positions {
+            RowPositions::From(first) => (*first, None),
+            RowPositions::Each(positions) => {
+                let bytes = bytemuck::cast_slice(positions);
+                (0, Some(context.client.create_from_slice(bytes)))
+            }
+        };
+        let mut inputs = vec![&x.handle, &rotations];
+        inputs.extend(&listed);
+        let mut outputs = vec![&out.handle];
+        let (mut key_width, mut held) = (0, 0);
+        if let Some(appended) = &appended {
+            outputs.extend([appended.keys, appended.values]);
+            (key_width, held) = (appended.width, appended.held);
+        }
+        let width = query_width + 2 * key_width;
+        let info = Info::new([
+            task.rows * width,
+            width,
+            query_width,
+            key_width,
+            task.head_dim,
+            task.rope.rotary_dims,
+            first as usize,
+            held,
+        ]);
+        let program = Program::Rope {
+            style: task.rope.style,
+            listed: listed.is_some(),
+            append: appended.is_some(),
+        };
+        let groups = groups_for(task.rows * width);
+        context.launch(program, &inputs, &outputs, info, groups);
+        out
+    }
+
     /// Copies the first `count` numbers of `from` to `to`, behind its first
     /// `offset` numbers.
     pub(crate) fn copy(
         &self,
         context: &GpuContext,
-        from: &cubecl::server::Handle,
-        to: &cubecl::server::Handle,
+        from: &Handle,
+        to: &Handle,
         offset: usize,
         count: usize,
     ) {
         let info = Info::new([count, offset]);
-        context.launch(Program::Copy, &[from], to, info, groups_for(count));
+        context.launch(Program::Copy, &[from], &[to], info, groups_for(count));
     }
 }

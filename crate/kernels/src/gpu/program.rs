@@ -22,31 +22,36 @@ pub(super) enum Program {
         format: Format,
         tile: u32,
         columns: u32,
-        bias: bool,
+        fused: Fused,
     },
     /// Matrix product, 16 invocations a weight row, `tile` activation rows.
     LinearSplit {
         format: Format,
         tile: u32,
-        bias: bool,
+        fused: Fused,
     },
     /// Matrix product of 32 × 64 tiles in workgroup memory.
-    LinearTiled { format: Format, bias: bool },
+    LinearTiled { format: Format, fused: Fused },
     /// Rows unpacked.
     Embed { format: Format },
     /// Layer norm.
     LayerNorm { bias: bool },
     /// RMS norm.
     RmsNorm,
-    /// Rotary embedding; positions that do not follow one another lie in a buffer.
-    Rope { style: RopeStyle, listed: bool },
+    /// Rotary embedding, of heads alone or of queries, keys and values that are
+    /// appended; positions that do not follow one another lie in a buffer.
+    Rope {
+        style: RopeStyle,
+        listed: bool,
+        append: bool,
+    },
     /// Attention.
     Attention { spans: SpanSource, alibi: bool },
     /// Convolution.
     Conv2d { bias: bool },
     /// A function of each number.
     Activation(Activation),
-    /// `silu(x) * y`.
+    /// `silu` of half a row times its other half.
     GatedSilu,
     /// `x + scale * y`.
     AddScaled,
@@ -55,6 +60,31 @@ pub(super) enum Program {
     /// Refused by every compiler, to test that refusals surface.
     #[cfg(test)]
     Broken,
+}
+
+/// What a matrix product does besides: see [`Fusion`](crate::Fusion).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub(super) struct Fused {
+    pub(super) norm: Option<FusedNorm>,
+    pub(super) bias: bool,
+    pub(super) finish: FusedFinish,
+}
+
+/// A norm of the activation rows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum FusedNorm {
+    Rms,
+    Layer { bias: bool },
+}
+
+/// What is done with a product.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub(super) enum FusedFinish {
+    #[default]
+    Sum,
+    Activation(Activation),
+    GatedSilu,
+    AddTo,
 }
 
 /// Where attention finds which keys a query sees.
@@ -98,7 +128,7 @@ impl Format {
         }
     }
 
-    fn is_ragged(self) -> bool {
+    pub(super) fn is_ragged(self) -> bool {
         matches!(self, Self::F32Ragged | Self::F16Ragged)
     }
 
@@ -132,23 +162,24 @@ impl Program {
                 format,
                 tile,
                 columns,
-                bias,
+                fused,
             } => {
-                let text = include_str!("linear_rows.wgsl");
-                let text = unrolled(text, " // columns", '$', *columns);
-                let text = unrolled(&text, " // each", '#', *tile)
+                let text = with_weights(include_str!("linear_rows.wgsl"), *format, *fused);
+                let text = unrolled(&text, " // columns", '$', *columns);
+                unrolled(&text, " // each", '#', *tile)
                     .replace("COLUMNS", &format!("{columns}u"))
-                    .replace("TILE", &format!("{tile}u"));
-                with_weights(&text, *format, *bias)
+                    .replace("TILE", &format!("{tile}u"))
             }
-            Self::LinearSplit { format, tile, bias } => {
-                let text = include_str!("linear_split.wgsl");
-                let text =
-                    unrolled(text, " // each", '#', *tile).replace("TILE", &format!("{tile}u"));
-                with_weights(&text, *format, *bias)
+            Self::LinearSplit {
+                format,
+                tile,
+                fused,
+            } => {
+                let text = with_weights(include_str!("linear_split.wgsl"), *format, *fused);
+                unrolled(&text, " // each", '#', *tile).replace("TILE", &format!("{tile}u"))
             }
-            Self::LinearTiled { format, bias } => {
-                with_weights(include_str!("linear_tiled.wgsl"), *format, *bias)
+            Self::LinearTiled { format, fused } => {
+                with_weights(include_str!("linear_tiled.wgsl"), *format, *fused)
             }
             Self::Embed { format } => [
                 include_str!("embed.wgsl"),
@@ -160,12 +191,17 @@ impl Program {
                 with_bias(include_str!("layer_norm.wgsl"), *bias) + include_str!("reduce.wgsl")
             }
             Self::RmsNorm => [include_str!("rms_norm.wgsl"), include_str!("reduce.wgsl")].concat(),
-            Self::Rope { style, listed } => {
+            Self::Rope {
+                style,
+                listed,
+                append,
+            } => {
                 let pairing = match style {
                     RopeStyle::Pairs => include_str!("rope_pairs.wgsl"),
                     RopeStyle::Halves => include_str!("rope_halves.wgsl"),
                 };
-                with_lines(include_str!("rope.wgsl"), "listed", *listed) + pairing
+                let text = with_lines(include_str!("rope.wgsl"), "listed", *listed);
+                with_lines(&text, "append", *append) + pairing
             }
             Self::Attention { spans, alibi } => {
                 let text = include_str!("attention.wgsl");
@@ -176,17 +212,13 @@ impl Program {
             }
             Self::Conv2d { bias } => with_bias(include_str!("conv2d.wgsl"), *bias),
             Self::Activation(function) => {
-                let function = match function {
-                    Activation::GeluErf => include_str!("gelu_erf.wgsl"),
-                    Activation::QuickGelu => include_str!("quick_gelu.wgsl"),
-                    Activation::Silu => include_str!("silu.wgsl"),
-                    Activation::Relu6 => include_str!("relu6.wgsl"),
-                };
-                [include_str!("activation.wgsl"), function].concat()
+                [include_str!("activation.wgsl"), function_text(*function)].concat()
             }
-            Self::GatedSilu => {
-                [include_str!("gated_silu.wgsl"), include_str!("silu.wgsl")].concat()
-            }
+            Self::GatedSilu => [
+                include_str!("gated_silu.wgsl"),
+                function_text(Activation::Silu),
+            ]
+            .concat(),
             Self::AddScaled => include_str!("add_scaled.wgsl").to_string(),
             Self::Copy => include_str!("copy.wgsl").to_string(),
             #[cfg(test)]
@@ -196,20 +228,49 @@ impl Program {
     }
 }
 
-/// `text` with weights of `format` to read and, where wanted, a bias.
-fn with_weights(text: &str, format: Format, bias: bool) -> String {
-    let activations = if format.is_ragged() {
-        include_str!("activations_ragged.wgsl")
-    } else {
-        include_str!("activations.wgsl")
+/// The function `apply`.
+fn function_text(function: Activation) -> &'static str {
+    match function {
+        Activation::GeluErf => include_str!("gelu_erf.wgsl"),
+        Activation::QuickGelu => include_str!("quick_gelu.wgsl"),
+        Activation::Silu => include_str!("silu.wgsl"),
+        Activation::Relu6 => include_str!("relu6.wgsl"),
+    }
+}
+
+/// `text` with weights of `format` to read and what is `fused` with the product.
+fn with_weights(text: &str, format: Format, fused: Fused) -> String {
+    let (activations, reduction) = match fused.norm {
+        Some(norm) => {
+            let centred = matches!(norm, FusedNorm::Layer { .. });
+            let biased = norm == FusedNorm::Layer { bias: true };
+            let text = with_lines(include_str!("activations_normed.wgsl"), "centred", centred);
+            (
+                with_lines(&text, "norm bias", biased),
+                include_str!("reduce.wgsl"),
+            )
+        }
+        None if format.is_ragged() => (include_str!("activations_ragged.wgsl").to_owned(), ""),
+        None => (include_str!("activations.wgsl").to_owned(), ""),
     };
-    let head = with_bias(include_str!("linear.wgsl"), bias);
+    let (activation, function) = match fused.finish {
+        FusedFinish::Activation(function) => (true, function_text(function)),
+        FusedFinish::GatedSilu => (false, function_text(Activation::Silu)),
+        FusedFinish::Sum | FusedFinish::AddTo => (false, ""),
+    };
+    let head = with_bias(include_str!("linear.wgsl"), fused.bias);
+    let head = with_lines(&head, "activation", activation);
+    let head = with_lines(&head, "addend", fused.finish == FusedFinish::AddTo);
+    let text = with_lines(text, "gates", fused.finish == FusedFinish::GatedSilu);
+    let text = with_lines(&text, "norm", fused.norm.is_some());
     [
-        activations,
+        &activations,
+        reduction,
         &head,
         include_str!("half.wgsl"),
         format.text(),
-        text,
+        function,
+        &text,
     ]
     .concat()
 }
@@ -219,16 +280,19 @@ fn with_bias(text: &str, bias: bool) -> String {
     with_lines(text, "bias", bias)
 }
 
-/// Keeps the lines that end in `// if name` or those in `// if no name`.
+/// Keeps the lines that end in `// if name` or those in `// if no name`, without that
+/// mark.
 fn with_lines(text: &str, name: &str, present: bool) -> String {
-    let dropped = if present {
-        format!("// if no {name}")
+    let marks = [format!(" // if {name}"), format!(" // if no {name}")];
+    let [kept, dropped] = if present {
+        marks
     } else {
-        format!("// if {name}")
+        let [with, without] = marks;
+        [without, with]
     };
     text.lines()
         .filter(|line| !line.ends_with(&dropped))
-        .flat_map(|line| [line, "\n"])
+        .flat_map(|line| [line.strip_suffix(&kept).unwrap_or(line), "\n"])
         .collect()
 }
 
@@ -294,8 +358,8 @@ mod tests {
     #[test]
     fn lines_are_kept_and_repeated_by_their_marks() {
         let text = "a // if bias\nb // if no bias\nc\n";
-        assert_eq!(with_lines(text, "bias", true), "a // if bias\nc\n");
-        assert_eq!(with_lines(text, "bias", false), "b // if no bias\nc\n");
+        assert_eq!(with_lines(text, "bias", true), "a\nc\n");
+        assert_eq!(with_lines(text, "bias", false), "b\nc\n");
         let text = unrolled("x#; // each\ny\n", " // each", '#', 2);
         assert_eq!(text, "x0;\nx1;\ny\n");
     }
@@ -312,11 +376,22 @@ mod tests {
             Format::Q4_1,
         ];
         for format in formats {
-            let program = Program::LinearTiled { format, bias: true };
+            let fused = Fused {
+                norm: Some(FusedNorm::Layer { bias: true }),
+                bias: true,
+                finish: FusedFinish::AddTo,
+            };
+            let program = Program::LinearSplit {
+                format,
+                tile: 4,
+                fused,
+            };
             let text = program.text();
             assert!(text.matches("var<storage").count() <= 8, "{text}");
             assert!(!text.contains("enable "), "no extensions: {text}");
-            assert_eq!(text.matches("@binding").count(), 5, "{text}");
+            assert_eq!(text.matches("@binding").count(), 8, "{text}");
+            assert!(!text.contains(" // if "), "every choice is made: {text}");
+            assert!(!text.contains(" // each"), "every loop is unrolled: {text}");
         }
     }
 }

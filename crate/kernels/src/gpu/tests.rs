@@ -10,12 +10,14 @@ use futures_lite::future::block_on;
 
 use super::context::GpuContext;
 use super::launch::Info;
-use super::linear::{Plan, linear};
+use super::linear::{Plan, fused_linear};
 use super::matrix::GpuMatrix;
-use super::program::Program;
+use super::program::{FusedFinish, FusedNorm, Program};
+use crate::activation::Activation;
 use crate::dense::{from_gpu, on_gpu, read};
 use crate::device::{ComputeDevice, Place};
 use crate::error::DeviceError;
+use crate::fused::{Finish, Fusion, Norm};
 use crate::kernels::{Kernels, LinearShape};
 use crate::packed_matrix::PackedRows;
 use crate::reference::Reference;
@@ -53,7 +55,23 @@ fn numbers(count: usize, seed: u32) -> Vec<f32> {
         .collect()
 }
 
-fn check_plan(plan: Plan, tensor_type: TensorType, shape: LinearShape, with_bias: bool) {
+/// What is fused with a product, to be checked.
+#[derive(Clone, Copy, Debug)]
+struct Fused {
+    norm: Option<FusedNorm>,
+    bias: bool,
+    finish: FusedFinish,
+}
+
+const BARE: Fused = Fused {
+    norm: None,
+    bias: false,
+    finish: FusedFinish::Sum,
+};
+
+fn check_plan(plan: Plan, tensor_type: TensorType, shape: LinearShape, fused: Fused) {
+    const EPS: f32 = 1e-5;
+    const SCALE: f32 = -0.7;
     let LinearShape { m, n, k } = shape;
     let device = shared();
     let mut bytes = Vec::new();
@@ -61,29 +79,61 @@ fn check_plan(plan: Plan, tensor_type: TensorType, shape: LinearShape, with_bias
         blocks::quantize_row(tensor_type, row, &mut bytes).unwrap();
     }
     let packed = PackedRows::new(tensor_type, n, k, bytes).unwrap();
-    let x = numbers(m * k, 2);
-    let bias = with_bias.then(|| numbers(n, 3));
-    let expected = Reference.linear(&x, &packed, bias.as_deref(), shape);
+    // Away from zero, so that a mean which is not taken away shows.
+    let x: Vec<f32> = numbers(m * k, 2).iter().map(|x| x + 0.5).collect();
+    let [weight, norm_bias] = [numbers(k, 4), numbers(k, 5)];
+    let (bias, addend) = (numbers(n, 3), numbers(m * n, 6));
+    let fusion = fusion_of(fused, &weight[..], &norm_bias, &bias, &addend, EPS, SCALE);
+    let expected = Reference.fused_linear(&x, &packed, &fusion, shape);
     let context = context(device);
     let w = GpuMatrix::upload(packed, &context).unwrap();
-    let x = on_gpu(Tensor::<2>::from_data(
-        TensorData::new(x, [m, k]),
-        &device.burn(),
-    ));
-    let bias = bias.map(|bias| {
-        on_gpu(Tensor::<1>::from_data(
-            TensorData::new(bias, [n]),
-            &device.burn(),
-        ))
-    });
-    let result = linear(&context, &x, &w, bias.as_ref(), shape, plan);
+    let there = |values: &[f32], rows: usize, cols: usize| {
+        let data = TensorData::new(values.to_vec(), [rows, cols]);
+        on_gpu(Tensor::<2>::from_data(data, &device.burn()))
+    };
+    let x = there(&x, m, k);
+    let [weight, norm_bias] = [&weight, &norm_bias].map(|values| there(values, 1, k));
+    let (bias, addend) = (there(&bias, 1, n), there(&addend, m, n));
+    let fusion = fusion_of(fused, &weight, &norm_bias, &bias, &addend, EPS, SCALE);
+    let result = fused_linear(&x, &w, &fusion, shape, plan);
     let result = block_on(read(from_gpu(result))).unwrap();
-    let tolerance = 1e-5 * (k as f32).sqrt();
+    assert_eq!(result.len(), expected.len(), "{plan:?}, {fused:?}");
+    // A norm makes the numbers larger; GELU's error function is off by 5e-7.
+    let tolerance = 2e-5 * (k as f32).sqrt();
     for (i, (result, expected)) in result.iter().zip(&expected).enumerate() {
         assert!(
-            (result - expected).abs() <= tolerance,
-            "{plan:?}, {tensor_type}, {shape:?}: number {i} is {result}, expected {expected}"
+            (result - expected).abs() <= tolerance * expected.abs().max(1.0),
+            "{plan:?}, {tensor_type}, {shape:?}, {fused:?}: number {i} is {result}, expected \
+             {expected}"
         );
+    }
+}
+
+fn fusion_of<'a, D: ?Sized>(
+    fused: Fused,
+    weight: &'a D,
+    norm_bias: &'a D,
+    bias: &'a D,
+    addend: &'a D,
+    eps: f32,
+    scale: f32,
+) -> Fusion<'a, D, D> {
+    Fusion {
+        norm: fused.norm.map(|norm| match norm {
+            FusedNorm::Rms => Norm::Rms { weight, eps },
+            FusedNorm::Layer { bias } => Norm::Layer {
+                weight,
+                bias: bias.then_some(norm_bias),
+                eps,
+            },
+        }),
+        bias: fused.bias.then_some(bias),
+        finish: match fused.finish {
+            FusedFinish::Sum => Finish::Sum,
+            FusedFinish::Activation(function) => Finish::Activation(function),
+            FusedFinish::GatedSilu => Finish::GatedSilu,
+            FusedFinish::AddTo => Finish::AddTo { x: addend, scale },
+        },
     }
 }
 
@@ -110,12 +160,79 @@ fn every_plan_computes_every_shape() {
     for plan in plans {
         for tensor_type in TensorType::ALL {
             for (m, n, k) in [(1, 70, 96), (5, 64, 32), (33, 130, 320), (81, 3, 64)] {
-                check_plan(plan, tensor_type, LinearShape { m, n, k }, m % 2 == 1);
+                let fused = Fused {
+                    bias: m % 2 == 1,
+                    ..BARE
+                };
+                check_plan(plan, tensor_type, LinearShape { m, n, k }, fused);
             }
         }
         for tensor_type in [TensorType::F32, TensorType::F16] {
             for (m, n, k) in [(1, 9, 27), (6, 65, 88), (40, 66, 9), (3, 5, 588)] {
-                check_plan(plan, tensor_type, LinearShape { m, n, k }, m % 2 == 1);
+                let fused = Fused {
+                    bias: m % 2 == 1,
+                    ..BARE
+                };
+                check_plan(plan, tensor_type, LinearShape { m, n, k }, fused);
+            }
+        }
+    }
+}
+
+/// Fused or one after the other, as the plan and the sizes allow, a product with a norm
+/// before it and something behind it is the same.
+#[test]
+fn every_plan_fuses() {
+    let norms = [
+        None,
+        Some(FusedNorm::Rms),
+        Some(FusedNorm::Layer { bias: false }),
+        Some(FusedNorm::Layer { bias: true }),
+    ];
+    let finishes = [
+        FusedFinish::Sum,
+        FusedFinish::Activation(Activation::GeluErf),
+        FusedFinish::GatedSilu,
+        FusedFinish::AddTo,
+    ];
+    let plans = [
+        (
+            Plan::Rows {
+                tile: 1,
+                columns: 1,
+            },
+            1,
+        ),
+        (
+            Plan::Rows {
+                tile: 4,
+                columns: 4,
+            },
+            3,
+        ),
+        (Plan::Split { tile: 1 }, 1),
+        (Plan::Split { tile: 3 }, 3),
+        // More rows than one workgroup has.
+        (Plan::Split { tile: 2 }, 5),
+        (Plan::Tiled, 33),
+    ];
+    let mut number = 0;
+    for (plan, m) in plans {
+        for norm in norms {
+            for finish in finishes {
+                number += 1;
+                let fused = Fused {
+                    norm,
+                    bias: number % 2 == 0,
+                    finish,
+                };
+                let tensor_type = TensorType::ALL[number % TensorType::ALL.len()];
+                check_plan(plan, tensor_type, LinearShape { m, n: 134, k: 96 }, fused);
+                // Rows that are no multiple of eight, and rows past what fits.
+                let ragged = LinearShape { m, n: 6, k: 27 };
+                check_plan(plan, TensorType::F32, ragged, fused);
+                let long = LinearShape { m, n: 4, k: 3104 };
+                check_plan(plan, TensorType::Q8_0, long, fused);
             }
         }
     }
@@ -139,7 +256,7 @@ fn a_refused_program_surfaces() {
     let context = context(&device);
     assert_eq!(block_on(device.check()), Ok(()));
     let out = context.empty(1, 64);
-    context.launch(Program::Broken, &[], &out.handle, Info::new([1]), 1);
+    context.launch(Program::Broken, &[], &[&out.handle], Info::new([1]), 1);
     match block_on(device.check()) {
         Err(DeviceError::Validation { message }) => {
             assert!(message.contains("nonsense"), "{message}");

@@ -147,13 +147,13 @@ impl Kernels for Reference {
         x.iter().map(|&x| apply(f64::from(x)) as f32).collect()
     }
 
-    fn gated_silu(&self, gate: &[f32], up: &[f32]) -> Vec<f32> {
-        gate.iter()
-            .zip(up)
-            .map(|(&gate, &up)| {
-                let gate = f64::from(gate);
-                (gate * sigmoid(gate) * f64::from(up)) as f32
-            })
+    fn gated_silu(&self, x: &[f32], width: usize) -> Vec<f32> {
+        let gated = |row: &[f32], column: usize| {
+            let gate = f64::from(row[column]);
+            (gate * sigmoid(gate) * f64::from(row[width + column])) as f32
+        };
+        x.chunks_exact(2 * width)
+            .flat_map(|row| (0..width).map(move |column| gated(row, column)))
             .collect()
     }
 
