@@ -17,6 +17,7 @@ from PIL import Image, ImageDraw, ImageOps
 
 OUT = Path(__file__).resolve().parents[1] / "fixtures" / "images"
 ORIENTATION_TAG = 0x0112
+PADDING = (124, 116, 104)
 
 
 def picture(width: int, height: int) -> Image.Image:
@@ -156,7 +157,7 @@ def photos() -> None:
 
 
 def resizes() -> None:
-    """Pillow's bicubic, squashed and cropped (CLIP), up and down."""
+    """Pillow's bicubic, squashed, cropped (CLIP) and padded, up and down."""
     for name, size in [("wide", (150, 100)), ("tall", (61, 90)), ("small", (20, 14))]:
         source = picture(*size)
         source.save(OUT / f"resize_{name}.png", optimize=True)
@@ -172,6 +173,8 @@ def resizes() -> None:
             left, top = (round((length - side) / 2.0) for length in grown.size)
             cropped = grown.crop((left, top, left + side, top + side))
             cropped.save(OUT / f"resize_{name}_crop_{side}.png", optimize=True)
+            padded = ImageOps.pad(source, (side, side), Image.Resampling.BICUBIC, color=PADDING)
+            padded.save(OUT / f"resize_{name}_pad_{side}.png", optimize=True)
 
 
 if __name__ == "__main__":

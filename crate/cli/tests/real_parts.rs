@@ -172,7 +172,7 @@ fn photos_become_the_pixels_pillow_makes() {
         };
         let path = repository().join(format!("tests/fixtures/efficientnet/{photo}.webp"));
         let decoded = ImagePixels::decode(&fs::read(path).unwrap()).unwrap();
-        let resized = preprocess::resize(&decoded, ResizeMode::Squash, 260).unwrap();
+        let resized = preprocess::resize(&decoded, ResizeMode::Squash, 260, [0; 3]).unwrap();
         let errors = resized
             .data()
             .iter()

@@ -6,6 +6,7 @@
 //! [`FlamingoConfig::validate`] must pass before a size is used.
 
 use crate::error::ConfigError;
+use flamingo_kernels::Activation;
 use serde::{Deserialize, Serialize};
 
 /// A whole model: vision encoder, Perceiver Resampler, language model and the
@@ -49,6 +50,28 @@ pub enum ResizeMode {
     Squash,
     /// Shortest side scaled to the square, the middle cut out (CLIP).
     Crop,
+    /// Longest side scaled to the square, the rest filled with `mean` (the paper).
+    Pad,
+}
+
+/// The function inside the feed-forward layers of the bridges.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum BridgeActivation {
+    /// `nn.GELU()`, as in OpenFlamingo.
+    #[default]
+    Gelu,
+    /// `max(x, 0)²`, as in the paper (appendix A.1, table 4).
+    SquaredRelu,
+}
+
+impl From<BridgeActivation> for Activation {
+    fn from(activation: BridgeActivation) -> Self {
+        match activation {
+            BridgeActivation::Gelu => Self::GeluErf,
+            BridgeActivation::SquaredRelu => Self::SquaredRelu,
+        }
+    }
 }
 
 /// The vision encoders that can stand at the start.
@@ -130,6 +153,9 @@ pub struct ResamplerConfig {
     pub head_dim: usize,
     /// Inner width of the feed-forward layers as a multiple of `width`.
     pub ffn_mult: usize,
+    /// The function inside them.
+    #[serde(default)]
+    pub activation: BridgeActivation,
     /// Learned temporal embeddings; 0 where the model has none.
     pub max_frames: usize,
     /// Learned media embeddings; 0 where the model has none.
@@ -207,6 +233,9 @@ pub struct CrossAttentionConfig {
     pub head_dim: usize,
     /// Inner width of the feed-forward layers as a multiple of the language width.
     pub ffn_mult: usize,
+    /// The function inside them.
+    #[serde(default)]
+    pub activation: BridgeActivation,
     /// Text attends only the last image before it; all before it where false.
     pub only_last_media: bool,
 }

@@ -1,7 +1,7 @@
 //! Gated cross-attention (paper section 2.2): how text looks at images.
 
 use burn::tensor::Tensor;
-use flamingo_kernels::{Activation, AttentionShape, Finish, Spans, add_scaled, attention};
+use flamingo_kernels::{AttentionShape, Finish, Spans, add_scaled, attention};
 
 use crate::builder::Weights;
 use crate::config::CrossAttentionConfig;
@@ -101,7 +101,7 @@ impl GatedCrossAttention {
             attention_gate: weights.gate(&format!("{name}.attn_gate"))?.tanh(),
             ffn: {
                 let norm = LayerNorm::load(weights, &format!("{name}.ffn_norm"), BRIDGE_NORM_EPS)?;
-                FeedForward::load(weights, &name, norm, Activation::GeluErf)?
+                FeedForward::load(weights, &name, norm, config.activation.into())?
             },
             ffn_gate: weights.gate(&format!("{name}.ffn_gate_scale"))?.tanh(),
             shape: AttentionShape {

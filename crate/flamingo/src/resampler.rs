@@ -2,7 +2,7 @@
 //! vision tokens of an image or clip in, a fixed number of latents out.
 
 use burn::tensor::Tensor;
-use flamingo_kernels::{Activation, AttentionShape, Finish, Spans, add_scaled, attention};
+use flamingo_kernels::{AttentionShape, Finish, Spans, add_scaled, attention};
 
 use crate::builder::Weights;
 use crate::config::ResamplerConfig;
@@ -64,7 +64,7 @@ impl PerceiverResampler {
                     output: Linear::load(weights, &format!("{name}.attn_out"))?,
                     ffn: {
                         let norm = norm(weights, "ffn_norm")?;
-                        FeedForward::load(weights, &name, norm, Activation::GeluErf)?
+                        FeedForward::load(weights, &name, norm, config.activation.into())?
                     },
                     shape: AttentionShape {
                         heads: config.heads,

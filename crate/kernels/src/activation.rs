@@ -18,6 +18,8 @@ pub enum Activation {
     Silu,
     /// `x` clamped to 0 … 6.
     Relu6,
+    /// `max(x, 0)²`, the Flamingo paper's bridges.
+    SquaredRelu,
 }
 
 /// `function` of every number of `x`.

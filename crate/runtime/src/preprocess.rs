@@ -12,7 +12,8 @@ use crate::image::{ImageError, ImagePixels};
 /// # Errors
 /// Where the resampler refuses the picture.
 pub fn preprocess(image: &ImagePixels, vision: &VisionConfig) -> Result<Vec<f32>, ImageError> {
-    let square = resize(image, vision.resize, vision.image_size)?;
+    let mean = vision.mean.map(|mean| (255.0 * mean).round() as u8);
+    let square = resize(image, vision.resize, vision.image_size, mean)?;
     let mut values = Vec::with_capacity(square.data().len());
     for pixel in square.data().chunks_exact(3) {
         for ((&value, mean), std) in pixel.iter().zip(vision.mean).zip(vision.std) {
@@ -28,7 +29,8 @@ pub fn preprocess(image: &ImagePixels, vision: &VisionConfig) -> Result<Vec<f32>
 /// resampled before rows, each pass rounded to 8 bits, as Pillow does; the
 /// other order clips overshoots at hard edges elsewhere. [`ResizeMode::Crop`]
 /// is torchvision's `Resize` and `CenterCrop`: only the part that is kept is
-/// resampled.
+/// resampled. [`ResizeMode::Pad`] is `ImageOps.pad`, with `padding` as the colour of
+/// what lies around the picture.
 ///
 /// # Errors
 /// Where the resampler refuses the picture.
@@ -36,17 +38,22 @@ pub fn resize(
     image: &ImagePixels,
     mode: ResizeMode,
     size: usize,
+    padding: [u8; 3],
 ) -> Result<ImagePixels, ImageError> {
     let refused = |reason: &dyn ToString| ImageError::Resize(reason.to_string());
     let side = u32::try_from(size).map_err(|error| refused(&error))?;
     let columns = visible(image.width(), image.height(), mode, side);
     let rows = visible(image.height(), image.width(), mode, side);
+    let (width, height) = match mode {
+        ResizeMode::Squash | ResizeMode::Crop => (side, side),
+        ResizeMode::Pad => contained(image.width(), image.height(), side),
+    };
     let bicubic = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(FilterType::CatmullRom));
     let mut resizer = Resizer::new();
 
     let source = ImageRef::new(image.width(), image.height(), image.data(), PixelType::U8x3)
         .map_err(|error| refused(&error))?;
-    let mut narrowed = Image::new(side, image.height(), PixelType::U8x3);
+    let mut narrowed = Image::new(width, image.height(), PixelType::U8x3);
     let options = bicubic.crop(
         columns.start,
         0.0,
@@ -57,12 +64,37 @@ pub fn resize(
         .resize(&source, &mut narrowed, &options)
         .map_err(|error| refused(&error))?;
 
-    let mut square = Image::new(side, side, PixelType::U8x3);
-    let options = bicubic.crop(0.0, rows.start, f64::from(side), rows.length);
+    let mut resized = Image::new(width, height, PixelType::U8x3);
+    let options = bicubic.crop(0.0, rows.start, f64::from(width), rows.length);
     resizer
-        .resize(&narrowed, &mut square, &options)
+        .resize(&narrowed, &mut resized, &options)
         .map_err(|error| refused(&error))?;
-    ImagePixels::from_rgb8(side, side, square.into_vec())
+    let pixels = resized.into_vec();
+    if (width, height) == (side, side) {
+        return ImagePixels::from_rgb8(side, side, pixels);
+    }
+    let row_bytes = 3 * size;
+    let middle = |length: u32| (f64::from(side - length) / 2.0).round_ties_even() as usize;
+    let (left, top) = (3 * middle(width), middle(height));
+    let mut square = padding.repeat(size * size);
+    let rows = pixels.chunks_exact(3 * width as usize);
+    for (row, square) in rows.zip(square.chunks_exact_mut(row_bytes).skip(top)) {
+        square[left..][..row.len()].copy_from_slice(row);
+    }
+    ImagePixels::from_rgb8(side, side, square)
+}
+
+/// Width and height of a picture that is scaled until its long side is `side`.
+fn contained(width: u32, height: u32, side: u32) -> (u32, u32) {
+    let scaled = |short: u32, long: u32| {
+        let length = f64::from(short) / f64::from(long) * f64::from(side);
+        // A strip keeps at least a line.
+        (length.round_ties_even() as u32).max(1)
+    };
+    match width >= height {
+        true => (side, scaled(height, width)),
+        false => (scaled(width, height), side),
+    }
 }
 
 /// A stretch of a side, in source pixels.
@@ -79,7 +111,7 @@ fn visible(length: u32, across: u32, mode: ResizeMode, side: u32) -> Stretch {
         start: 0.0,
         length: f64::from(length),
     };
-    if mode == ResizeMode::Squash || length <= across {
+    if mode != ResizeMode::Crop || length <= across {
         return whole;
     }
     // torchvision scales the short side to `side` and this one to a whole

@@ -6,6 +6,7 @@ mod support;
 
 use std::ops::ControlFlow;
 
+use flamingo::config::BridgeActivation;
 use flamingo_kernels::ComputeDevice;
 use flamingo_runtime::prompt::{CAPTION, VISUAL_QUESTION};
 use flamingo_runtime::score::Reduction;
@@ -621,5 +622,57 @@ fn the_nearest_image_to_an_image_is_itself() {
         for (j, other) in embeddings.iter().enumerate() {
             assert!(i == j || cosine(other) < 0.9999, "{i} {j}");
         }
+    }
+}
+
+/// The paper's bridges square a ReLU where OpenFlamingo's take GELU.
+#[test]
+fn bridges_compute_with_the_function_that_their_config_names() {
+    use BridgeActivation::{Gelu, SquaredRelu};
+    let said = |resampler, cross_attention| {
+        let mut config = TinyModel::config();
+        assert_eq!(config.resampler.activation, Gelu, "where nothing is said");
+        config.resampler.activation = resampler;
+        config.cross_attention.activation = cross_attention;
+        let model = load_tiny(&TinyModel::with_config(config));
+        generate(&model, &caption_of(&photo(&model)), &short_answer()).1[0].log_probability
+    };
+    let all = [
+        said(Gelu, Gelu),
+        said(Gelu, SquaredRelu),
+        said(SquaredRelu, Gelu),
+        said(SquaredRelu, SquaredRelu),
+    ];
+    for (index, one) in all.iter().enumerate() {
+        assert!(!all[..index].contains(one), "{all:?}");
+    }
+}
+
+/// Query, key and value are one matrix where they are packed alike, and as good as one
+/// where they are not.
+#[test]
+fn matrices_of_one_input_may_be_packed_differently() {
+    let said = |changed: &[&str]| {
+        let mut tiny = TinyModel::new();
+        for name in changed {
+            let tensor = tiny.tensor(name);
+            let (values, shape) = (tensor.to_f32().unwrap(), tensor.info.shape.clone());
+            let name = (*name).to_owned();
+            *tensor = LoadedTensor::from_f32(name, TensorType::F16, &shape, &values).unwrap();
+        }
+        let model = load_tiny(&tiny);
+        generate(&model, &caption_of(&photo(&model)), &short_answer()).1[0].log_probability
+    };
+    let alike = said(&[]);
+    for changed in [
+        ["blk.0.attn_q.weight", "blk.1.ffn_gate.weight"],
+        ["blk.0.attn_k.weight", "blk.1.ffn_up.weight"],
+        ["blk.0.attn_v.weight", "blk.0.ffn_up.weight"],
+    ] {
+        let found = said(&changed);
+        assert!(
+            (found - alike).abs() < 5e-3,
+            "{changed:?}: {found}, {alike}"
+        );
     }
 }

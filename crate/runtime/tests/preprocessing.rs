@@ -7,6 +7,9 @@ use flamingo::config::{ClipVitConfig, ResizeMode, VisionConfig, VisionEncoderCon
 use flamingo_runtime::ImagePixels;
 use flamingo_runtime::preprocess::{preprocess, resize};
 
+/// The colour around padded pictures, as tests/parity/images.py has it.
+const PADDING: [u8; 3] = [124, 116, 104];
+
 fn fixture(name: &str) -> ImagePixels {
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR"))
         .join("../../tests/fixtures/images")
@@ -15,13 +18,18 @@ fn fixture(name: &str) -> ImagePixels {
 }
 
 #[test]
-fn squashing_and_cropping_equal_pillow_within_one_level() {
+fn squashing_cropping_and_padding_equal_pillow_within_one_level() {
     for source in ["wide", "tall", "small"] {
-        for (mode, mode_name) in [(ResizeMode::Squash, "squash"), (ResizeMode::Crop, "crop")] {
+        for (mode, mode_name) in [
+            (ResizeMode::Squash, "squash"),
+            (ResizeMode::Crop, "crop"),
+            (ResizeMode::Pad, "pad"),
+        ] {
             for size in [24, 65] {
                 let name = format!("resize_{source}_{mode_name}_{size}.png");
                 let expected = fixture(&name);
-                let found = resize(&fixture(&format!("resize_{source}.png")), mode, size).unwrap();
+                let source = fixture(&format!("resize_{source}.png"));
+                let found = resize(&source, mode, size, PADDING).unwrap();
                 assert_eq!(
                     (found.width(), found.height()),
                     (expected.width(), expected.height())
@@ -53,8 +61,8 @@ fn strips_of_any_shape_become_a_square() {
     for (width, height) in [(1, 1), (1, 5000), (65_535, 2), (3, 7)] {
         let strip = ImagePixels::from_rgb8(width, height, vec![200; (width * height * 3) as usize])
             .unwrap();
-        for mode in [ResizeMode::Squash, ResizeMode::Crop] {
-            let square = resize(&strip, mode, 17).unwrap();
+        for mode in [ResizeMode::Squash, ResizeMode::Crop, ResizeMode::Pad] {
+            let square = resize(&strip, mode, 17, [200; 3]).unwrap();
             assert_eq!((square.width(), square.height()), (17, 17));
             assert!(
                 square.data().iter().all(|&value| value == 200),

@@ -2,8 +2,8 @@
 
 use flamingo::FlamingoConfig;
 use flamingo::config::{
-    ClipVitConfig, CrossAttentionConfig, LanguageConfig, LanguageKind, ResamplerConfig, ResizeMode,
-    TokensConfig, VisionConfig, VisionEncoderConfig,
+    BridgeActivation, ClipVitConfig, CrossAttentionConfig, LanguageConfig, LanguageKind,
+    ResamplerConfig, ResizeMode, TokensConfig, VisionConfig, VisionEncoderConfig,
 };
 use serde_json::Value;
 
@@ -47,6 +47,7 @@ pub(crate) fn read(text: &str) -> Result<FlamingoConfig, ParityError> {
             heads: perceiver.size("heads")?,
             head_dim: perceiver.size("dim_head")?,
             ffn_mult: perceiver.size("ff_mult")?,
+            activation: BridgeActivation::Gelu,
             max_frames: 0,
             max_media: 0,
         },
@@ -57,6 +58,7 @@ pub(crate) fn read(text: &str) -> Result<FlamingoConfig, ParityError> {
             heads: xattn.size("heads")?,
             head_dim: xattn.size("dim_head")?,
             ffn_mult: xattn.size("ff_mult")?,
+            activation: BridgeActivation::Gelu,
             only_last_media: true,
         },
         tokens: TokensConfig {

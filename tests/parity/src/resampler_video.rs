@@ -3,8 +3,8 @@
 
 use burn::tensor::{Tensor, TensorData};
 use flamingo::config::{
-    ClipVitConfig, CrossAttentionConfig, LanguageConfig, LanguageKind, ResamplerConfig, ResizeMode,
-    TokensConfig, VisionConfig, VisionEncoderConfig,
+    BridgeActivation, ClipVitConfig, CrossAttentionConfig, LanguageConfig, LanguageKind,
+    ResamplerConfig, ResizeMode, TokensConfig, VisionConfig, VisionEncoderConfig,
 };
 use flamingo::{Flamingo, FlamingoBuilder, FlamingoConfig};
 use flamingo_kernels::ComputeDevice;
@@ -121,6 +121,7 @@ fn config() -> FlamingoConfig {
             heads: 2,
             head_dim: 8,
             ffn_mult: 2,
+            activation: BridgeActivation::Gelu,
             max_frames: 4,
             max_media: 3,
         },
@@ -144,6 +145,7 @@ fn config() -> FlamingoConfig {
             heads: 1,
             head_dim: 1,
             ffn_mult: 1,
+            activation: BridgeActivation::Gelu,
             only_last_media: true,
         },
         tokens: TokensConfig {

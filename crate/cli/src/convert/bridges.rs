@@ -4,7 +4,7 @@
 
 use std::path::{Path, PathBuf};
 
-use flamingo::config::{CrossAttentionConfig, LanguageConfig, ResamplerConfig};
+use flamingo::config::{BridgeActivation, CrossAttentionConfig, LanguageConfig, ResamplerConfig};
 use flamingo_weights::gguf::Metadata;
 use flamingo_weights::names::{self, HeadCounts};
 
@@ -51,6 +51,7 @@ pub(super) fn read(path: &Path, f32_weights: Option<&Path>) -> Result<Bridges, C
             heads: size("flamingo.resampler.heads")?,
             head_dim: size("flamingo.resampler.head_dim")?,
             ffn_mult: size("flamingo.resampler.ffn_mult")?,
+            activation: BridgeActivation::Gelu,
             max_frames: size("flamingo.resampler.max_frames")?,
             max_media: 0,
         },
@@ -60,6 +61,7 @@ pub(super) fn read(path: &Path, f32_weights: Option<&Path>) -> Result<Bridges, C
             heads: size("flamingo.cross_attention.heads")?,
             head_dim: size("flamingo.cross_attention.head_dim")?,
             ffn_mult: size("flamingo.cross_attention.ffn_mult")?,
+            activation: BridgeActivation::Gelu,
             only_last_media: true,
         },
         tokens: Tokens {

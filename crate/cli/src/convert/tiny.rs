@@ -7,8 +7,8 @@
 use std::path::Path;
 
 use flamingo::config::{
-    CrossAttentionConfig, LanguageConfig, LanguageKind, ResamplerConfig, ResizeMode, VisionConfig,
-    VisionEncoderConfig,
+    BridgeActivation, CrossAttentionConfig, LanguageConfig, LanguageKind, ResamplerConfig,
+    ResizeMode, VisionConfig, VisionEncoderConfig,
 };
 use flamingo::{FlamingoConfig, TensorRole, TensorSpec};
 use flamingo_weights::manifest::ModelManifest;
@@ -51,6 +51,7 @@ pub(super) fn make(parts: &Path, seed: u64, output: &Path) -> Result<ModelManife
                 heads: 2,
                 head_dim: 16,
                 ffn_mult: 2,
+                activation: BridgeActivation::Gelu,
                 max_frames: 2,
                 max_media: 0,
             },
@@ -75,6 +76,7 @@ pub(super) fn make(parts: &Path, seed: u64, output: &Path) -> Result<ModelManife
                 heads: 2,
                 head_dim: 16,
                 ffn_mult: 2,
+                activation: BridgeActivation::Gelu,
                 only_last_media: true,
             },
             tokens: tokens.config(),

@@ -16,6 +16,7 @@ pub(super) fn activation(x: &[f32], function: Activation) -> Vec<f32> {
         Activation::QuickGelu => x.map(|&x| x * sigmoid(1.702 * x)).collect(),
         Activation::Silu => x.map(|&x| x * sigmoid(x)).collect(),
         Activation::Relu6 => x.map(|&x| x.clamp(0.0, 6.0)).collect(),
+        Activation::SquaredRelu => x.map(|&x| x.max(0.0) * x.max(0.0)).collect(),
     }
 }
 

@@ -235,6 +235,7 @@ fn function_text(function: Activation) -> &'static str {
         Activation::QuickGelu => include_str!("quick_gelu.wgsl"),
         Activation::Silu => include_str!("silu.wgsl"),
         Activation::Relu6 => include_str!("relu6.wgsl"),
+        Activation::SquaredRelu => include_str!("squared_relu.wgsl"),
     }
 }
 

@@ -143,6 +143,7 @@ impl Kernels for Reference {
             Activation::QuickGelu => x * sigmoid(1.702 * x),
             Activation::Silu => x * sigmoid(x),
             Activation::Relu6 => x.clamp(0.0, 6.0),
+            Activation::SquaredRelu => x.max(0.0) * x.max(0.0),
         };
         x.iter().map(|&x| apply(f64::from(x)) as f32).collect()
     }

@@ -133,7 +133,7 @@ impl TinyModel {
         });
     }
 
-    fn tensor(&mut self, name: &str) -> &mut LoadedTensor {
+    pub fn tensor(&mut self, name: &str) -> &mut LoadedTensor {
         self.tensors
             .iter_mut()
             .find(|tensor| tensor.info.name == name)
