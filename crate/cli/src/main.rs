@@ -3,6 +3,7 @@
 
 mod answer;
 mod ask;
+mod bench;
 mod caption;
 mod choose;
 mod convert;
@@ -52,6 +53,9 @@ enum Command {
     /// choices, patterns
     #[command(after_help = EXIT_CODES)]
     Eval(eval::EvalArgs),
+    /// Measure how long each step takes, without and with examples
+    #[command(after_help = EXIT_CODES)]
+    Bench(bench::BenchArgs),
     /// Show what a model holds and verify its bytes
     #[command(after_help = EXIT_CODES)]
     Inspect(inspect::InspectArgs),
@@ -67,6 +71,7 @@ fn main() -> ExitCode {
         Command::Choose(args) => choose::run(args),
         Command::Index(args) => index::run(args),
         Command::Eval(args) => eval::run(args),
+        Command::Bench(args) => bench::run(args),
         Command::Inspect(args) => inspect::run(args),
         Command::Convert(args) => convert::run(args).map_err(Failure::from),
     };

@@ -331,3 +331,45 @@ fn a_reader_that_has_had_enough_is_no_error() {
     assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
     assert_eq!(stderr(&output), "");
 }
+
+#[test]
+fn a_benchmark_measures_every_step() {
+    let model = model();
+    let arguments = ["bench", "--device", "cpu", "--shots=0,2", "--new-tokens=3"];
+    let run = |more: &[&str]| {
+        let output = flamingo(&arguments)
+            .args(["--repeats=1", "--model"])
+            .arg(model.path())
+            .args(more)
+            .output()
+            .unwrap();
+        success(&output)
+    };
+    let report: serde_json::Value = serde_json::from_str(&run(&["--json"])).unwrap();
+    let number = |value: &serde_json::Value| value.as_f64().unwrap();
+    for name in ["load_ms", "encode_ms", "copy_bandwidth", "bytes_per_token"] {
+        assert!(number(&report[name]) > 0.0, "{name}: {report}");
+    }
+    let shots = report["shots"].as_array().unwrap();
+    assert_eq!(shots.len(), 2);
+    assert!(number(&shots[1]["prompt_tokens"]) > number(&shots[0]["prompt_tokens"]));
+    for row in shots {
+        for name in [
+            "cold_first_token_ms",
+            "warm_caption_ms",
+            "decode_tokens_per_second",
+        ] {
+            assert!(number(&row[name]) > 0.0, "{name}: {row}");
+        }
+        assert_eq!(
+            number(&row["dispatches_per_token"]),
+            0.0,
+            "the CPU has none"
+        );
+    }
+    let table = run(&[]);
+    assert!(
+        table.contains("| encode an image |") && table.contains("\n| 2 | "),
+        "{table}"
+    );
+}

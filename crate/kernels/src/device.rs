@@ -132,6 +132,15 @@ impl ComputeDevice {
         }
     }
 
+    /// Programs of this crate launched on the device so far, by whatever tensor; Burn's
+    /// own are not among them. 0 on the CPU.
+    pub fn dispatches(&self) -> u64 {
+        match &self.place {
+            Place::Cpu => 0,
+            Place::Gpu(context) => context.dispatches(),
+        }
+    }
+
     pub(crate) fn place(&self) -> &Place {
         &self.place
     }

@@ -35,6 +35,7 @@
 
 mod activation;
 mod attention;
+mod bandwidth;
 #[cfg(target_family = "wasm")]
 mod browser;
 mod conv;

@@ -24,6 +24,7 @@ pub mod score;
 mod session;
 pub mod support_set;
 pub mod tokenizer;
+mod weight_bytes;
 
 pub use error::{LoadError, RuntimeError};
 pub use generate::{
@@ -39,3 +40,4 @@ pub use prompt::{PromptError, PromptFormat};
 pub use session::{ChooseOptions, Query, Session};
 pub use support_set::{SupportEntry, SupportSet, SupportSetError};
 pub use tokenizer::{Tokenizer, TokenizerError};
+pub use weight_bytes::WeightBytes;

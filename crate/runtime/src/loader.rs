@@ -7,6 +7,7 @@ use flamingo_weights::gguf::{GgufReader, Metadata};
 use crate::error::LoadError;
 use crate::model::Model;
 use crate::tokenizer::Tokenizer;
+use crate::weight_bytes::WeightBytes;
 
 /// Builds a [`Model`] from a GGUF file whose bytes arrive in pieces.
 ///
@@ -17,6 +18,7 @@ pub struct ModelLoader {
     reader: GgufReader,
     /// There once the file's header has arrived.
     parts: Option<(FlamingoBuilder, Tokenizer)>,
+    weight_bytes: WeightBytes,
 }
 
 impl ModelLoader {
@@ -26,6 +28,7 @@ impl ModelLoader {
             device,
             reader: GgufReader::new(),
             parts: None,
+            weight_bytes: WeightBytes::default(),
         }
     }
 
@@ -44,6 +47,7 @@ impl ModelLoader {
         }
         if let Some((builder, _)) = &mut self.parts {
             while let Some(tensor) = self.reader.next_tensor() {
+                self.weight_bytes.add(&tensor.info.name, tensor.data.len());
                 builder.insert(tensor)?;
             }
         }
@@ -60,7 +64,8 @@ impl ModelLoader {
         let Some((builder, tokenizer)) = self.parts else {
             return Err(LoadError::NoHeader);
         };
-        Ok(Model::from_parts(builder.build()?, tokenizer))
+        let flamingo = builder.build()?;
+        Ok(Model::from_parts(flamingo, tokenizer, self.weight_bytes))
     }
 }
 

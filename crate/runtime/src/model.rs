@@ -18,6 +18,7 @@ use crate::prefix::PrefixCache;
 use crate::prompt::{self, Prompt};
 use crate::score::{self, AnswerScore};
 use crate::tokenizer::Tokenizer;
+use crate::weight_bytes::WeightBytes;
 
 /// A piece of a prompt: text, an encoded image or clip, or the end of an example.
 pub type Segment = prompt::Segment<EncodedMedia>;
@@ -29,15 +30,22 @@ pub type Example = prompt::Example<EncodedMedia>;
 pub struct Model {
     flamingo: Flamingo,
     tokenizer: Tokenizer,
+    weight_bytes: WeightBytes,
 }
 
 impl Model {
     /// Puts a model and its tokenizer together.
-    pub fn from_parts(flamingo: Flamingo, tokenizer: Tokenizer) -> Self {
+    pub fn from_parts(flamingo: Flamingo, tokenizer: Tokenizer, weight_bytes: WeightBytes) -> Self {
         Self {
             flamingo,
             tokenizer,
+            weight_bytes,
         }
+    }
+
+    /// What its weights take.
+    pub fn weight_bytes(&self) -> &WeightBytes {
+        &self.weight_bytes
     }
 
     /// The model's sizes.

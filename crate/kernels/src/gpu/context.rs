@@ -1,6 +1,7 @@
 //! What the kernels keep for each device.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use burn_wgpu::CubeTensor;
@@ -22,6 +23,8 @@ pub(crate) struct GpuContext {
     pub(crate) faults: Arc<Faults>,
     /// Whether the device is a CPU in disguise, which wants other kernels.
     pub(crate) software: bool,
+    /// Launches so far.
+    dispatches: AtomicU64,
     /// Programs launched at least once.
     launched: Mutex<HashSet<Program>>,
     /// Rotations of every position used so far; see [`super::rope`].
@@ -72,6 +75,7 @@ impl GpuContext {
             webgpu,
             faults,
             software,
+            dispatches: AtomicU64::new(0),
             launched: Mutex::default(),
             rotations: Mutex::default(),
         });
@@ -100,8 +104,14 @@ impl GpuContext {
         self.faults.take().map_or(Ok(()), Err)
     }
 
+    /// See [`ComputeDevice::dispatches`](crate::ComputeDevice::dispatches).
+    pub(crate) fn dispatches(&self) -> u64 {
+        self.dispatches.load(Ordering::Relaxed)
+    }
+
     /// Notes a launch of `program`; true the first time.
     pub(super) fn first_launch(&self, program: &Program) -> bool {
+        self.dispatches.fetch_add(1, Ordering::Relaxed);
         let mut launched = lock(&self.launched);
         !launched.contains(program) && launched.insert(program.clone())
     }

@@ -45,7 +45,7 @@ pub(super) fn groups_for(invocations: usize) -> usize {
 
 impl GpuContext {
     /// A buffer of `rows * cols` numbers with nothing in it yet, as a tensor.
-    pub(super) fn empty(&self, rows: usize, cols: usize) -> CubeTensor {
+    pub(crate) fn empty(&self, rows: usize, cols: usize) -> CubeTensor {
         let handle = self.client.empty(rows * cols * size_of::<f32>());
         self.tensor(handle, rows, cols)
     }
