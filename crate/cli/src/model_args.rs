@@ -4,6 +4,7 @@ use std::io::{self, Write};
 use std::path::PathBuf;
 
 use clap::Args;
+use flamingo_kernels::{ComputeDevice, DeviceKind};
 use flamingo_runtime::Model;
 
 use crate::device::DeviceChoice;
@@ -24,6 +25,10 @@ pub(crate) struct ModelArgs {
     /// Where to compute
     #[arg(long, value_enum, default_value_t = DeviceChoice::Auto)]
     pub(crate) device: DeviceChoice,
+    /// On the CPU, round activations to bytes before they meet quantized weights:
+    /// faster, and not quite the same numbers
+    #[arg(long)]
+    pub(crate) int8_activations: bool,
 }
 
 impl ModelArgs {
@@ -36,6 +41,10 @@ impl ModelArgs {
         let source = ModelSource::open(&self.model)?;
         let (device, report) = self.device.open()?;
         let _ = writeln!(io::stderr(), "{}", report.reason);
+        let device = match (device.kind(), self.int8_activations) {
+            (DeviceKind::Cpu, true) => ComputeDevice::cpu_int8(),
+            _ => device,
+        };
         Ok(source.load(device)?)
     }
 }

@@ -24,7 +24,7 @@ impl ComputeDevice {
         let numbers = BYTES / size_of::<f32>();
         let mut fastest = f64::INFINITY;
         match self.place() {
-            Place::Cpu => {
+            Place::Cpu { .. } => {
                 let source = vec![1.0f32; numbers];
                 let mut target = vec![0.0f32; numbers];
                 for _ in 0..RUNS {

@@ -40,7 +40,7 @@ impl KeyValueBuffer {
     /// An empty buffer for rows of `width` numbers.
     pub fn new(width: usize, device: &ComputeDevice) -> Self {
         let storage = match device.place() {
-            Place::Cpu => Storage::Cpu(FlexTensor::zeros([PAGE, width].into(), DType::F32)),
+            Place::Cpu { .. } => Storage::Cpu(FlexTensor::zeros([PAGE, width].into(), DType::F32)),
             Place::Gpu(context) => Storage::Gpu {
                 rows: context.client.empty(PAGE * width * size_of::<f32>()),
                 context: context.clone(),

@@ -19,6 +19,8 @@ pub struct PackedRows {
     pub cols: usize,
     /// Row after row, `tensor_type.row_bytes(cols)` each.
     pub bytes: Vec<u8>,
+    /// Whether the CPU rounds the activations that they are multiplied with to bytes.
+    pub int8_activations: bool,
 }
 
 impl PackedRows {
@@ -55,6 +57,7 @@ impl PackedRows {
             rows,
             cols,
             bytes,
+            int8_activations: false,
         })
     }
 
@@ -117,11 +120,14 @@ impl PackedMatrix {
     ///
     /// # Errors
     /// Where the matrix is larger than one buffer of the device may be.
-    pub fn upload(packed: PackedRows, device: &ComputeDevice) -> Result<Self, KernelError> {
+    pub fn upload(mut packed: PackedRows, device: &ComputeDevice) -> Result<Self, KernelError> {
         let (tensor_type, rows, cols) = (packed.tensor_type, packed.rows, packed.cols);
         let byte_len = packed.bytes.len();
         let storage = match device.place() {
-            Place::Cpu => Storage::Cpu(Arc::new(packed)),
+            Place::Cpu { int8_activations } => {
+                packed.int8_activations = *int8_activations;
+                Storage::Cpu(Arc::new(packed))
+            }
             Place::Gpu(gpu) => Storage::Gpu(GpuMatrix::upload(packed, gpu)?),
         };
         Ok(Self {

@@ -5,7 +5,8 @@ mod harness;
 
 use flamingo_kernels::reference::Reference;
 use flamingo_kernels::{
-    KernelError, Kernels, LinearShape, PackedMatrix, PackedRows, TensorType, embed, linear,
+    ComputeDevice, KernelError, Kernels, LinearShape, PackedMatrix, PackedRows, TensorType, embed,
+    linear,
 };
 use harness::{Numbers, assert_close, devices, matrix, tensor, values};
 
@@ -210,4 +211,55 @@ fn a_matrix_that_does_not_fit_its_bytes_is_refused() {
             Err(KernelError::ByteLength { .. })
         ));
     }
+}
+
+/// Activations as bytes with a scale for every 32: the same product of those numbers, and
+/// not far from that of the numbers they stand for.
+#[test]
+fn activations_may_be_rounded_to_bytes() {
+    let int8 = ComputeDevice::cpu_int8();
+    for tensor_type in [TensorType::Q8_0, TensorType::Q4_0, TensorType::Q4_1] {
+        for (m, n, k) in [
+            (1, 576, 576),
+            (1, 7, 1536),
+            (3, 70, 96),
+            (8, 130, 320),
+            (1, 3, 32),
+        ] {
+            let mut numbers = Numbers::new((m + n + k) as u64);
+            let packed = numbers.packed(tensor_type, n, k);
+            let mut x = numbers.vec(m * k);
+            // A block of nothing has no largest number to scale by.
+            x[..32].fill(0.0);
+            let rounded: Vec<f32> = x
+                .chunks_exact(32)
+                .flat_map(|block| {
+                    let largest = block.iter().fold(0.0f32, |largest, x| largest.max(x.abs()));
+                    let inverse = if largest > 0.0 { 127.0 / largest } else { 0.0 };
+                    let quant = move |&x: &f32| (x * inverse).round_ties_even();
+                    block.iter().map(move |x| quant(x) * (largest / 127.0))
+                })
+                .collect();
+            let shape = LinearShape { m, n, k };
+            let expected = Reference.linear(&rounded, &packed, None, shape);
+            let unrounded = Reference.linear(&x, &packed, None, shape);
+            let weights = matrix(&packed, &int8);
+            let result = values(linear(tensor(&x, [m, k], &int8), &weights, None));
+            let what = format!("{tensor_type} [{m}, {k}] x [{n}, {k}]");
+            assert_close(&what, &result, &expected, 3.0 * tolerance(k));
+            let squares = |numbers: &[f32]| numbers.iter().map(|x| x * x).sum::<f32>();
+            let difference: Vec<f32> = result.iter().zip(&unrounded).map(|(a, b)| a - b).collect();
+            let loss = (squares(&difference) / squares(&unrounded).max(1e-6)).sqrt();
+            assert!(loss < 0.02, "{what}: {loss}");
+        }
+    }
+    // Rows that lose nothing by being packed lose nothing here either.
+    let mut numbers = Numbers::new(4);
+    let packed = numbers.packed(TensorType::F16, 9, 27);
+    let x = numbers.vec(27);
+    let result = |device: &ComputeDevice| {
+        let x = tensor(&x, [1, 27], device);
+        values(linear(x, &matrix(&packed, device), None))
+    };
+    assert_eq!(result(&int8), result(&ComputeDevice::cpu()));
 }

@@ -36,7 +36,7 @@ pub(super) fn conv2d(
             bytes: bytemuck::cast_slice(&weight[first * product.k..][..group_out * product.k]),
         };
         let bias = bias.map(|bias| &bias[first..first + group_out]);
-        let results = linear::linear(&windows, rows, bias, product);
+        let results = linear::linear(&windows, rows, bias, product, false);
         for (out, results) in out
             .chunks_exact_mut(shape.c_out)
             .zip(results.chunks_exact(group_out))

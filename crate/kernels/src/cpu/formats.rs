@@ -1,6 +1,7 @@
 //! Blocks unpacked to `f32`, in loops that vectorise.
 
 use flamingo_weights::TensorType;
+use wide::{f32x8, i8x16, i16x8, i16x16, i32x8, u8x16};
 
 /// Numbers unpacked at once: one block of the quantized types.
 pub(super) const GROUP: usize = 32;
@@ -9,8 +10,15 @@ pub(super) const GROUP: usize = 32;
 pub(super) trait Format {
     /// Bytes of a group.
     const BYTES: usize;
-    /// Unpacks one group of `BYTES` bytes.
-    fn unpack(bytes: &[u8]) -> [f32; GROUP];
+
+    /// Unpacks one group of `BYTES` bytes, or of fewer at the end of a row.
+    fn lanes(bytes: &[u8]) -> [f32x8; 4];
+
+    /// The same as numbers.
+    #[inline(always)]
+    fn unpack(bytes: &[u8]) -> [f32; GROUP] {
+        bytemuck::cast(Self::lanes(bytes).map(f32x8::to_array))
+    }
 }
 
 pub(super) struct F32;
@@ -21,7 +29,7 @@ pub(super) struct Q4One;
 
 /// IEEE binary16 to binary32, exact, without a table and without branches.
 #[inline(always)]
-fn half(bits: [u8; 2]) -> f32 {
+pub(super) fn half(bits: [u8; 2]) -> f32 {
     let bits = u32::from(u16::from_le_bytes(bits));
     let sign = (bits & 0x8000) << 16;
     // The exponents' bias differs by 112; the product makes subnormal halves
@@ -35,17 +43,24 @@ fn half(bits: [u8; 2]) -> f32 {
     f32::from_bits(magnitude.to_bits() | special | sign)
 }
 
+/// Numbers in order, as lanes.
+#[inline(always)]
+fn in_lanes(numbers: [f32; GROUP]) -> [f32x8; 4] {
+    let quarters: [[f32; 8]; 4] = bytemuck::cast(numbers);
+    quarters.map(f32x8::new)
+}
+
 impl Format for F32 {
     const BYTES: usize = 4 * GROUP;
 
     #[inline(always)]
-    fn unpack(bytes: &[u8]) -> [f32; GROUP] {
+    fn lanes(bytes: &[u8]) -> [f32x8; 4] {
         let mut out = [0.0; GROUP];
         let (words, _) = bytes.as_chunks::<4>();
         for (out, &word) in out.iter_mut().zip(words) {
             *out = f32::from_le_bytes(word);
         }
-        out
+        in_lanes(out)
     }
 }
 
@@ -53,41 +68,35 @@ impl Format for F16 {
     const BYTES: usize = 2 * GROUP;
 
     #[inline(always)]
-    fn unpack(bytes: &[u8]) -> [f32; GROUP] {
+    fn lanes(bytes: &[u8]) -> [f32x8; 4] {
         let mut out = [0.0; GROUP];
         let (halves, _) = bytes.as_chunks::<2>();
         for (out, &bits) in out.iter_mut().zip(halves) {
             *out = half(bits);
         }
-        out
+        in_lanes(out)
     }
 }
 
-/// Sixteen whole numbers as `f32`.
+/// Two times sixteen whole numbers, each made a number by `number`.
 #[inline(always)]
-fn widened(numbers: [i8; 16]) -> [f32; 16] {
-    numbers.map(f32::from)
+fn joined(low: i16x16, high: i16x16, number: impl Fn(f32x8) -> f32x8) -> [f32x8; 4] {
+    let quarters: [[i16x8; 2]; 2] = [bytemuck::cast(low), bytemuck::cast(high)];
+    let [[a, b], [c, d]] = quarters;
+    [a, b, c, d].map(|quants| number(i32x8::from(quants).round_float()))
 }
 
-/// Both halves of a block, each number made of a quant by `number`.
+/// Sixteen signed bytes, from `start` on.
 #[inline(always)]
-fn joined(low: [i8; 16], high: [i8; 16], number: impl Fn(f32) -> f32) -> [f32; GROUP] {
-    let (low, high) = (widened(low), widened(high));
-    let mut out = [0.0; GROUP];
-    for i in 0..16 {
-        out[i] = number(low[i]);
-        out[i + 16] = number(high[i]);
-    }
-    out
+pub(super) fn signed_bytes(bytes: &[u8], start: usize) -> i16x16 {
+    i16x16::from(i8x16::new(sixteen(bytes, start).map(|byte| byte as i8)))
 }
 
-/// The low and the high halves of sixteen bytes.
+/// The low and the high halves of sixteen bytes, from `start` on.
 #[inline(always)]
-fn nibbles(bytes: [u8; 16]) -> ([i8; 16], [i8; 16]) {
-    (
-        bytes.map(|byte| (byte & 15) as i8),
-        bytes.map(|byte| (byte >> 4) as i8),
-    )
+pub(super) fn nibbles(bytes: &[u8], start: usize) -> (i16x16, i16x16) {
+    let both = i16x16::from(u8x16::new(sixteen(bytes, start)));
+    (both & i16x16::splat(15), both >> 4)
 }
 
 /// Sixteen bytes from `start` on.
@@ -102,10 +111,9 @@ impl Format for Q8 {
     const BYTES: usize = 34;
 
     #[inline(always)]
-    fn unpack(bytes: &[u8]) -> [f32; GROUP] {
-        let scale = half([bytes[0], bytes[1]]);
-        let low = sixteen(bytes, 2).map(|byte| byte as i8);
-        let high = sixteen(bytes, 18).map(|byte| byte as i8);
+    fn lanes(bytes: &[u8]) -> [f32x8; 4] {
+        let scale = f32x8::splat(half([bytes[0], bytes[1]]));
+        let (low, high) = (signed_bytes(bytes, 2), signed_bytes(bytes, 18));
         joined(low, high, |q| scale * q)
     }
 }
@@ -114,10 +122,11 @@ impl Format for Q4Zero {
     const BYTES: usize = 18;
 
     #[inline(always)]
-    fn unpack(bytes: &[u8]) -> [f32; GROUP] {
-        let scale = half([bytes[0], bytes[1]]);
-        let (low, high) = nibbles(sixteen(bytes, 2));
-        joined(low.map(|q| q - 8), high.map(|q| q - 8), |q| scale * q)
+    fn lanes(bytes: &[u8]) -> [f32x8; 4] {
+        let scale = f32x8::splat(half([bytes[0], bytes[1]]));
+        let (low, high) = nibbles(bytes, 2);
+        let eight = i16x16::splat(8);
+        joined(low - eight, high - eight, |q| scale * q)
     }
 }
 
@@ -125,41 +134,20 @@ impl Format for Q4One {
     const BYTES: usize = 20;
 
     #[inline(always)]
-    fn unpack(bytes: &[u8]) -> [f32; GROUP] {
-        let scale = half([bytes[0], bytes[1]]);
-        let minimum = half([bytes[2], bytes[3]]);
-        let (low, high) = nibbles(sixteen(bytes, 4));
+    fn lanes(bytes: &[u8]) -> [f32x8; 4] {
+        let scale = f32x8::splat(half([bytes[0], bytes[1]]));
+        let minimum = f32x8::splat(half([bytes[2], bytes[3]]));
+        let (low, high) = nibbles(bytes, 4);
         joined(low, high, |q| scale * q + minimum)
-    }
-}
-
-/// Calls `each(start, group, len)` for every group of a row of `cols` numbers;
-/// the last one may hold fewer than [`GROUP`], padded with zeros.
-#[inline(always)]
-pub(super) fn for_each_group<F: Format>(
-    row: &[u8],
-    cols: usize,
-    mut each: impl FnMut(usize, &[f32; GROUP], usize),
-) {
-    let mut groups = row.chunks_exact(F::BYTES);
-    let mut start = 0;
-    for bytes in &mut groups {
-        each(start, &F::unpack(bytes), GROUP);
-        start += GROUP;
-    }
-    let rest = groups.remainder();
-    if !rest.is_empty() {
-        // Only plain types have rows that are no multiple of a group.
-        each(start, &F::unpack(rest), cols - start);
     }
 }
 
 #[inline(always)]
 fn unpack_row_as<F: Format>(row: &[u8], out: &mut [f32]) {
-    let cols = out.len();
-    for_each_group::<F>(row, cols, |start, group, len| {
-        out[start..start + len].copy_from_slice(&group[..len]);
-    });
+    // The last group may hold fewer numbers: only plain types have such rows.
+    for (bytes, out) in row.chunks(F::BYTES).zip(out.chunks_mut(GROUP)) {
+        out.copy_from_slice(&F::unpack(bytes)[..out.len()]);
+    }
 }
 
 /// Unpacks one row.

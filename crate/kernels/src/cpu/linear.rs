@@ -12,8 +12,10 @@
 
 use flamingo_weights::TensorType;
 use multiversion::multiversion;
+use wide::f32x8;
 
 use super::formats::{self, F16, F32, Format, GROUP, Q4One, Q4Zero, Q8};
+use super::int8;
 use super::math::{LANES, sum_lanes};
 use super::threads::for_each_chunk;
 use crate::kernels::LinearShape;
@@ -42,22 +44,26 @@ pub(super) struct Rows<'a> {
 
 impl<'a> Rows<'a> {
     #[inline(always)]
-    fn from(self, first: usize) -> impl Iterator<Item = &'a [u8]> {
+    pub(super) fn from(self, first: usize) -> impl Iterator<Item = &'a [u8]> {
         self.bytes[first * self.row_bytes..].chunks_exact(self.row_bytes)
     }
 }
 
-/// `x [m, k] · rows [n, k]ᵀ + bias [n]`.
+/// `x [m, k] · rows [n, k]ᵀ + bias [n]`; `int8` rounds the activations to bytes where the
+/// weights are quantized and the activations few: of many, unpacking is shared, and
+/// `f32` is faster.
 pub(super) fn linear(
     x: &[f32],
     rows: Rows<'_>,
     bias: Option<&[f32]>,
     shape: LinearShape,
+    int8: bool,
 ) -> Vec<f32> {
-    let mut out = if shape.m <= FEW_ROWS {
-        few_rows(x, rows, shape)
-    } else {
+    let mut out = if shape.m > FEW_ROWS {
         many_rows(x, rows, shape)
+    } else {
+        let rounded = int8.then(|| int8::linear(x, rows, shape)).flatten();
+        rounded.unwrap_or_else(|| few_rows(x, rows, shape))
     };
     if let Some(bias) = bias {
         for row in out.chunks_exact_mut(shape.n) {
@@ -70,12 +76,21 @@ pub(super) fn linear(
 }
 
 fn few_rows(x: &[f32], rows: Rows<'_>, shape: LinearShape) -> Vec<f32> {
+    by_weight_rows(shape, |first, out| fused(x, rows, first, shape.m, out))
+}
+
+/// `[m, n]` from parts `[weight rows, m]`, which `fill(first, part)` makes for the weight
+/// rows from `first` on.
+pub(super) fn by_weight_rows(
+    shape: LinearShape,
+    fill: impl Fn(usize, &mut [f32]) + Sync,
+) -> Vec<f32> {
     let LinearShape { m, n, k } = shape;
     // One row of the result for each weight row, so that a thread's part is in
     // one piece; turned around at the end.
     let mut turned = vec![0.0; m * n];
     for_each_chunk(&mut turned, CHUNK * m, m * n * k, |index, out| {
-        fused(x, rows, index * CHUNK, m, out);
+        fill(index * CHUNK, out);
     });
     if m == 1 {
         return turned;
@@ -120,33 +135,40 @@ fn fused_as<F: Format>(x: &[f32], rows: Rows<'_>, first: usize, m: usize, out: &
 #[inline(always)]
 fn fused_row<F: Format, const M: usize>(x: &[f32], row: &[u8], cols: usize, out: &mut [f32]) {
     let x: [&[f32]; M] = std::array::from_fn(|i| &x[i * cols..][..cols]);
-    let mut sums = [[0.0; LANES]; M];
-    formats::for_each_group::<F>(row, cols, |start, weights, len| {
+    let mut sums = [f32x8::ZERO; M];
+    // Loops, not closures: what is not inlined is compiled for the oldest machine.
+    let mut groups = row.chunks_exact(F::BYTES);
+    let mut start = 0;
+    for bytes in &mut groups {
+        let weights = F::lanes(bytes);
         for (x, sums) in x.iter().zip(&mut sums) {
-            if len == GROUP {
-                add_group(&x[start..start + GROUP], weights, sums);
-            } else {
-                let mut padded = [0.0; GROUP];
-                padded[..len].copy_from_slice(&x[start..start + len]);
-                add_group(&padded, weights, sums);
-            }
+            add_group(&x[start..start + GROUP], &weights, sums);
         }
-    });
+        start += GROUP;
+    }
+    let rest = groups.remainder();
+    if !rest.is_empty() {
+        // Only plain types have rows that are no multiple of a group.
+        let weights = F::lanes(rest);
+        for (x, sums) in x.iter().zip(&mut sums) {
+            let mut padded = [0.0; GROUP];
+            padded[..cols - start].copy_from_slice(&x[start..]);
+            add_group(&padded, &weights, sums);
+        }
+    }
     for (out, sums) in out.iter_mut().zip(sums) {
-        *out = sum_lanes(sums);
+        *out = sum_lanes(sums.to_array());
     }
 }
 
 /// Adds the products of 32 numbers to 8 running sums, four products a lane.
 #[inline(always)]
-fn add_group(x: &[f32], weights: &[f32; GROUP], sums: &mut [f32; LANES]) {
+fn add_group(x: &[f32], weights: &[f32x8; 4], sums: &mut f32x8) {
     let (x, _) = x.as_chunks::<LANES>();
-    let (w, _) = weights.as_chunks::<LANES>();
-    for lane in 0..LANES {
-        let first = x[0][lane] * w[0][lane] + x[1][lane] * w[1][lane];
-        let second = x[2][lane] * w[2][lane] + x[3][lane] * w[3][lane];
-        sums[lane] += first + second;
-    }
+    let [a, b, c, d] = weights;
+    let first = f32x8::new(x[0]) * *a + f32x8::new(x[1]) * *b;
+    let second = f32x8::new(x[2]) * *c + f32x8::new(x[3]) * *d;
+    *sums += first + second;
 }
 
 fn many_rows(x: &[f32], rows: Rows<'_>, shape: LinearShape) -> Vec<f32> {

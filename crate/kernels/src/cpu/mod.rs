@@ -3,6 +3,7 @@
 mod attention;
 mod conv;
 mod formats;
+mod int8;
 mod linear;
 mod math;
 mod norm;
@@ -36,7 +37,7 @@ impl Kernels for Cpu {
             row_bytes: w.row_bytes(),
             bytes: &w.bytes,
         };
-        linear::linear(x, rows, bias, shape)
+        linear::linear(x, rows, bias, shape, w.int8_activations)
     }
 
     fn embed(&self, w: &PackedRows, ids: &[u32]) -> Vec<f32> {

@@ -35,7 +35,7 @@ fn open() -> ComputeDevice {
 fn context(device: &ComputeDevice) -> Arc<GpuContext> {
     match device.place() {
         Place::Gpu(context) => context.clone(),
-        Place::Cpu => panic!("opened as a GPU"),
+        Place::Cpu { .. } => panic!("opened as a GPU"),
     }
 }
 
