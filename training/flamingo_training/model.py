@@ -97,6 +97,15 @@ class PerceiverResampler(nn.Module):
         )
         self.norm = nn.LayerNorm(config.width)
 
+    @torch.no_grad()
+    def spread_time(self, scale: float) -> None:
+        """Sets the temporal embeddings on a line: the first at 0, which leaves photos as they are, the last at random.
+
+        From zero alone they grow too slowly to be heard beside the pictures.
+        """
+        steps = torch.linspace(0, 1, len(self.frame_embs), device=self.frame_embs.device)
+        self.frame_embs.copy_(steps[:, None] * scale * torch.randn_like(self.frame_embs[0]))
+
     def forward(self, x: Tensor) -> Tensor:
         """(batch, media, frames, tokens, input_width) -> (batch, media, latents, width)."""
         batch, media, frames = x.shape[:3]

@@ -94,6 +94,8 @@ class Trainer:
             self.batches_an_epoch: dict[int, list[list[list[Chunk]]]] = {}
         elif stage == "self_critical":
             self.scorer = CiderScorer(references, with_end=True)
+        if stage == "episodes" and not model.perceiver.frame_embs.any():
+            model.perceiver.spread_time(self.settings["time_scale"])
         if self.rehearsal:
             photos = Photos.of(train, keep=recipe["data"]["captions_an_image"])
             settings = recipe["episodes"] | {"seed": self.settings["seed"]}

@@ -48,6 +48,7 @@ SETTINGS = {
     "one_source_share": 0.5,
     "most_clip_shots": 2,
     "still_share": 0.2,
+    "time_scale": 0.5,
     "clip_caption_share": 0.4,
     "named_share": 0.5,
     "shares": {"captions": 1, "styles": 1, "words": 1, "questions": 1, "clips": 1},
@@ -420,6 +421,16 @@ def test_a_resumed_run_takes_the_same_steps(make, tmp_path):
     for name, parameter in second.model.bridges().items():
         assert torch.equal(parameter, first.model.bridges()[name]), name
         assert torch.equal(second.average[name], first.average[name]), name
+
+
+def test_time_starts_on_a_line_and_leaves_photos_alone(make, model):
+    """Embeddings that were trained before are kept."""
+    embeddings = make().model.perceiver.frame_embs
+    assert not model.perceiver.frame_embs.any() and not embeddings[0].any()
+    assert embeddings[-1].std() > 0.1
+    torch.testing.assert_close(embeddings, torch.linspace(0, 1, len(embeddings))[:, None] * embeddings[-1])
+    torch.nn.init.ones_(model.perceiver.frame_embs)
+    assert (make().model.perceiver.frame_embs == 1).all()
 
 
 def test_two_steps_move_the_bridges_and_their_average(make):
