@@ -396,6 +396,22 @@ fn items_bring_their_examples_clips_and_patterns() {
     };
     let mean = of("mean", &[]);
     assert_ne!(of("calibrated", &["--calibrated"]), mean);
+    // Examples that are drawn lie there too.
+    let items = write(
+        album.path(),
+        "near.jsonl",
+        &[far[0].replace("far.jpg", PHOTOS[1])],
+    );
+    let support = write(album.path(), "support.jsonl", &far);
+    let arguments = [
+        &*items,
+        "--support",
+        &support,
+        "--shots=1",
+        "--images",
+        folder,
+    ];
+    success(&run("eval", model.path(), &arguments));
     let items = write(album.path(), "far.jsonl", &far);
     assert!(failure(&run("eval", model.path(), &[&items]), 2).contains("far.jpg"));
 

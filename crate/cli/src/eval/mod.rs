@@ -13,7 +13,7 @@ mod results;
 use std::collections::{BTreeMap, HashMap};
 use std::io::{self, Write};
 use std::ops::ControlFlow;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 use flamingo_metrics::{BootstrapError, CaptionError, ClassificationError, VqaError};
@@ -174,14 +174,15 @@ pub(crate) fn run(args: &EvalArgs) -> Result<(), Failure> {
     let support = support.unwrap_or_default();
     let classes = items::classes(&[&items[..], &support].concat());
     let results = Results::open(args.output.as_deref()).map_err(EvalError::from)?;
-    let mut item_images = Images::beside(&args.items).map_err(EvalError::from)?;
-    for folder in &args.images {
-        item_images.add(folder, "").map_err(EvalError::from)?;
-    }
-    let support_images = match &args.support {
-        Some(path) => Some(Images::beside(path).map_err(EvalError::from)?),
-        None => None,
+    let images = |items: &Path| -> Result<Images, EvalError> {
+        let mut images = Images::beside(items)?;
+        for folder in &args.images {
+            images.add(folder, "")?;
+        }
+        Ok(images)
     };
+    let item_images = images(&args.items)?;
+    let support_images = args.support.as_deref().map(images).transpose()?;
     let formats = Formats::new(args.template.as_deref())?;
     let model = args.model.load()?;
     let decoding = args.decoding.decoding(&model)?;
