@@ -119,6 +119,24 @@ pub trait Kernels {
         scale: f32,
     ) -> <Self::Dense as ToOwned>::Owned;
 
+    /// The activation rows of a product, normalised.
+    fn normalise(
+        &self,
+        x: &Self::Dense,
+        norm: Norm<'_, Self::Dense>,
+        shape: LinearShape,
+    ) -> <Self::Dense as ToOwned>::Owned {
+        let task = |eps| NormTask {
+            rows: shape.m,
+            width: shape.k,
+            eps,
+        };
+        match norm {
+            Norm::Rms { weight, eps } => self.rms_norm(x, weight, task(eps)),
+            Norm::Layer { weight, bias, eps } => self.layer_norm(x, weight, bias, task(eps)),
+        }
+    }
+
     /// `finish(norm(x) · wᵀ + bias)`: one step after the other, where an
     /// implementation has nothing better.
     fn fused_linear(
@@ -128,15 +146,7 @@ pub trait Kernels {
         fusion: &Fusion<'_, Self::Dense, Self::Dense>,
         shape: LinearShape,
     ) -> <Self::Dense as ToOwned>::Owned {
-        let task = |eps| NormTask {
-            rows: shape.m,
-            width: shape.k,
-            eps,
-        };
-        let normed = fusion.norm.map(|norm| match norm {
-            Norm::Rms { weight, eps } => self.rms_norm(x, weight, task(eps)),
-            Norm::Layer { weight, bias, eps } => self.layer_norm(x, weight, bias, task(eps)),
-        });
+        let normed = fusion.norm.map(|norm| self.normalise(x, norm, shape));
         let x = normed.as_ref().map_or(x, Borrow::borrow);
         let product = self.linear(x, w, fusion.bias, shape);
         match fusion.finish {

@@ -7,7 +7,7 @@ use super::launch::{Info, groups_for};
 use super::matrix::GpuMatrix;
 use super::program::{Format, Fused, FusedFinish, FusedNorm, Program};
 use crate::fused::{Finish, Fusion, Norm};
-use crate::kernels::{Kernels, LinearShape, NormTask};
+use crate::kernels::{Kernels, LinearShape};
 
 /// How a product is computed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -85,7 +85,7 @@ pub(super) fn fused_linear(
     if let Some(norm) = fusion.norm
         && !plan.normalises(format, shape)
     {
-        let x = normalise(x, norm, shape);
+        let x = Gpu.normalise(x, norm, shape);
         let rest = Fusion {
             norm: None,
             ..*fusion
@@ -101,18 +101,6 @@ pub(super) fn fused_linear(
         return Gpu.gated_silu(&product, shape.n / 2);
     }
     launch(x, w, fusion, shape, plan)
-}
-
-fn normalise(x: &CubeTensor, norm: Norm<'_, CubeTensor>, shape: LinearShape) -> CubeTensor {
-    let task = |eps| NormTask {
-        rows: shape.m,
-        width: shape.k,
-        eps,
-    };
-    match norm {
-        Norm::Rms { weight, eps } => Gpu.rms_norm(x, weight, task(eps)),
-        Norm::Layer { weight, bias, eps } => Gpu.layer_norm(x, weight, bias, task(eps)),
-    }
 }
 
 /// One dispatch.
