@@ -232,6 +232,11 @@ export class AbortedError extends FlamingoError<Record<string, never>> {
   }
 }
 
+/** Throws where the caller asked to stop. */
+export function throwIfAborted(signal: AbortSignal): void {
+  if (signal.aborted) throw new AbortedError({}, { cause: signal.reason });
+}
+
 /** The model or session was used after `dispose`. */
 export class DisposedError extends FlamingoError<{ what: string }> {
   readonly code = "disposed";

@@ -5,8 +5,12 @@ import { Connection } from "./connection.js";
 import { buffersOf, imageToWire } from "./media.js";
 import type { SessionId, SupportSetId } from "./protocol.js";
 import { Session, type SessionOptions } from "./session.js";
+import { pageMemory } from "./storage/memory.js";
+import { cachedModels, removeModel } from "./storage/model-cache.js";
+import { placesWith } from "./storage/places.js";
 import { SupportSet } from "./support-set.js";
 import type {
+  CachedModel,
   DevicePreference,
   DeviceReport,
   ImageSource,
@@ -23,6 +27,11 @@ export interface LoadOptions {
   readonly signal?: AbortSignal;
   /** Told of each step; see {@link LoadEvent}. */
   readonly onProgress?: (event: LoadEvent) => void;
+  /**
+   * Asks the browser not to evict the model when the disk fills up. True by default; Firefox puts
+   * the question to the user, others decide by themselves.
+   */
+  readonly persist?: boolean;
 }
 
 /**
@@ -51,14 +60,21 @@ export class Flamingo {
     this.device = device;
   }
 
-  /** Loads the model whose `model.json` is at `url` (relative to the page). */
+  /**
+   * Loads the model whose `model.json` is at `url` (relative to the page). Its shards are kept, so
+   * that the next visit fetches none of them and one after an interruption only those that lack.
+   *
+   * @throws a {@link FlamingoError}, of the class of its cause.
+   */
   static async load(url: string | URL, options: LoadOptions = {}): Promise<Flamingo> {
-    const { device = "auto", signal, onProgress = () => {} } = options;
-    const address = new URL(url, document.baseURI).href;
+    const { device = "auto", signal, onProgress = () => {}, persist = true } = options;
+    const address = addressOf(url);
+    // Only a page may ask. Whatever the answer is, the files are kept for now.
+    if (persist) navigator.storage?.persist?.().catch(() => {});
     const connection = Connection.toWorker();
     try {
       const { info, device: report } = await connection.call(
-        (remote, task) => remote.load(task, address, device, proxy(onProgress)),
+        (remote, task) => remote.load(task, address, device, proxy(pageMemory), proxy(onProgress)),
         signal,
       );
       return new Flamingo(connection, info, report);
@@ -66,6 +82,19 @@ export class Flamingo {
       connection.close("model");
       throw error;
     }
+  }
+
+  /** The models of which at least something is kept for the next visit, whole or in part. */
+  static cached(): Promise<CachedModel[]> {
+    return cachedModels(placesWith(pageMemory));
+  }
+
+  /**
+   * Forgets what is kept of the model whose `model.json` is at `url` (relative to the page). One
+   * that is loaded stays loaded.
+   */
+  static remove(url: string | URL): Promise<void> {
+    return removeModel(addressOf(url), placesWith(pageMemory));
   }
 
   /** Puts a task and its examples in front of the model. Sessions share the model and take turns. */
@@ -102,4 +131,8 @@ export class Flamingo {
   dispose(): void {
     this.#connection.close("model");
   }
+}
+
+function addressOf(url: string | URL): string {
+  return new URL(url, document.baseURI).href;
 }

@@ -41,6 +41,7 @@ export { SupportSet } from "./support-set.js";
 export type {
   Alternative,
   BeamOptions,
+  CachedModel,
   Caption,
   Choice,
   Clip,
@@ -50,6 +51,7 @@ export type {
   Hypothesis,
   ImageSource,
   LoadEvent,
+  LoadWarning,
   MediaSource,
   MemoryReport,
   ModelInfo,
@@ -59,6 +61,7 @@ export type {
   SelfTest,
   Shot,
   StopReason,
+  StorageKind,
   SupportEntry,
   SupportExample,
   Task,

@@ -5,6 +5,8 @@ import { afterEach, vi } from "vitest";
 import { Connection } from "../connection.js";
 import { Engine } from "../engine.js";
 import type { LoadedModel } from "../protocol.js";
+import type { FileStore } from "../storage/file-store.js";
+import { MemoryStore } from "../storage/memory.js";
 import type { DevicePreference, LoadEvent } from "../types.js";
 import { type FakeAnswers, fakeModel, MODEL_URL, serve } from "./fake-server.js";
 import { type FakeModule, fakeWasm } from "./fake-wasm.js";
@@ -37,21 +39,22 @@ export function join(): Line {
   return { wasm, engine, connection };
 }
 
-/** Loads a model from a fake server. */
+/** Loads a model from a fake server; `memory` is the page's. */
 export async function load(
   connection: Connection,
   device: DevicePreference = "auto",
   files: Record<string, FakeAnswers> = fakeModel(),
-): Promise<{ model: LoadedModel; events: LoadEvent[] }> {
-  serve(files);
+  memory: FileStore = new MemoryStore(),
+): Promise<{ model: LoadedModel; events: LoadEvent[]; requests: string[] }> {
+  const log = serve(files);
   const events: LoadEvent[] = [];
   const onEvent = proxy((event: LoadEvent) => {
     events.push(event);
   });
   const model = await connection.call((remote, task) =>
-    remote.load(task, MODEL_URL, device, onEvent),
+    remote.load(task, MODEL_URL, device, proxy(memory), onEvent),
   );
-  return { model, events };
+  return { model, events, requests: log.map(({ url }) => url) };
 }
 
 /** {@link join} and {@link load}. */
