@@ -4,9 +4,11 @@ import { type Endpoint, type Remote, releaseProxy, wrap } from "comlink";
 import {
   AbortedError,
   DisposedError,
+  describe,
   type FlamingoError,
   fromWire,
   InternalError,
+  StartError,
 } from "./errors.js";
 import type { TaskId, WorkerApi } from "./protocol.js";
 
@@ -32,17 +34,28 @@ export class Connection {
     this.#ended.catch(() => {});
   }
 
-  /** Starts the Worker. It is a module of this package, beside this file. */
+  /**
+   * Starts the Worker. It is a module of this package, beside this file.
+   *
+   * @throws a {@link StartError} where the browser refuses it.
+   */
   static toWorker(): Connection {
-    const worker = new Worker(new URL("./worker.js", import.meta.url), {
-      type: "module",
-      name: "flamingo",
-    });
+    let worker: Worker;
+    try {
+      worker = new Worker(new URL("./worker.js", import.meta.url), {
+        type: "module",
+        name: "flamingo",
+      });
+    } catch (cause) {
+      throw new StartError({ reason: describe(cause) }, { cause });
+    }
     const connection = new Connection(worker, () => worker.terminate());
-    worker.addEventListener("error", (event) => {
-      connection.#end(
-        new InternalError({ reason: event.message || "the Worker's script could not be loaded" }),
-      );
+    worker.addEventListener("error", ({ message }) => {
+      // A script that never ran has nothing to say.
+      const fault = message
+        ? new InternalError({ reason: message })
+        : new StartError({ reason: "the Worker's script could not be loaded" });
+      connection.#end(fault);
     });
     return connection;
   }

@@ -6,7 +6,15 @@
 import { chooseDevice } from "./device.js";
 import { type FetchedManifest, fetchManifest } from "./download.js";
 import { embed, type Loaded, withExamples, withMedia, withPrompt } from "./encoding.js";
-import { DisposedError, InternalError, NetworkError, throwIfAborted, toWire } from "./errors.js";
+import {
+  DisposedError,
+  describe,
+  InternalError,
+  NetworkError,
+  StartError,
+  throwIfAborted,
+  toWire,
+} from "./errors.js";
 import { nextTurn } from "./event-loop.js";
 import type { WireImage } from "./media.js";
 import { Progress } from "./progress.js";
@@ -101,7 +109,9 @@ export class Engine implements WorkerApi {
       const cachedBytes = [...kept.values()].reduce((sum, bytes) => sum + bytes, 0);
       void onEvent({ status: "cache", storage: cache.storage, cachedBytes });
 
-      const wasm = await this.#start();
+      const wasm = await this.#start().catch((cause: unknown) => {
+        throw new StartError({ reason: describe(cause) }, { cause });
+      });
       this.#wasm = wasm;
       const { device, report } = await chooseDevice(wasm, preference, manifest.requiredGpuLimits);
       void onEvent({ status: "device", device: report });

@@ -8,6 +8,7 @@ import {
   HttpStatusError,
   ImageError,
   InternalError,
+  StartError,
 } from "./errors.js";
 import { Session } from "./session.js";
 import { MemoryStore } from "./storage/memory.js";
@@ -58,6 +59,13 @@ test("a download that fails leaves nothing behind", async () => {
   const files = { ...fakeModel(), "shard-1.bin": { status: 404, body: "" } };
   await expect(load(connection, "auto", files)).rejects.toBeInstanceOf(HttpStatusError);
   expect(wasm.alive.size).toBe(0);
+});
+
+test("a module that cannot be loaded is told as such", async () => {
+  const { connection } = join(() => Promise.reject(new TypeError("404 for flamingo_bg.wasm")));
+  const error = await load(connection).catch((error: unknown) => error);
+  expect(error).toBeInstanceOf(StartError);
+  expect((error as StartError).message).toContain("flamingo_bg.wasm");
 });
 
 test("a GPU too small for the model: auto takes the CPU and says why, webgpu fails", async () => {

@@ -8,6 +8,7 @@ import type { LoadedModel } from "../protocol.js";
 import type { FileStore } from "../storage/file-store.js";
 import { MemoryStore } from "../storage/memory.js";
 import type { DevicePreference, LoadEvent } from "../types.js";
+import type { WasmModule } from "../wasm.js";
 import { type FakeAnswers, fakeModel, MODEL_URL, serve } from "./fake-server.js";
 import { type FakeModule, fakeWasm } from "./fake-wasm.js";
 
@@ -25,10 +26,10 @@ export interface Line {
   readonly connection: Connection;
 }
 
-/** Starts an engine over a fake module. */
-export function join(): Line {
+/** Starts an engine over a fake module, or over what `start` gives. */
+export function join(start?: () => Promise<WasmModule>): Line {
   const wasm = fakeWasm();
-  const engine = new Engine(async () => wasm);
+  const engine = new Engine(start ?? (async () => wasm));
   const { port1, port2 } = new MessageChannel();
   expose(engine, port2);
   const connection = new Connection(port1, () => {
