@@ -96,6 +96,14 @@ async function fetchVerified(
   return bytes;
 }
 
+/** Fetches a file, an image for example. */
+export async function fetchFile(url: string, signal: AbortSignal): Promise<Blob> {
+  const response = await request(url, { signal });
+  return response.blob().catch((cause: unknown) => {
+    throw broken(url, signal, cause);
+  });
+}
+
 /** `fetch`, with every way it can fail typed. */
 async function request(
   url: string,

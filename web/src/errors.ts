@@ -50,19 +50,19 @@ export class HttpStatusError extends FlamingoError<{ url: string; status: number
   constructor(details: { url: string; status: number }, options?: ErrorOptions) {
     const remedy =
       details.status === 404
-        ? "Check the address: model.json and its shards must lie in one folder."
+        ? "Check the address; a model's shards must lie in the folder of its model.json."
         : "Try again later, or ask whoever runs the server.";
     super(`The server answered ${details.status} for ${details.url}. ${remedy}`, details, options);
   }
 }
 
-/** A web page came back where a file of the model should be. */
+/** A web page came back where a file of the model, or an image, should be. */
 export class HtmlInsteadOfFileError extends FlamingoError<{ url: string }> {
   readonly code = "html-instead-of-file";
 
   constructor(details: { url: string }, options?: ErrorOptions) {
     super(
-      `${details.url} is a web page, not a file of a model. The server may answer missing files with its start page, or ask for a login.`,
+      `${details.url} is a web page, not a file of a model or an image. The server may answer missing files with its start page, or ask for a login.`,
       details,
       options,
     );
