@@ -20,8 +20,9 @@ export class Connection {
   readonly #remote: Remote<WorkerApi>;
   readonly #stop: () => void;
   readonly #ended: Promise<never>;
-  #fail: (error: FlamingoError) => void = () => {};
+  #reject: (error: FlamingoError) => void = () => {};
   #fault: FlamingoError | undefined;
+  #over = false;
   #lastTask: TaskId = 0;
 
   /** `stop` takes the other end down. */
@@ -29,7 +30,7 @@ export class Connection {
     this.#remote = wrap<WorkerApi>(endpoint);
     this.#stop = stop;
     this.#ended = new Promise((_, reject) => {
-      this.#fail = reject;
+      this.#reject = reject;
     });
     this.#ended.catch(() => {});
   }
@@ -55,7 +56,7 @@ export class Connection {
       const fault = message
         ? new InternalError({ reason: message })
         : new StartError({ reason: "the Worker's script could not be loaded" });
-      connection.#end(fault);
+      connection.#fail(fault);
     });
     return connection;
   }
@@ -95,16 +96,23 @@ export class Connection {
     }
   }
 
-  /** Takes the Worker down; what it computes is lost. */
+  /** Takes the Worker down, as {@link end}, because nobody needs it. */
   close(what: string): void {
-    if (this.#fault instanceof DisposedError) return;
-    this.#end(new DisposedError({ what }));
+    this.end(new DisposedError({ what }));
+  }
+
+  /** Takes the Worker down; what it computes is lost. Calls that wait or come later reject with `error`. */
+  end(error: FlamingoError): void {
+    const over = this.#over;
+    this.#over = true;
+    this.#fail(error);
+    if (over) return;
     this.#remote[releaseProxy]();
     this.#stop();
   }
 
-  #end(error: FlamingoError): void {
+  #fail(error: FlamingoError): void {
     this.#fault = error;
-    this.#fail(error);
+    this.#reject(error);
   }
 }

@@ -12,12 +12,12 @@ import { Camera } from "./element/camera.js";
 import { shotsOf } from "./element/shots.js";
 import { type CaptionPhase, EMPTY_VIEW, View, type ViewState } from "./element/view.js";
 import {
-  AbortedError,
   type FlamingoError,
   type FlamingoErrorCode,
   fromWire,
   InvalidOptionError,
   throwIfAborted,
+  unlessAborted,
 } from "./errors.js";
 import type { Flamingo } from "./flamingo.js";
 import { ModelShare, type SharedModel } from "./model-share.js";
@@ -406,7 +406,7 @@ export class FlamingoCaption extends Base {
     this.#share ??= models.take(url, this.device, (event) => this.#hear(event));
     const model = await unlessAborted(this.#share.ready, signal);
     this.#ready = true;
-    this.#show({ phase: "writing", download: undefined });
+    this.#show({ phase: "writing" });
     if (isNew) this.#tell("ready", model);
     return model;
   }
@@ -431,6 +431,8 @@ export class FlamingoCaption extends Base {
       const { loaded, total, remainingMs } = event;
       this.#show({ download: { loaded, total, remainingMs } });
     }
+    // It may be loaded a second time, behind a call that waits for it.
+    if (event.status === "ready") this.#show({ download: undefined });
     this.#tell("progress", event);
   }
 
@@ -502,16 +504,6 @@ export class FlamingoCaption extends Base {
   ): void {
     this.dispatchEvent(new CustomEvent(type, { detail }));
   }
-}
-
-/** A promise, given up when the caller stops. */
-function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
-  return new Promise((resolve, reject) => {
-    const abort = () => reject(new AbortedError({}, { cause: signal.reason }));
-    if (signal.aborted) abort();
-    signal.addEventListener("abort", abort, { once: true });
-    promise.then(resolve, reject).finally(() => signal.removeEventListener("abort", abort));
-  });
 }
 
 declare global {

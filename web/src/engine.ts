@@ -158,6 +158,8 @@ export class Engine implements WorkerApi {
         session.free();
         throw error;
       }
+      // One that is opened again after its device was lost may have moved here already.
+      this.#sessions.get(id)?.free();
       this.#sessions.set(id, session);
     });
   }
@@ -234,14 +236,13 @@ export class Engine implements WorkerApi {
     return this.#runInTurn(task, () => embed(this.#loaded(), image));
   }
 
-  openSupportSet(task: TaskId, id: SupportSetId, saved: ArrayBuffer | undefined): Promise<void> {
+  openSupportSet(task: TaskId, id: SupportSetId, saved: Uint8Array | undefined): Promise<void> {
     return this.#runInTurn(task, async () => {
       const { wasm, model } = this.#loaded();
       const set = await calling(() =>
-        saved === undefined
-          ? new wasm.SupportSet(model)
-          : wasm.SupportSet.fromBytes(new Uint8Array(saved)),
+        saved === undefined ? new wasm.SupportSet(model) : wasm.SupportSet.fromBytes(saved),
       );
+      this.#supportSets.get(id)?.free();
       this.#supportSets.set(id, set);
     });
   }

@@ -255,6 +255,17 @@ export function throwIfAborted(signal: AbortSignal): void {
   if (signal.aborted) throw new AbortedError({}, { cause: signal.reason });
 }
 
+/** A promise, given up where the caller stops. */
+export function unlessAborted<T>(promise: Promise<T>, signal?: AbortSignal): Promise<T> {
+  if (signal === undefined) return promise;
+  return new Promise((resolve, reject) => {
+    const abort = () => reject(new AbortedError({}, { cause: signal.reason }));
+    if (signal.aborted) abort();
+    signal.addEventListener("abort", abort, { once: true });
+    promise.then(resolve, reject).finally(() => signal.removeEventListener("abort", abort));
+  });
+}
+
 /** The model or session was used after `dispose`. */
 export class DisposedError extends FlamingoError<{ what: string }> {
   readonly code = "disposed";

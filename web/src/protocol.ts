@@ -113,7 +113,7 @@ export interface WorkerApi {
   /** What an image looks like, as a direction of length 1. */
   embed(task: TaskId, image: WireImage): Promise<Float32Array>;
   /** Makes a support set, from what `saveSupportSet` gave or an empty one. */
-  openSupportSet(task: TaskId, set: SupportSetId, saved: ArrayBuffer | undefined): Promise<void>;
+  openSupportSet(task: TaskId, set: SupportSetId, saved: Uint8Array | undefined): Promise<void>;
   closeSupportSet(set: SupportSetId): void;
   addToSupportSet(
     task: TaskId,

@@ -66,19 +66,21 @@ export interface CachedModel {
 }
 
 /**
- * What went otherwise than it should while a model was loaded, and was mended:
+ * What went otherwise than it should, and was mended:
  * - `storage-refused`: the browser lets the page keep no files; they stay in its memory.
  * - `quota`: there is no room for the model; what does not fit stays in the page's memory.
  * - `storage-failed`: a storage failed otherwise; the next one is used.
  * - `damaged-cache`: a shard was damaged where it is kept, and is fetched again.
  * - `offline`: the server could not be reached; the `model.json` of the last visit is used.
+ * - `device-lost`: the GPU went away; the model is loaded again, and its events come once more.
  */
 export type LoadWarning =
   | "storage-refused"
   | "quota"
   | "storage-failed"
   | "damaged-cache"
-  | "offline";
+  | "offline"
+  | "device-lost";
 
 /** Progress of {@link Flamingo.load}, in this order: `progress` and `done` many times, `warning` at any time. */
 export type LoadEvent =

@@ -13,7 +13,7 @@ import {
 import { Session } from "./session.js";
 import { MemoryStore } from "./storage/memory.js";
 import { fakeModel, MODEL_URL } from "./testing/fake-server.js";
-import { join, load, texts } from "./testing/fake-worker.js";
+import { hostOf, join, load, texts } from "./testing/fake-worker.js";
 
 const photo = Uint8Array.of(7);
 
@@ -83,7 +83,9 @@ test("a GPU too small for the model: auto takes the CPU and says why, webgpu fai
 test("a caption streams, and ends with the whole", async () => {
   const { connection } = join();
   await load(connection);
-  const session = new Session(connection, 1, { shots: [{ image: Uint8Array.of(1), text: "cat" }] });
+  const session = new Session(hostOf(connection), 1, {
+    shots: [{ image: Uint8Array.of(1), text: "cat" }],
+  });
   const stream = session.caption(photo);
   expect(await texts(stream)).toEqual(["1=cat", "7", "a", "dog"]);
   expect(await stream.result).toMatchObject({
@@ -96,7 +98,7 @@ test("a caption streams, and ends with the whole", async () => {
 test("a photo that cannot be decoded is an image error, and the model goes on", async () => {
   const { wasm, connection } = join();
   await load(connection);
-  const session = new Session(connection, 1, {});
+  const session = new Session(hostOf(connection), 1, {});
   wasm.imageFault = { code: "image", message: "the file is empty" };
   const error = await session.caption(photo).result.catch((error: unknown) => error);
   expect(error).toBeInstanceOf(ImageError);
@@ -109,7 +111,7 @@ test("an example that cannot be decoded fails the caption that needs it", async 
   const { wasm, connection } = join();
   await load(connection);
   wasm.imageFault = { code: "image", message: "the file is empty" };
-  const session = new Session(connection, 1, { shots: [{ image: photo, text: "" }] });
+  const session = new Session(hostOf(connection), 1, { shots: [{ image: photo, text: "" }] });
   await expect(session.caption(photo).result).rejects.toBeInstanceOf(ImageError);
 });
 
@@ -117,7 +119,7 @@ test("an abort ends the loop at once and the Worker soon after", async () => {
   const { wasm, connection } = join();
   await load(connection);
   wasm.words = Array.from({ length: 10_000 }, (_, i) => `${i}`);
-  const session = new Session(connection, 1, {});
+  const session = new Session(hostOf(connection), 1, {});
   const controller = new AbortController();
   let seen = 0;
   await expect(async () => {
@@ -139,7 +141,7 @@ test("an abort ends the loop at once and the Worker soon after", async () => {
 test("a signal that has fired stops a caption before it begins", async () => {
   const { connection } = join();
   await load(connection);
-  const session = new Session(connection, 1, {});
+  const session = new Session(hostOf(connection), 1, {});
   const caption = session.caption(photo, { signal: AbortSignal.abort() });
   await expect(caption.result).rejects.toBeInstanceOf(AbortedError);
 });
@@ -147,7 +149,7 @@ test("a signal that has fired stops a caption before it begins", async () => {
 test("captions asked for together are written one after another", async () => {
   const { connection } = join();
   await load(connection);
-  const sessions = [new Session(connection, 1, {}), new Session(connection, 2, {})];
+  const sessions = [new Session(hostOf(connection), 1, {}), new Session(hostOf(connection), 2, {})];
   const log: number[] = [];
   await Promise.all(
     sessions.map(async (session, i) => {
@@ -160,7 +162,7 @@ test("captions asked for together are written one after another", async () => {
 test("a disposed session frees its examples and takes no more photos", async () => {
   const { wasm, connection } = join();
   await load(connection);
-  const session = new Session(connection, 1, { shots: [{ image: photo, text: "" }] });
+  const session = new Session(hostOf(connection), 1, { shots: [{ image: photo, text: "" }] });
   await session.opened;
   session.dispose();
   await expect(session.caption(photo).result).rejects.toBeInstanceOf(DisposedError);
@@ -170,7 +172,7 @@ test("a disposed session frees its examples and takes no more photos", async () 
 test("a trap in the module fails the call that waits and all that follow", async () => {
   const { wasm, engine, connection } = join();
   await load(connection);
-  const session = new Session(connection, 1, {});
+  const session = new Session(hostOf(connection), 1, {});
   wasm.words = Array.from({ length: 100 }, () => "x");
   await expect(async () => {
     for await (const _ of session.caption(photo, { maxNewTokens: 1000 })) {
@@ -183,7 +185,7 @@ test("a trap in the module fails the call that waits and all that follow", async
 test("closing ends what waits, and what comes later", async () => {
   const { connection } = join();
   await load(connection);
-  const session = new Session(connection, 1, {});
+  const session = new Session(hostOf(connection), 1, {});
   const caption = session.caption(photo);
   connection.close("model");
   await expect(caption.result).rejects.toBeInstanceOf(DisposedError);

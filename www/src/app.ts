@@ -126,6 +126,8 @@ export class App implements Actions {
         this.#update({ device: event.device });
         break;
       case "progress": {
+        // A model whose device was lost is loaded again behind the caption that waits for it.
+        if (this.#state.loading.phase === "ready") break;
         const { loaded, total, remainingMs } = event;
         this.#update({
           loading:

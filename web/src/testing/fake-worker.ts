@@ -4,6 +4,7 @@ import { expose, proxy } from "comlink";
 import { afterEach, vi } from "vitest";
 import { Connection } from "../connection.js";
 import { Engine } from "../engine.js";
+import type { Host } from "../model-host.js";
 import type { LoadedModel } from "../protocol.js";
 import type { FileStore } from "../storage/file-store.js";
 import { MemoryStore } from "../storage/memory.js";
@@ -56,6 +57,15 @@ export async function load(
     remote.load(task, MODEL_URL, device, proxy(memory), onEvent),
   );
   return { model, events, requests: log.map(({ url }) => url) };
+}
+
+/** A host that has this one Worker and no other. */
+export function hostOf(connection: Connection): Host {
+  return {
+    call: (call, signal) => connection.call(call, signal),
+    keep: () => {},
+    release: () => {},
+  };
 }
 
 /** {@link join} and {@link load}. */
