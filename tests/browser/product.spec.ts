@@ -323,6 +323,38 @@ test.describe("what was fetched once is kept", () => {
   });
 });
 
+test("a lost GPU costs a rebuild from what is kept, and no caption", async ({
+  playwright,
+  launchOptions,
+  baseURL,
+}) => {
+  // A browser of its own: after the loss others would find no GPU in it.
+  const browser = await playwright.chromium.launch(launchOptions);
+  const page = await browser.newPage({ baseURL: baseURL ?? "" });
+  const app = new CaptionPage(page);
+  await app.open(TINY_MODEL, "webgpu");
+  await app.ready();
+  await app.choosePhoto(PHOTO);
+  const before = await app.caption();
+  const requests = shardRequests(page);
+
+  const session = await browser.newBrowserCDPSession();
+  const { processInfo } = await session.send("SystemInfo.getProcessInfo");
+  const gpu = processInfo.find(({ type }) => type === "GPU");
+  if (gpu === undefined) throw new Error("the browser has no GPU process");
+
+  // In the middle of a caption: it goes on where it was.
+  const again = app.caption();
+  await expect(app.output).toHaveAttribute("data-phase", "writing");
+  await expect.poll(() => app.tokens.count(), { intervals: [20] }).toBeGreaterThan(2);
+  process.kill(gpu.id, "SIGKILL");
+  expect(await again).toEqual(before);
+  await expect(page.locator(".notice")).toHaveAttribute("data-code", "device-lost");
+  await expect(app.device).toHaveAttribute("data-device", "webgpu");
+  expect(requests).toEqual([]);
+  await browser.close();
+});
+
 test("shards that are no model are told from a damaged download", async ({ page }) => {
   const body = Buffer.alloc(64, 1);
   await fulfill(page, SHARD, { contentType: "application/octet-stream", body });
