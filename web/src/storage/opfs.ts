@@ -55,16 +55,12 @@ export class OpfsStore implements FileStore {
     const file = await directory.getFileHandle(name, { create: true });
     try {
       const writable = await file.createWritable();
-      try {
-        await writable.write(content);
-      } catch (error) {
-        await writable.abort(error);
-        throw error;
-      }
+      await writable.write(content);
       await writable.close();
     } catch (error) {
-      // The empty file that the handle made.
-      await found(directory.removeEntry(name));
+      // A write that fails closes the stream. Left is the empty file that the handle made, which
+      // may be locked for a moment yet: then it stays, as a file of no use and no size.
+      await directory.removeEntry(name).catch(() => {});
       throw error;
     }
   }
