@@ -293,6 +293,20 @@ test.describe("what was fetched once is kept", () => {
     expect((await later.caption()).tokenIds.length).toBeGreaterThan(0);
   });
 
+  test("two tabs that load at once do not harm each other", async ({ context, page }) => {
+    const other = await context.newPage();
+    const apps = [new CaptionPage(page), new CaptionPage(other)];
+    for (const { page } of apps) await serveInShards(page, 5);
+    await Promise.all(apps.map((app) => app.open(TINY_MODEL, "cpu")));
+    await Promise.all(apps.map((app) => app.ready()));
+    for (const { page } of apps) await expect(page.locator(".notice")).toHaveCount(0);
+
+    const asked = await serveInShards(page, 5);
+    await apps[0]?.open(TINY_MODEL, "cpu");
+    await apps[0]?.ready();
+    expect(asked).toEqual([]);
+  });
+
   test("with the server gone the model of the last visit serves", async ({ page }) => {
     const app = new CaptionPage(page);
     await app.open(TINY_MODEL, "cpu");
