@@ -347,7 +347,7 @@ export function fromWire(wire: unknown): FlamingoError {
 /** Gives a class to what JavaScript threw. */
 function classify(error: unknown): FlamingoError {
   // V8 says "Array buffer allocation failed", "could not allocate memory"; others alike.
-  if (error instanceof RangeError && /allocat|memory/i.test(error.message)) {
+  if (error instanceof RangeError && /allocation|allocate|memory/i.test(error.message)) {
     const remedy = "close other tabs, or load a smaller model";
     return new OutOfMemoryError(
       { reason: `the tab has no memory left (${error.message}); ${remedy}` },
