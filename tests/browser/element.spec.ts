@@ -9,10 +9,10 @@ import { type PackageServer, pathInClone, servePackage } from "./package-server.
 const MODEL = `/${TINY_MODEL}`;
 const [PHOTO = "", OTHER_PHOTO = ""] = PHOTOS.map(pathInClone);
 
-const html = (body: string) => `<!doctype html>
+const html = (body: string, origin = "") => `<!doctype html>
 <html lang="en">
 <title>element</title>
-<script type="module" src="/web/dist/element.js"></script>
+<script type="module" src="${origin}/web/dist/element.js"></script>
 ${body}
 </html>`;
 
@@ -249,6 +249,65 @@ test("live captions what the camera sees, one frame after another, until it is s
   const count = await captions();
   await page.waitForTimeout(1000);
   expect(await captions()).toBe(count);
+});
+
+/** A page of another origin than everything it uses, also in a sandboxed frame. */
+function serveStranger(): Promise<PackageServer> {
+  const { origin } = server;
+  const policy = [
+    "default-src 'none'",
+    "frame-src 'self'",
+    `script-src ${origin} 'wasm-unsafe-eval'`,
+    `worker-src blob: data: ${origin}`,
+    `connect-src ${origin}`,
+    `img-src ${origin}`,
+  ].join("; ");
+  const tag = `<flamingo-caption model="${origin}${MODEL}" src="${origin}${PHOTO}" device="cpu"></flamingo-caption>`;
+  const frame = `<!doctype html><title>frame</title><iframe sandbox="allow-scripts" src="/"></iframe>`;
+  return servePackage({ "/": html(tag, origin), "/framed": frame }, policy);
+}
+
+test("serves a page of another origin, with script, module, shards and picture from its own", async ({
+  page,
+}) => {
+  const stranger = await serveStranger();
+  await page.goto(stranger.origin);
+  const element = page.locator("flamingo-caption");
+  await element.getByRole("button").click();
+  const text = await written(element);
+  await page.goto(`${server.origin}/one`);
+  expect(text).toBe(await expected(page, PHOTO));
+  await stranger.close();
+});
+
+test("works in a sandboxed frame, where nothing can be kept", async ({ page }) => {
+  const stranger = await serveStranger();
+  const shards: string[] = [];
+  page.on("request", (request) => {
+    if (request.url().endsWith(".bin")) shards.push(request.url());
+  });
+  await page.goto(`${stranger.origin}/framed`);
+  const frame = page.frameLocator("iframe");
+  const element = frame.locator("flamingo-caption");
+  await element.evaluate((element: HTMLElementTagNameMap["flamingo-caption"]) => {
+    element.addEventListener("progress", ({ detail }) => {
+      if (detail.status === "warning") element.title = detail.code;
+    });
+  });
+  await element.getByRole("button").click();
+  const text = await written(element);
+  await expect(element).toHaveAttribute("title", "storage-refused");
+
+  // The page's memory keeps it for another device.
+  const { length } = shards.splice(0);
+  expect(length).toBeGreaterThan(0);
+  await element.evaluate((element: HTMLElementTagNameMap["flamingo-caption"]) => {
+    element.device = "webgpu";
+  });
+  await element.getByRole("button").click();
+  expect(await written(element)).toBe(text);
+  expect(shards).toEqual([]);
+  await stranger.close();
 });
 
 test("a page dresses it by parts and custom properties, and words it by slots", async ({

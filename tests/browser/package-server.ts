@@ -27,12 +27,19 @@ export interface PackageServer {
 /** The address, on the server, of a file of the clone. */
 export const pathInClone = (file: string): string => file.slice(ROOT.length - 1);
 
-/** Starts a server; `pages` are the HTML documents by path. */
-export async function servePackage(pages: Record<string, string>): Promise<PackageServer> {
+/**
+ * Starts a server; `pages` are the HTML documents by path. Pages of other origins may read
+ * everything.
+ */
+export async function servePackage(
+  pages: Record<string, string>,
+  policy: string = POLICY,
+): Promise<PackageServer> {
   const server = createServer((request, response) => {
     const path = new URL(request.url ?? "/", "http://localhost").pathname;
     // The frames of a video are tested with one that the page records.
-    response.setHeader("Content-Security-Policy", `${POLICY}; media-src blob:`);
+    response.setHeader("Content-Security-Policy", `${policy}; media-src blob:`);
+    response.setHeader("Access-Control-Allow-Origin", "*");
     const page = pages[path];
     if (page !== undefined) {
       response.setHeader("Content-Type", "text/html").end(page);

@@ -158,7 +158,7 @@ export class StartError extends FlamingoError<{ reason: string }> {
 
   constructor(details: { reason: string }, options?: ErrorOptions) {
     super(
-      `flamingo-web could not start: ${details.reason}. Serve the package's files from the page's origin, and let its Content-Security-Policy have worker-src 'self' and script-src 'wasm-unsafe-eval'.`,
+      `flamingo-web could not start: ${details.reason}. Serve all files of the package, to pages of another origin with Access-Control-Allow-Origin. A Content-Security-Policy needs script-src 'wasm-unsafe-eval' and the package's origin in worker-src, with blob: where that is not the page's, and data: in a sandboxed frame.`,
       details,
       options,
     );
