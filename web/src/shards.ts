@@ -84,7 +84,7 @@ async function readKept(
 ): Promise<Uint8Array<ArrayBuffer> | undefined> {
   const bytes = await cache.read(shard);
   if (bytes === undefined) return undefined;
-  if (bytes.length === shard.bytes && (await sha256(bytes)) === shard.sha256) return bytes;
+  if ((await sha256(bytes)) === shard.sha256) return bytes;
   await cache.discard(shard);
   return undefined;
 }

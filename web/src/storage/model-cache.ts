@@ -100,7 +100,8 @@ export class ModelCache {
     for (const { store } of this.#stores) {
       for (const { name, bytes } of await store.files(this.#folder).catch(() => [])) {
         if (lengths.get(name) === bytes) whole.add(name);
-        else if (name !== RECORD) await this.#forget(store, name);
+        // One of another length is written over: it may be another tab's that is just being made.
+        else if (name !== RECORD && !lengths.has(name)) await this.#forget(store, name);
       }
     }
     const missing = manifest.shards.filter(({ sha256 }) => !whole.has(sha256));
@@ -110,12 +111,12 @@ export class ModelCache {
     return new Map(present.map(({ file, bytes }) => [file, bytes]));
   }
 
-  /** A shard's bytes as they lie here, unchecked. */
-  async read({ sha256 }: ShardEntry): Promise<Uint8Array<ArrayBuffer> | undefined> {
+  /** A shard's bytes as they lie here in full length, otherwise unchecked. */
+  async read({ sha256, bytes }: ShardEntry): Promise<Uint8Array<ArrayBuffer> | undefined> {
     for (const { store } of this.#stores) {
       try {
         const blob = await store.read(this.#folder, sha256);
-        if (blob !== undefined) return new Uint8Array(await blob.arrayBuffer());
+        if (blob?.size === bytes) return new Uint8Array(await blob.arrayBuffer());
       } catch {
         // What cannot be read is fetched, as what is not there.
       }

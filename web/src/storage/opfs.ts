@@ -58,9 +58,10 @@ export class OpfsStore implements FileStore {
       await writable.write(content);
       await writable.close();
     } catch (error) {
-      // A write that fails closes the stream. Left is the empty file that the handle made, which
-      // may be locked for a moment yet: then it stays, as a file of no use and no size.
-      await directory.removeEntry(name).catch(() => {});
+      // A write that fails closes the stream. Left is the empty file that the handle made, unless
+      // it was there before; it may be locked for a moment yet, and then stays.
+      const { size } = await file.getFile().catch(() => ({ size: 0 }));
+      if (size === 0) await directory.removeEntry(name).catch(() => {});
       throw error;
     }
   }
