@@ -3,15 +3,11 @@
  * by file, as an embedder without a bundler would, under the site's own policy.
  */
 
-import { readFileSync } from "node:fs";
-import { createServer, type Server } from "node:http";
-import type { AddressInfo } from "node:net";
-import { fileURLToPath } from "node:url";
 import { expect, type Page, test } from "@playwright/test";
 import type * as Package from "../../web/dist/index.js";
-import { POLICY } from "../../www/build/content-security-policy.js";
 import { TINY_MODEL } from "./caption-page.js";
 import { PHOTOS } from "./fixtures.js";
+import { type PackageServer, pathInClone, servePackage } from "./package-server.js";
 
 declare global {
   interface Window {
@@ -21,52 +17,20 @@ declare global {
   }
 }
 
-const ROOT = fileURLToPath(new URL("../..", import.meta.url));
-const COMLINK = "node_modules/comlink/dist/esm/comlink.mjs";
-
-const MIME: Record<string, string> = {
-  js: "text/javascript",
-  mjs: "text/javascript",
-  wasm: "application/wasm",
-  json: "application/json",
-};
-
-let server: Server;
+let server: PackageServer;
 let page: Page;
 
 /** One page with one model for all tests: loading it would take longer than they do. */
 test.beforeAll(async ({ browser }) => {
-  server = createServer((request, response) => {
-    const path = new URL(request.url ?? "/", "http://localhost").pathname;
-    // The frames of a video are tested with one that the page records.
-    response.setHeader("Content-Security-Policy", `${POLICY}; media-src blob:`);
-    if (path === "/") {
-      response.setHeader("Content-Type", "text/html").end("<!doctype html><title>embed</title>");
-      return;
-    }
-    try {
-      const body = readFileSync(`${ROOT}${path}`);
-      const type = MIME[path.slice(path.lastIndexOf(".") + 1)] ?? "application/octet-stream";
-      response.setHeader("Content-Type", type);
-      // Names of packages become addresses, as content delivery networks do it: import maps do
-      // not reach Workers.
-      const isScript = path.startsWith("/web/dist/");
-      response.end(isScript ? `${body}`.replaceAll('"comlink"', `"/${COMLINK}"`) : body);
-    } catch {
-      response.writeHead(404).end();
-    }
-  });
-  await new Promise<void>((resolve) => server.listen(0, "localhost", resolve));
+  server = await servePackage({ "/": "<!doctype html><title>embed</title>" });
   page = await browser.newPage();
-  await page.goto(`http://localhost:${(server.address() as AddressInfo).port}/`);
-  const paths = PHOTOS.slice(0, 3).map((path) => path.slice(ROOT.length - 1));
+  await page.goto(server.origin);
+  const paths = PHOTOS.slice(0, 3).map(pathInClone);
   await page.evaluate(
     async ({ url, paths }) => {
       window.flamingo = await import(/* @vite-ignore */ `${location.origin}/web/dist/index.js`);
       window.model = await window.flamingo.Flamingo.load(url, { device: "cpu" });
-      window.photos = await Promise.all(
-        paths.map(async (path) => (await fetch(path.replace(/^\/*/, "/"))).blob()),
-      );
+      window.photos = await Promise.all(paths.map(async (path) => (await fetch(path)).blob()));
     },
     { url: `/${TINY_MODEL}`, paths },
   );
@@ -74,7 +38,7 @@ test.beforeAll(async ({ browser }) => {
 
 test.afterAll(async () => {
   await page.close();
-  await new Promise((resolve) => server.close(resolve));
+  await server.close();
 });
 
 test("a dialogue goes on from its turns, and forgets them when told", async () => {
@@ -322,6 +286,28 @@ test("what cannot be is refused by name, and the model goes on", async () => {
     expect(code, `${name}: ${message}`).toBe("invalid-option");
     expect(message.toLowerCase()).toContain(name.toLowerCase());
   }
+});
+
+test("what is kept is listed with its size, and can be removed under a loaded model", async () => {
+  const { before, after, tokens } = await page.evaluate(async (url) => {
+    const { Flamingo } = window.flamingo;
+    const before = await Flamingo.cached();
+    await Flamingo.remove(url);
+    const after = await Flamingo.cached();
+    const { tokenIds } = await window.model.session().caption(window.photos[0] as Blob).result;
+    return { before, after, tokens: tokenIds.length };
+  }, `/${TINY_MODEL}`);
+  expect(before).toEqual([
+    {
+      name: "Flamingo tiny, random weights",
+      url: `${server.origin}/${TINY_MODEL}`,
+      bytes: before[0]?.totalBytes,
+      totalBytes: before[0]?.totalBytes,
+    },
+  ]);
+  expect(before[0]?.totalBytes).toBeGreaterThan(1e6);
+  expect(after).toEqual([]);
+  expect(tokens).toBeGreaterThan(0);
 });
 
 test("frames of a video come in the order of time", async () => {

@@ -4,9 +4,11 @@ import { type Endpoint, type Remote, releaseProxy, wrap } from "comlink";
 import {
   AbortedError,
   DisposedError,
+  describe,
   type FlamingoError,
   fromWire,
   InternalError,
+  StartError,
 } from "./errors.js";
 import type { TaskId, WorkerApi } from "./protocol.js";
 
@@ -18,8 +20,9 @@ export class Connection {
   readonly #remote: Remote<WorkerApi>;
   readonly #stop: () => void;
   readonly #ended: Promise<never>;
-  #fail: (error: FlamingoError) => void = () => {};
+  #reject: (error: FlamingoError) => void = () => {};
   #fault: FlamingoError | undefined;
+  #over = false;
   #lastTask: TaskId = 0;
 
   /** `stop` takes the other end down. */
@@ -27,22 +30,30 @@ export class Connection {
     this.#remote = wrap<WorkerApi>(endpoint);
     this.#stop = stop;
     this.#ended = new Promise((_, reject) => {
-      this.#fail = reject;
+      this.#reject = reject;
     });
     this.#ended.catch(() => {});
   }
 
-  /** Starts the Worker. It is a module of this package, beside this file. */
+  /**
+   * Starts the Worker. It is a module of this package, beside this file.
+   *
+   * @throws a {@link StartError} where the browser refuses it.
+   */
   static toWorker(): Connection {
-    const worker = new Worker(new URL("./worker.js", import.meta.url), {
-      type: "module",
-      name: "flamingo",
-    });
+    let worker: Worker;
+    try {
+      worker = startWorker();
+    } catch (cause) {
+      throw new StartError({ reason: describe(cause) }, { cause });
+    }
     const connection = new Connection(worker, () => worker.terminate());
-    worker.addEventListener("error", (event) => {
-      connection.#end(
-        new InternalError({ reason: event.message || "the Worker's script could not be loaded" }),
-      );
+    worker.addEventListener("error", ({ message }) => {
+      // A script that never ran has nothing to say.
+      const fault = message
+        ? new InternalError({ reason: message })
+        : new StartError({ reason: "the Worker's script could not be loaded" });
+      connection.#fail(fault);
     });
     return connection;
   }
@@ -82,16 +93,47 @@ export class Connection {
     }
   }
 
-  /** Takes the Worker down; what it computes is lost. */
+  /** Takes the Worker down, as {@link end}, because nobody needs it. */
   close(what: string): void {
-    if (this.#fault instanceof DisposedError) return;
-    this.#end(new DisposedError({ what }));
+    this.end(new DisposedError({ what }));
+  }
+
+  /** Takes the Worker down; what it computes is lost. Calls that wait or come later reject with `error`. */
+  end(error: FlamingoError): void {
+    const over = this.#over;
+    this.#over = true;
+    this.#fail(error);
+    if (over) return;
     this.#remote[releaseProxy]();
     this.#stop();
   }
 
-  #end(error: FlamingoError): void {
+  #fail(error: FlamingoError): void {
     this.#fault = error;
-    this.#fail(error);
+    this.#reject(error);
   }
 }
+
+function startWorker(): Worker {
+  if (new URL(import.meta.url).origin === globalThis.origin) {
+    // Bundlers look for exactly this expression.
+    return new Worker(new URL("./worker.js", import.meta.url), {
+      type: "module",
+      name: "flamingo",
+    });
+  }
+  // A page of another origin, or of none as in a sandboxed frame, may not start the script, but may
+  // start one of its own that imports it. Messages wait until the import has ended.
+  const script = `import ${JSON.stringify(new URL(SCRIPT, import.meta.url).href)};`;
+  const type = "text/javascript";
+  // A blob is of the page's origin, and so is what the Worker may keep. A page of no origin has
+  // none to give, and keeps nothing.
+  const address =
+    globalThis.origin === "null"
+      ? `data:${type},${encodeURIComponent(script)}`
+      : URL.createObjectURL(new Blob([script], { type }));
+  return new Worker(address, { type: "module", name: "flamingo" });
+}
+
+/** Apart from where it is used: beside `import.meta.url` bundlers would copy the file as it is. */
+const SCRIPT = "./worker.js";

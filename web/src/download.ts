@@ -1,35 +1,33 @@
-/**
- * From an address to verified bytes. A shard is in memory only from its first
- * byte until the next shard is asked for, except one that is fetched ahead.
- */
+/** From an address to verified bytes. Every way in which a request can fail is typed. */
 
 import {
   AbortedError,
   HashMismatchError,
   HtmlInsteadOfFileError,
   HttpStatusError,
-  InsecureContextError,
   ManifestError,
   NetworkError,
   ShardLengthError,
 } from "./errors.js";
 import { type Manifest, parseManifest, type ShardEntry } from "./manifest.js";
+import { sha256 } from "./sha256.js";
+
+/** A `model.json` that was fetched. */
+export interface FetchedManifest {
+  readonly manifest: Manifest;
+  /** What it was read from. */
+  readonly json: unknown;
+}
 
 /** What a download needs of its surroundings. */
 export interface DownloadOptions {
   readonly signal: AbortSignal;
-  /** Bytes of `file` that arrived since the last call; negative when a damaged file is fetched anew. */
-  readonly onBytes: (file: string, bytes: number) => void;
-}
-
-/** A shard that passed its check. */
-export interface VerifiedShard {
-  readonly file: string;
-  readonly bytes: Uint8Array<ArrayBuffer>;
+  /** Bytes that arrived since the last call; negative when the file is fetched anew. */
+  readonly onBytes: (bytes: number) => void;
 }
 
 /** Fetches and checks the `model.json` at `url`. */
-export async function fetchManifest(url: string, signal: AbortSignal): Promise<Manifest> {
+export async function fetchManifest(url: string, signal: AbortSignal): Promise<FetchedManifest> {
   const response = await request(url, { signal });
   const text = await response.text().catch((cause: unknown) => {
     throw broken(url, signal, cause);
@@ -40,63 +38,29 @@ export async function fetchManifest(url: string, signal: AbortSignal): Promise<M
   } catch (cause) {
     throw new ManifestError({ url, field: "it is not JSON" }, { cause });
   }
-  return parseManifest(json, url);
+  return { manifest: parseManifest(json, url), json };
 }
 
-/**
- * Fetches the shards of the manifest at `manifestUrl` in order, each verified.
- * One is fetched ahead while the caller works on the one before it.
- */
-export async function* fetchShards(
-  manifest: Manifest,
-  manifestUrl: string,
-  options: DownloadOptions,
-): AsyncGenerator<VerifiedShard> {
-  // A failure ends the fetch ahead too, so that nothing goes on in the background.
-  const ahead = new AbortController();
-  const signal = AbortSignal.any([options.signal, ahead.signal]);
-  const fetchOne = (shard: ShardEntry) => {
-    const promise = fetchShard(shard, new URL(shard.file, manifestUrl).href, {
-      ...options,
-      signal,
-    });
-    // Its failure is thrown where it is awaited.
-    promise.catch(() => {});
-    return promise;
-  };
-  try {
-    const [first, ...others] = manifest.shards;
-    if (first === undefined) return;
-    let current = fetchOne(first);
-    for (const shard of others) {
-      const bytes = await current;
-      const next = fetchOne(shard);
-      yield bytes;
-      current = next;
-    }
-    yield await current;
-  } finally {
-    ahead.abort();
-  }
-}
-
-async function fetchShard(
+/** Fetches a shard and checks its length and hash. One that comes damaged or in part is asked for once more. */
+export async function fetchShard(
   shard: ShardEntry,
   url: string,
   options: DownloadOptions,
-): Promise<VerifiedShard> {
+): Promise<Uint8Array<ArrayBuffer>> {
   let counted = 0;
-  const onBytes = (file: string, bytes: number) => {
+  const onBytes = (bytes: number) => {
     counted += bytes;
-    options.onBytes(file, bytes);
+    options.onBytes(bytes);
   };
   try {
     return await fetchVerified(shard, url, { ...options, onBytes });
   } catch (error) {
-    if (!(error instanceof HashMismatchError || error instanceof ShardLengthError)) throw error;
-    // A damaged copy may lie in a cache on the way; ask past it, once.
-    options.onBytes(shard.file, -counted);
-    return await fetchVerified(shard, url, options, "reload");
+    const damaged = error instanceof HashMismatchError || error instanceof ShardLengthError;
+    const cut = error instanceof NetworkError && counted > 0;
+    if (!damaged && !cut) throw error;
+    options.onBytes(-counted);
+    // A damaged copy may lie in a cache on the way; ask past it.
+    return await fetchVerified(shard, url, options, damaged ? "reload" : "default");
   }
 }
 
@@ -105,7 +69,7 @@ async function fetchVerified(
   url: string,
   { signal, onBytes }: DownloadOptions,
   cache: RequestCache = "default",
-): Promise<VerifiedShard> {
+): Promise<Uint8Array<ArrayBuffer>> {
   const response = await request(url, { signal, cache });
   const bytes = new Uint8Array(shard.bytes);
   let received = 0;
@@ -117,7 +81,7 @@ async function fetchVerified(
       }
       bytes.set(chunk, received);
       received += chunk.length;
-      onBytes(shard.file, chunk.length);
+      onBytes(chunk.length);
     }
   } catch (cause) {
     throw broken(url, signal, cause);
@@ -129,7 +93,15 @@ async function fetchVerified(
   if (hash !== shard.sha256) {
     throw new HashMismatchError({ url, expected: shard.sha256, received: hash });
   }
-  return { file: shard.file, bytes };
+  return bytes;
+}
+
+/** Fetches a file, an image for example. */
+export async function fetchFile(url: string, signal: AbortSignal): Promise<Blob> {
+  const response = await request(url, { signal });
+  return response.blob().catch((cause: unknown) => {
+    throw broken(url, signal, cause);
+  });
 }
 
 /** `fetch`, with every way it can fail typed. */
@@ -170,10 +142,4 @@ function broken(url: string, signal: AbortSignal, cause: unknown): Error {
   return signal.aborted
     ? new AbortedError({}, { cause: signal.reason })
     : new NetworkError({ url }, { cause });
-}
-
-async function sha256(bytes: Uint8Array<ArrayBuffer>): Promise<string> {
-  if (globalThis.crypto?.subtle === undefined) throw new InsecureContextError({});
-  const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", bytes));
-  return Array.from(digest, (byte) => byte.toString(16).padStart(2, "0")).join("");
 }

@@ -1,6 +1,6 @@
 /** What crosses from the page, put into the module. Every handle made on the way is freed. */
 
-import { AbortedError } from "./errors.js";
+import { throwIfAborted } from "./errors.js";
 import { nextTurn } from "./event-loop.js";
 import type { WireImage, WireMedia } from "./media.js";
 import type { WirePart, WireShot } from "./protocol.js";
@@ -104,9 +104,4 @@ export async function withPrompt<T>(
   } finally {
     prompt.free();
   }
-}
-
-/** Throws where the call was asked to stop. */
-export function throwIfAborted(signal: AbortSignal): void {
-  if (signal.aborted) throw new AbortedError();
 }

@@ -4,18 +4,20 @@
  */
 
 import { chooseDevice } from "./device.js";
-import { fetchManifest, fetchShards } from "./download.js";
+import { type FetchedManifest, fetchManifest } from "./download.js";
+import { embed, type Loaded, withExamples, withMedia, withPrompt } from "./encoding.js";
 import {
-  embed,
-  type Loaded,
+  DisposedError,
+  describe,
+  InternalError,
+  NetworkError,
+  StartError,
   throwIfAborted,
-  withExamples,
-  withMedia,
-  withPrompt,
-} from "./encoding.js";
-import { DisposedError, InternalError, toWire } from "./errors.js";
+  toWire,
+} from "./errors.js";
 import { nextTurn } from "./event-loop.js";
 import type { WireImage } from "./media.js";
+import { Progress } from "./progress.js";
 import type {
   LoadedModel,
   Notify,
@@ -27,6 +29,10 @@ import type {
   WireShot,
   WorkerApi,
 } from "./protocol.js";
+import { loadShards } from "./shards.js";
+import type { FileStore } from "./storage/file-store.js";
+import { ModelCache, type Warn } from "./storage/model-cache.js";
+import { placesWith } from "./storage/places.js";
 import { Turns } from "./turns.js";
 import type {
   BeamOptions,
@@ -88,28 +94,39 @@ export class Engine implements WorkerApi {
     task: TaskId,
     url: string,
     preference: DevicePreference,
+    memory: FileStore,
     onEvent: Notify<LoadEvent>,
   ): Promise<LoadedModel> {
     return this.#run(task, async (signal) => {
-      const manifest = await fetchManifest(url, signal);
+      const warn: Warn = (code, message) => void onEvent({ status: "warning", code, message });
+      const cache = await ModelCache.open(url, placesWith(memory), warn);
+      const { manifest, json } = await findManifest(url, cache, signal, warn);
       const { name, licence, totalBytes } = manifest;
       const info = { name, licence, totalBytes };
       void onEvent({ status: "initiate", model: info });
 
-      const wasm = await this.#start();
+      const kept = await cache.adopt(manifest, json);
+      const cachedBytes = [...kept.values()].reduce((sum, bytes) => sum + bytes, 0);
+      void onEvent({ status: "cache", storage: cache.storage, cachedBytes });
+
+      const wasm = await this.#start().catch((cause: unknown) => {
+        throw new StartError({ reason: describe(cause) }, { cause });
+      });
       this.#wasm = wasm;
       const { device, report } = await chooseDevice(wasm, preference, manifest.requiredGpuLimits);
       void onEvent({ status: "device", device: report });
 
-      let loaded = 0;
-      const onBytes = (file: string, bytes: number) => {
-        loaded += bytes;
-        void onEvent({ status: "progress", file, loaded, total: totalBytes });
-      };
+      const progress = new Progress(totalBytes, kept, (report) => {
+        void onEvent({ status: "progress", ...report });
+      });
       const loader = new wasm.ModelLoader(device);
       device.free();
       try {
-        for await (const { file, bytes } of fetchShards(manifest, url, { signal, onBytes })) {
+        for await (const { file, bytes } of loadShards(manifest, url, {
+          cache,
+          progress,
+          signal,
+        })) {
           for (let start = 0; start < bytes.length; start += PIECE_BYTES) {
             throwIfAborted(signal);
             await calling(() => loader.push(bytes.subarray(start, start + PIECE_BYTES)));
@@ -141,6 +158,8 @@ export class Engine implements WorkerApi {
         session.free();
         throw error;
       }
+      // One that is opened again after its device was lost may have moved here already.
+      this.#sessions.get(id)?.free();
       this.#sessions.set(id, session);
     });
   }
@@ -217,14 +236,13 @@ export class Engine implements WorkerApi {
     return this.#runInTurn(task, () => embed(this.#loaded(), image));
   }
 
-  openSupportSet(task: TaskId, id: SupportSetId, saved: ArrayBuffer | undefined): Promise<void> {
+  openSupportSet(task: TaskId, id: SupportSetId, saved: Uint8Array | undefined): Promise<void> {
     return this.#runInTurn(task, async () => {
       const { wasm, model } = this.#loaded();
       const set = await calling(() =>
-        saved === undefined
-          ? new wasm.SupportSet(model)
-          : wasm.SupportSet.fromBytes(new Uint8Array(saved)),
+        saved === undefined ? new wasm.SupportSet(model) : wasm.SupportSet.fromBytes(saved),
       );
+      this.#supportSets.get(id)?.free();
       this.#supportSets.set(id, set);
     });
   }
@@ -336,6 +354,23 @@ export class Engine implements WorkerApi {
       throw new DisposedError({ what: "model" });
     }
     return { wasm: this.#wasm, model: this.#model };
+  }
+}
+
+/** The `model.json` from its server or, where that cannot be reached, of the last visit. */
+async function findManifest(
+  url: string,
+  cache: ModelCache,
+  signal: AbortSignal,
+  warn: Warn,
+): Promise<FetchedManifest> {
+  try {
+    return await fetchManifest(url, signal);
+  } catch (error) {
+    const kept = error instanceof NetworkError ? await cache.manifest() : undefined;
+    if (kept === undefined) throw error;
+    warn("offline", `${url} cannot be reached; the model of the last visit is used.`);
+    return kept;
   }
 }
 

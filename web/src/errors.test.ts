@@ -1,13 +1,23 @@
 import { expect, test } from "vitest";
 import {
   AbortedError,
+  AdapterLimitError,
+  DeviceLostError,
+  DisposedError,
   FlamingoError,
   fromWire,
+  HashMismatchError,
+  HtmlInsteadOfFileError,
   HttpStatusError,
   ImageError,
   InternalError,
   NetworkError,
+  NoWebGpuError,
+  OutOfMemoryError,
+  PromptTooLongError,
+  StartError,
   toWire,
+  UnsupportedVersionError,
 } from "./errors.js";
 
 test("an error crosses postMessage with class, facts, message and cause", () => {
@@ -20,6 +30,44 @@ test("an error crosses postMessage with class, facts, message and cause", () => 
   expect(arrived.details).toEqual(error.details);
   expect(arrived.message).toBe(error.message);
   expect(arrived.cause).toBe("Failed to fetch");
+});
+
+test("every cause has a class of its own that crosses with its code and its words", () => {
+  const errors = [
+    new StartError({ reason: "blocked by the policy" }),
+    new NoWebGpuError({ reason: "there is no adapter; choose the CPU" }),
+    new AdapterLimitError({ limit: "maxBufferSize", needed: 8, available: 4 }),
+    new DeviceLostError({ reason: "the GPU was reset; load the model again" }),
+    new OutOfMemoryError({ reason: "close other tabs" }),
+    new HashMismatchError({ url: "https://a.test/", expected: "a", received: "b" }),
+    new HtmlInsteadOfFileError({ url: "https://a.test/" }),
+    new UnsupportedVersionError({ url: "https://a.test/", found: 2, supported: 1 }),
+    new ImageError({ reason: "choose another picture" }),
+    new PromptTooLongError({ reason: "use fewer examples" }),
+    new DisposedError({ what: "model" }),
+  ];
+  for (const error of errors) {
+    const arrived = fromWire(structuredClone(toWire(error)));
+    expect(arrived.constructor).toBe(error.constructor);
+    expect(arrived).toMatchObject({ code: error.code, message: error.message });
+  }
+  expect(new Set(errors.map(({ code }) => code)).size).toBe(errors.length);
+});
+
+test("a limit that is too small is named with what is needed and what there is", () => {
+  const { message } = new AdapterLimitError({ limit: "maxBufferSize", needed: 8, available: 4 });
+  for (const fact of ["maxBufferSize", "8 bytes", "has 4", '"cpu"'])
+    expect(message).toContain(fact);
+});
+
+test.each([
+  () => new ArrayBuffer(Number.MAX_SAFE_INTEGER),
+  () => new WebAssembly.Memory({ initial: 1, maximum: 1 }).grow(1),
+])("memory that cannot be had is told from a fault (%#)", (exhaust) => {
+  const thrown = catchError(exhaust);
+  expect(thrown).toBeInstanceOf(RangeError);
+  expect(fromWire(thrown)).toBeInstanceOf(OutOfMemoryError);
+  expect(toWire(thrown)).toMatchObject({ code: "out-of-memory" });
 });
 
 test.each([
@@ -45,3 +93,12 @@ test("an abort has the name the web gives it", () => {
   expect(error).toBeInstanceOf(FlamingoError);
   expect(error.name).toBe("AbortError");
 });
+
+function catchError(call: () => unknown): unknown {
+  try {
+    call();
+  } catch (error) {
+    return error;
+  }
+  return undefined;
+}

@@ -50,19 +50,19 @@ export class HttpStatusError extends FlamingoError<{ url: string; status: number
   constructor(details: { url: string; status: number }, options?: ErrorOptions) {
     const remedy =
       details.status === 404
-        ? "Check the address: model.json and its shards must lie in one folder."
+        ? "Check the address; a model's shards must lie in the folder of its model.json."
         : "Try again later, or ask whoever runs the server.";
     super(`The server answered ${details.status} for ${details.url}. ${remedy}`, details, options);
   }
 }
 
-/** A web page came back where a file of the model should be. */
+/** A web page came back where a file of the model, or an image, should be. */
 export class HtmlInsteadOfFileError extends FlamingoError<{ url: string }> {
   readonly code = "html-instead-of-file";
 
   constructor(details: { url: string }, options?: ErrorOptions) {
     super(
-      `${details.url} is a web page, not a file of a model. The server may answer missing files with its start page, or ask for a login.`,
+      `${details.url} is a web page, not a file of a model or an image. The server may answer missing files with its start page, or ask for a login.`,
       details,
       options,
     );
@@ -152,6 +152,19 @@ export class InsecureContextError extends FlamingoError<Record<string, never>> {
   }
 }
 
+/** The Worker's script or the WebAssembly module could not be loaded. */
+export class StartError extends FlamingoError<{ reason: string }> {
+  readonly code = "start";
+
+  constructor(details: { reason: string }, options?: ErrorOptions) {
+    super(
+      `flamingo-web could not start: ${details.reason}. Serve all files of the package, to pages of another origin with Access-Control-Allow-Origin. A Content-Security-Policy needs script-src 'wasm-unsafe-eval' and the package's origin in worker-src, with blob: where that is not the page's, and data: in a sandboxed frame.`,
+      details,
+      options,
+    );
+  }
+}
+
 /** WebGPU was asked for and cannot be had. */
 export class NoWebGpuError extends ReportedError {
   readonly code = "no-webgpu";
@@ -217,9 +230,14 @@ export class VideoError extends ReportedError {
   readonly code = "video";
 }
 
-/** The examples and the question do not fit the model. */
+/** A prompt that the model cannot read: an empty one, say, or an answer that holds an `<image>`. */
 export class PromptError extends ReportedError {
   readonly code = "prompt";
+}
+
+/** Examples, question and answer have more tokens, or more images, than the model takes. */
+export class PromptTooLongError extends ReportedError {
+  readonly code = "prompt-too-long";
 }
 
 /** The caller's `AbortSignal` fired. Its `name` is `AbortError`, as elsewhere on the web. */
@@ -230,6 +248,22 @@ export class AbortedError extends FlamingoError<Record<string, never>> {
     super("Stopped, as asked.", details, options);
     this.name = "AbortError";
   }
+}
+
+/** Throws where the caller asked to stop. */
+export function throwIfAborted(signal: AbortSignal): void {
+  if (signal.aborted) throw new AbortedError({}, { cause: signal.reason });
+}
+
+/** A promise, given up where the caller stops. */
+export function unlessAborted<T>(promise: Promise<T>, signal?: AbortSignal): Promise<T> {
+  if (signal === undefined) return promise;
+  return new Promise((resolve, reject) => {
+    const abort = () => reject(new AbortedError({}, { cause: signal.reason }));
+    if (signal.aborted) abort();
+    signal.addEventListener("abort", abort, { once: true });
+    promise.then(resolve, reject).finally(() => signal.removeEventListener("abort", abort));
+  });
 }
 
 /** The model or session was used after `dispose`. */
@@ -263,6 +297,7 @@ const classes = {
   manifest: ManifestError,
   "unsupported-version": UnsupportedVersionError,
   "insecure-context": InsecureContextError,
+  start: StartError,
   "no-webgpu": NoWebGpuError,
   "adapter-limit": AdapterLimitError,
   "device-lost": DeviceLostError,
@@ -274,6 +309,7 @@ const classes = {
   "support-set": SupportSetError,
   video: VideoError,
   prompt: PromptError,
+  "prompt-too-long": PromptTooLongError,
   aborted: AbortedError,
   disposed: DisposedError,
   internal: InternalError,
@@ -289,27 +325,36 @@ export interface WireError {
   readonly cause?: string;
 }
 
-/** Takes an error apart for `postMessage`. What is not ours becomes `internal`. */
+/** Takes an error apart for `postMessage`. What is not ours is `out-of-memory` or `internal`. */
 export function toWire(error: unknown): WireError {
-  if (!(error instanceof FlamingoError)) {
-    return { code: "internal", details: { reason: describe(error) } };
-  }
+  if (!(error instanceof FlamingoError)) return toWire(classify(error));
   const wire: WireError = { code: error.code, details: error.details };
   return error.cause === undefined ? wire : { ...wire, cause: describe(error.cause) };
 }
 
-/** Puts an error together again, in its class. What is no {@link WireError} becomes `internal`. */
+/** Puts an error together again, in its class. What is no {@link WireError} is `out-of-memory` or `internal`. */
 export function fromWire(wire: unknown): FlamingoError {
   if (wire instanceof FlamingoError) return wire;
-  if (!isWireError(wire)) {
-    return new InternalError({ reason: describe(wire) }, { cause: wire });
-  }
+  if (!isWireError(wire)) return classify(wire);
   // The code names the class, and so the form of the details.
   const ErrorClass = classes[wire.code] as unknown as new (
     details: Details,
     options?: ErrorOptions,
   ) => FlamingoError;
   return new ErrorClass(wire.details, wire.cause === undefined ? undefined : { cause: wire.cause });
+}
+
+/** Gives a class to what JavaScript threw. */
+function classify(error: unknown): FlamingoError {
+  // V8 says "Array buffer allocation failed", "could not allocate memory"; others alike.
+  if (error instanceof RangeError && /allocation|allocate|memory/i.test(error.message)) {
+    const remedy = "close other tabs, or load a smaller model";
+    return new OutOfMemoryError(
+      { reason: `the tab has no memory left (${error.message}); ${remedy}` },
+      { cause: error },
+    );
+  }
+  return new InternalError({ reason: describe(error) }, { cause: error });
 }
 
 /** Any thrown thing in words. */

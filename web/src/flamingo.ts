@@ -1,12 +1,17 @@
 /** The model, as a page holds it. */
 
-import { proxy, transfer } from "comlink";
+import { proxy } from "comlink";
 import { Connection } from "./connection.js";
-import { buffersOf, imageToWire } from "./media.js";
+import { imageToWire } from "./media.js";
+import { ModelHost, type StartWorker } from "./model-host.js";
 import type { SessionId, SupportSetId } from "./protocol.js";
 import { Session, type SessionOptions } from "./session.js";
+import { pageMemory } from "./storage/memory.js";
+import { cachedModels, removeModel } from "./storage/model-cache.js";
+import { placesWith } from "./storage/places.js";
 import { SupportSet } from "./support-set.js";
 import type {
+  CachedModel,
   DevicePreference,
   DeviceReport,
   ImageSource,
@@ -23,6 +28,11 @@ export interface LoadOptions {
   readonly signal?: AbortSignal;
   /** Told of each step; see {@link LoadEvent}. */
   readonly onProgress?: (event: LoadEvent) => void;
+  /**
+   * Asks the browser not to evict the model when the disk fills up. True by default; Firefox puts
+   * the question to the user, others decide by themselves.
+   */
+  readonly persist?: boolean;
 }
 
 /**
@@ -36,41 +46,75 @@ export interface LoadOptions {
  * ```
  */
 export class Flamingo {
-  /** What `model.json` says of the model. */
-  readonly info: ModelInfo;
-  /** Where it runs, and why. */
-  readonly device: DeviceReport;
-
-  readonly #connection: Connection;
+  readonly #host: ModelHost;
   #lastSession: SessionId = 0;
   #lastSupportSet: SupportSetId = 0;
 
-  private constructor(connection: Connection, info: ModelInfo, device: DeviceReport) {
-    this.#connection = connection;
-    this.info = info;
-    this.device = device;
+  private constructor(host: ModelHost) {
+    this.#host = host;
   }
 
-  /** Loads the model whose `model.json` is at `url` (relative to the page). */
+  /** What `model.json` says of the model. */
+  get info(): ModelInfo {
+    return this.#host.loaded.info;
+  }
+
+  /** Where it runs, and why. It may be another device after one was lost. */
+  get device(): DeviceReport {
+    return this.#host.loaded.device;
+  }
+
+  /**
+   * Loads the model whose `model.json` is at `url` (relative to the page). Its shards are kept, so
+   * that the next visit fetches none of them and one after an interruption only those that lack.
+   *
+   * @throws a {@link FlamingoError}, of the class of its cause.
+   */
   static async load(url: string | URL, options: LoadOptions = {}): Promise<Flamingo> {
-    const { device = "auto", signal, onProgress = () => {} } = options;
-    const address = new URL(url, document.baseURI).href;
-    const connection = Connection.toWorker();
-    try {
-      const { info, device: report } = await connection.call(
-        (remote, task) => remote.load(task, address, device, proxy(onProgress)),
-        signal,
-      );
-      return new Flamingo(connection, info, report);
-    } catch (error) {
-      connection.close("model");
-      throw error;
-    }
+    const { device = "auto", signal, onProgress = () => {}, persist = true } = options;
+    const address = addressOf(url);
+    // Only a page may ask. Whatever the answer is, the files are kept for now.
+    if (persist) navigator.storage?.persist?.().catch(() => {});
+    const start: StartWorker = async (signal) => {
+      const connection = Connection.toWorker();
+      try {
+        const loaded = await connection.call(
+          (remote, task) =>
+            remote.load(task, address, device, proxy(pageMemory), proxy(onProgress)),
+          signal,
+        );
+        return { connection, loaded };
+      } catch (error) {
+        connection.close("model");
+        throw error;
+      }
+    };
+    const onLost = () => {
+      onProgress({
+        status: "warning",
+        code: "device-lost",
+        message: "The GPU went away, so the model is loaded again. What was being written goes on.",
+      });
+    };
+    return new Flamingo(await ModelHost.open(start, onLost, signal));
+  }
+
+  /** The models of which at least something is kept for the next visit, whole or in part. */
+  static cached(): Promise<CachedModel[]> {
+    return cachedModels(placesWith(pageMemory));
+  }
+
+  /**
+   * Forgets what is kept of the model whose `model.json` is at `url` (relative to the page). One
+   * that is loaded stays loaded.
+   */
+  static remove(url: string | URL): Promise<void> {
+    return removeModel(addressOf(url), placesWith(pageMemory));
   }
 
   /** Puts a task and its examples in front of the model. Sessions share the model and take turns. */
   session(options: SessionOptions = {}): Session {
-    return new Session(this.#connection, ++this.#lastSession, options);
+    return new Session(this.#host, ++this.#lastSession, options);
   }
 
   /**
@@ -82,24 +126,25 @@ export class Flamingo {
     { signal }: { readonly signal?: AbortSignal } = {},
   ): Promise<Float32Array> {
     const wire = await imageToWire(image);
-    return this.#connection.call(
-      (remote, task) => remote.embed(task, transfer(wire, buffersOf(wire))),
-      signal,
-    );
+    return this.#host.call((remote, task) => remote.embed(task, wire), signal);
   }
 
   /** A set of images to choose examples from: an empty one, or one that {@link SupportSet.save} gave. */
   supportSet(saved?: Uint8Array): SupportSet {
-    return new SupportSet(this.#connection, ++this.#lastSupportSet, saved);
+    return new SupportSet(this.#host, ++this.#lastSupportSet, saved);
   }
 
   /** Memory the model holds now. */
   memory(): Promise<MemoryReport> {
-    return this.#connection.call((remote) => remote.memory());
+    return this.#host.call((remote) => remote.memory());
   }
 
   /** Ends the Worker, and with it everything the model holds on the heap and the GPU. */
   dispose(): void {
-    this.#connection.close("model");
+    this.#host.close("model");
   }
+}
+
+function addressOf(url: string | URL): string {
+  return new URL(url, document.baseURI).href;
 }

@@ -49,7 +49,7 @@ export async function framesOf(
     const frames: ImageData[] = [];
     for (const time of times(duration, sampling)) {
       await seek(video, time, signal);
-      frames.push(draw(video));
+      frames.push(frameOf(video));
     }
     return frames;
   } finally {
@@ -87,7 +87,8 @@ async function seek(video: HTMLVideoElement, time: number, signal?: AbortSignal)
   await arrived;
 }
 
-function draw(video: HTMLVideoElement): ImageData {
+/** The picture that a video shows now. */
+export function frameOf(video: HTMLVideoElement): ImageData {
   const { videoWidth: width, videoHeight: height } = video;
   if (width === 0 || height === 0) throw new VideoError({ reason: "the video has no picture" });
   const context = new OffscreenCanvas(width, height).getContext("2d", { willReadFrequently: true });

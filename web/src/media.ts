@@ -11,7 +11,7 @@ export type WireImage =
 /** An image, or the frames of a clip. */
 export type WireMedia = WireImage | { readonly frames: readonly WireImage[] };
 
-/** Takes an image apart into buffers of its own, so that giving them away takes nothing from the caller. */
+/** Takes an image apart into buffers of its own, so that what the caller does with its own afterwards changes nothing. */
 export async function imageToWire(source: ImageSource): Promise<WireImage> {
   if (source instanceof Blob) return { file: await source.arrayBuffer() };
   if (source instanceof ArrayBuffer) return { file: source.slice(0) };
@@ -25,13 +25,6 @@ export async function mediaToWire(source: MediaSource): Promise<WireMedia> {
   return "frames" in source
     ? { frames: await Promise.all(source.frames.map(imageToWire)) }
     : imageToWire(source);
-}
-
-/** The buffers of an image or clip, which `postMessage` may move instead of copying. */
-export function buffersOf(media: WireMedia | undefined): ArrayBuffer[] {
-  if (media === undefined) return [];
-  if ("frames" in media) return media.frames.flatMap(buffersOf);
-  return ["file" in media ? media.file : media.rgba];
 }
 
 function copyOf(bytes: Uint8Array | Uint8ClampedArray): ArrayBuffer {

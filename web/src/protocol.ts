@@ -6,6 +6,7 @@
  */
 
 import type { WireImage, WireMedia } from "./media.js";
+import type { FileStore } from "./storage/file-store.js";
 import type {
   BeamOptions,
   Caption,
@@ -64,11 +65,12 @@ export type WirePart = string | { readonly media: WireMedia } | { readonly endOf
 
 /** The Worker's side. One Worker holds one model. */
 export interface WorkerApi {
-  /** Fetches and builds the model. `url` is absolute. */
+  /** Fetches and builds the model. `url` is absolute; `memory` is the page's, for what no other place keeps. */
   load(
     task: TaskId,
     url: string,
     device: DevicePreference,
+    memory: FileStore,
     onEvent: Notify<LoadEvent>,
   ): Promise<LoadedModel>;
   /** Encodes examples once, for every query of the session. */
@@ -111,7 +113,7 @@ export interface WorkerApi {
   /** What an image looks like, as a direction of length 1. */
   embed(task: TaskId, image: WireImage): Promise<Float32Array>;
   /** Makes a support set, from what `saveSupportSet` gave or an empty one. */
-  openSupportSet(task: TaskId, set: SupportSetId, saved: ArrayBuffer | undefined): Promise<void>;
+  openSupportSet(task: TaskId, set: SupportSetId, saved: Uint8Array | undefined): Promise<void>;
   closeSupportSet(set: SupportSetId): void;
   addToSupportSet(
     task: TaskId,

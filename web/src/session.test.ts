@@ -1,14 +1,14 @@
 import { expect, test } from "vitest";
 import { AbortedError, ImageError, InvalidOptionError } from "./errors.js";
 import { Session } from "./session.js";
-import { joinLoaded, texts } from "./testing/fake-worker.js";
+import { hostOf, joinLoaded, texts } from "./testing/fake-worker.js";
 
 const photo = Uint8Array.of(7);
 const frame = { data: Uint8ClampedArray.of(1, 2, 3, 4), width: 1, height: 1 };
 
 test("examples may have an image, a clip or only text, and questions", async () => {
   const { connection } = await joinLoaded();
-  const session = new Session(connection, 1, {
+  const session = new Session(hostOf(connection), 1, {
     task: "visual-question",
     shots: [
       { image: photo, question: "what?", text: "cat" },
@@ -30,7 +30,7 @@ test("examples may have an image, a clip or only text, and questions", async () 
 
 test("a dialogue keeps what it is told to, until it is told to forget", async () => {
   const { connection } = await joinLoaded();
-  const session = new Session(connection, 1, { task: "visual-question" });
+  const session = new Session(hostOf(connection), 1, { task: "visual-question" });
   await session.ask(photo, "what?", { remember: true }).result;
   expect(await texts(session.ask(null, "where?"))).toEqual(["7 what?→a dog", "where?", "a", "dog"]);
   await session.forgetTurns();
@@ -39,19 +39,19 @@ test("a dialogue keeps what it is told to, until it is told to forget", async ()
 
 test("a question needs a task with a place for it", async () => {
   const { connection } = await joinLoaded();
-  const error = await new Session(connection, 1, {})
+  const error = await new Session(hostOf(connection), 1, {})
     .ask(photo, "what?")
     .result.catch((error: unknown) => error);
   expect(error).toBeInstanceOf(InvalidOptionError);
   expect((error as Error).message).toContain("task");
   const template = "<image>{question}{answer}<|endofchunk|>";
-  const session = new Session(connection, 2, { task: { template } });
+  const session = new Session(hostOf(connection), 2, { task: { template } });
   expect(await texts(session.ask(photo, "what?"))).toEqual(["7", "what?", "a", "dog"]);
 });
 
 test("options cross without what belongs to the page", async () => {
   const { wasm, connection } = await joinLoaded();
-  const session = new Session(connection, 1, {});
+  const session = new Session(hostOf(connection), 1, {});
   const { signal } = new AbortController();
   const constraint = { choices: ["a"] };
   await session.caption(photo, { signal, temperature: 1, seed: 3, constraint }).result;
@@ -64,7 +64,7 @@ test("options cross without what belongs to the page", async () => {
 
 test("choices come back in their order with their probabilities", async () => {
   const { connection } = await joinLoaded();
-  const session = new Session(connection, 1, {});
+  const session = new Session(hostOf(connection), 1, {});
   expect(await session.choose(photo, ["cat", "dog"])).toEqual([
     { text: "cat", probability: 0.5 },
     { text: "dog", probability: 0.5 },
@@ -73,7 +73,7 @@ test("choices come back in their order with their probabilities", async () => {
 
 test("a prompt keeps the order of its parts, and nothing of it stays behind", async () => {
   const { wasm, connection } = await joinLoaded();
-  const session = new Session(connection, 1, { shots: [{ text: "unseen" }] });
+  const session = new Session(hostOf(connection), 1, { shots: [{ text: "unseen" }] });
   const prompt = [
     { image: photo },
     "a cat",
@@ -90,7 +90,7 @@ test("a prompt keeps the order of its parts, and nothing of it stays behind", as
 test("a fault in a part of a prompt frees the others", async () => {
   const { wasm, connection } = await joinLoaded();
   wasm.imageFault = { code: "image", message: "the file is empty" };
-  const session = new Session(connection, 1, {});
+  const session = new Session(hostOf(connection), 1, {});
   const stream = session.generate([{ frames: [photo] }, { image: photo }]);
   await expect(stream.result).rejects.toBeInstanceOf(ImageError);
   expect([...wasm.alive].map((name) => name.replace(/ \d+$/, ""))).toEqual(["model", "session"]);
@@ -98,7 +98,7 @@ test("a fault in a part of a prompt frees the others", async () => {
 
 test("every call ends with its signal", async () => {
   const { connection } = await joinLoaded();
-  const session = new Session(connection, 1, {});
+  const session = new Session(hostOf(connection), 1, {});
   const signal = AbortSignal.abort();
   for (const call of [
     session.choose(photo, ["a"], { signal }),

@@ -1,13 +1,16 @@
 /** A task and its examples, which stay, and what is asked about, which comes and goes. */
 
-import { proxy, type Remote, transfer } from "comlink";
+import { proxy, type Remote } from "comlink";
 import { CaptionStream } from "./caption-stream.js";
 import type { Connection } from "./connection.js";
-import { AbortedError, InvalidOptionError } from "./errors.js";
-import { buffersOf, mediaToWire } from "./media.js";
+import { AbortedError, DeviceLostError, InvalidOptionError } from "./errors.js";
+import { mediaToWire } from "./media.js";
+import type { Call, Host, Tenant } from "./model-host.js";
 import type { SessionId, TaskId, WirePart, WireQuery, WireShot, WorkerApi } from "./protocol.js";
+import { Replay } from "./replay.js";
 import type {
   BeamOptions,
+  Caption,
   Choice,
   GenerateOptions,
   Hypothesis,
@@ -16,6 +19,7 @@ import type {
   ScoringOptions,
   Shot,
   Task,
+  TokenPiece,
 } from "./types.js";
 
 /** What a session starts from. */
@@ -54,25 +58,33 @@ export interface BeamSearchOptions extends BeamOptions {
   readonly signal?: AbortSignal;
 }
 
+/** A turn of a dialogue, as it was asked for. */
+interface Turn {
+  readonly query: WireQuery;
+  readonly options: GenerateOptions;
+}
+
 /** A task with its examples in front of a model. Made by {@link Flamingo.session}. */
-export class Session {
-  readonly #connection: Connection;
+export class Session implements Tenant {
+  readonly #host: Host;
   readonly #id: SessionId;
   readonly #task: Task;
-  readonly #opened: Promise<void>;
+  readonly #shots: Promise<readonly WireShot[]>;
+  /** What was remembered, for a Worker that must learn it anew. */
+  #turns: Turn[] = [];
+  #opened: Promise<void>;
 
   /** @internal */
-  constructor(
-    connection: Connection,
-    id: SessionId,
-    { shots = [], task = "caption" }: SessionOptions,
-  ) {
-    this.#connection = connection;
+  constructor(host: Host, id: SessionId, { shots = [], task = "caption" }: SessionOptions) {
+    this.#host = host;
     this.#id = id;
     this.#task = task;
-    this.#opened = this.#open(shots);
+    this.#shots = Promise.all(shots.map(shotToWire));
+    this.#shots.catch(() => {});
+    this.#opened = host.call((remote, task) => this.#open(remote, task));
     // It is thrown by what needs the session.
     this.#opened.catch(() => {});
+    host.keep(this);
   }
 
   /** Resolves when the examples are encoded; everything waits for it by itself. */
@@ -102,8 +114,7 @@ export class Session {
     const { question = "", signal, ...scoring } = options;
     const query = await this.#query(image, question);
     const probabilities = await this.#call(
-      (remote, task) =>
-        remote.choose(task, transfer(query, buffersOf(query.media)), choices, scoring),
+      (remote, task) => remote.choose(task, query, choices, scoring),
       signal,
     );
     return choices.map((text, i) => ({ text, probability: probabilities[i] ?? 0 }));
@@ -116,10 +127,7 @@ export class Session {
   ): Promise<Hypothesis[]> {
     const { question = "", signal, ...search } = options;
     const query = await this.#query(image, question);
-    return this.#call(
-      (remote, task) => remote.beamSearch(task, transfer(query, buffersOf(query.media)), search),
-      signal,
-    );
+    return this.#call((remote, task) => remote.beamSearch(task, query, search), signal);
   }
 
   /**
@@ -128,14 +136,11 @@ export class Session {
    */
   generate(prompt: readonly PromptPart[], options: CaptionOptions = {}): CaptionStream {
     const { signal, ...generate } = options;
-    return new CaptionStream(async (onPiece, stop) => {
-      const parts = await Promise.all(prompt.map(partToWire));
-      return this.#call(
-        (remote, task) =>
-          remote.generate(task, transfer(parts, partBuffers(parts)), generate, proxy(onPiece)),
-        stop,
-      );
-    }, signal);
+    return this.#write(
+      Promise.all(prompt.map(partToWire)),
+      (remote, task, parts, onPiece) => remote.generate(task, parts, generate, onPiece),
+      signal,
+    );
   }
 
   /** Number of tokens of a prompt, one for each image or clip among them; rejects where the model cannot read as many. */
@@ -144,37 +149,81 @@ export class Session {
     { signal }: { readonly signal?: AbortSignal } = {},
   ): Promise<number> {
     const parts = await Promise.all(prompt.map(partToWire));
-    return this.#call(
-      (remote, task) => remote.countTokens(task, transfer(parts, partBuffers(parts))),
-      signal,
-    );
+    return this.#call((remote, task) => remote.countTokens(task, parts), signal);
   }
 
   /** Forgets the questions and answers that were remembered, not the examples. */
-  forgetTurns(): Promise<void> {
-    return this.#call((remote, task) => remote.forgetTurns(task, this.#id));
+  async forgetTurns(): Promise<void> {
+    await this.#call((remote, task) => remote.forgetTurns(task, this.#id));
+    this.#turns = [];
   }
 
   /** Forgets the examples and the turns. */
   dispose(): void {
-    void this.#connection.call((remote) => remote.closeSession(this.#id)).catch(() => {});
+    this.#host.release(this);
+    void this.#host.call((remote) => remote.closeSession(this.#id)).catch(() => {});
+  }
+
+  /** @internal Examples and turns are here. */
+  async leave(): Promise<void> {}
+
+  /** @internal */
+  async enter(connection: Connection): Promise<void> {
+    this.#opened = connection.call(async (remote, task) => {
+      await this.#open(remote, task);
+      for (const { query, options } of this.#turns) {
+        await remote.answer(
+          task,
+          query,
+          true,
+          options,
+          proxy(() => {}),
+        );
+      }
+    });
+    await this.#opened.catch(() => {});
   }
 
   #answer(image: MediaSource | null, question: string, options: AskOptions): CaptionStream {
     const { signal, remember = false, ...generate } = options;
+    return this.#write(
+      this.#query(image, question),
+      async (remote, task, query, onPiece) => {
+        const caption = await remote.answer(task, query, remember, generate, onPiece);
+        if (remember && caption.stopReason !== "aborted") {
+          this.#turns.push({ query, options: generate });
+        }
+        return caption;
+      },
+      signal,
+    );
+  }
+
+  /** Has a text written about `input`; if the Worker has to be replaced meanwhile, it goes on where it was. */
+  #write<I>(
+    input: Promise<I>,
+    write: (
+      remote: Remote<WorkerApi>,
+      task: TaskId,
+      input: I,
+      onPiece: (piece: TokenPiece) => void,
+    ) => Promise<Caption>,
+    signal: AbortSignal | undefined,
+  ): CaptionStream {
     return new CaptionStream(async (onPiece, stop) => {
-      const query = await this.#query(image, question);
-      return this.#call(
-        (remote, task) =>
-          remote.answer(
-            task,
-            transfer(query, buffersOf(query.media)),
-            remember,
-            generate,
-            proxy(onPiece),
-          ),
-        stop,
-      );
+      const wire = await input;
+      const replay = new Replay(onPiece);
+      try {
+        return await this.#call(
+          (remote, task) => write(remote, task, wire, proxy(replay.listen())),
+          AbortSignal.any([stop, replay.diverged]),
+        );
+      } catch (error) {
+        if (!replay.diverged.aborted) throw error;
+        throw new DeviceLostError({
+          reason: "the GPU went away, and another device writes this text otherwise; ask again",
+        });
+      }
     }, signal);
   }
 
@@ -190,23 +239,16 @@ export class Session {
   }
 
   /** Calls the Worker once the session is open there. */
-  #call<T>(
-    call: (remote: Remote<WorkerApi>, task: TaskId) => Promise<T>,
-    signal?: AbortSignal,
-  ): Promise<T> {
-    return this.#connection.call(async (remote, task) => {
+  #call<T>(call: Call<T>, signal?: AbortSignal): Promise<T> {
+    return this.#host.call(async (remote, task) => {
       await this.#opened;
       if (signal?.aborted) throw new AbortedError({}, { cause: signal.reason });
       return call(remote, task);
     }, signal);
   }
 
-  async #open(shots: readonly Shot[]): Promise<void> {
-    const wire = await Promise.all(shots.map(shotToWire));
-    const buffers = wire.flatMap(({ media }) => buffersOf(media));
-    await this.#connection.call((remote, task) =>
-      remote.openSession(task, this.#id, this.#task, transfer(wire, buffers)),
-    );
+  async #open(remote: Remote<WorkerApi>, task: TaskId): Promise<void> {
+    await remote.openSession(task, this.#id, this.#task, await this.#shots);
   }
 }
 
@@ -225,8 +267,3 @@ async function partToWire(part: PromptPart): Promise<WirePart> {
   if (typeof part === "string" || "endOfChunk" in part) return part;
   return { media: await mediaToWire("image" in part ? part.image : part) };
 }
-
-const partBuffers = (parts: readonly WirePart[]): ArrayBuffer[] =>
-  parts.flatMap((part) =>
-    typeof part === "object" && "media" in part ? buffersOf(part.media) : [],
-  );

@@ -1,13 +1,13 @@
 import { expect, test } from "vitest";
 import { AbortedError, DisposedError, SupportSetError } from "./errors.js";
 import { SupportSet } from "./support-set.js";
-import { joinLoaded } from "./testing/fake-worker.js";
+import { hostOf, joinLoaded } from "./testing/fake-worker.js";
 
 const photo = Uint8Array.of(7);
 
 test("an image goes in by what it looks like and comes out as its text", async () => {
   const { connection } = await joinLoaded();
-  const set = new SupportSet(connection, 1, undefined);
+  const set = new SupportSet(hostOf(connection), 1, undefined);
   await set.add(photo, { image: "cat.jpg", text: "a cat" });
   await set.add(
     { data: Uint8Array.of(1, 2, 3, 4), width: 1, height: 1 },
@@ -27,15 +27,15 @@ test("an image goes in by what it looks like and comes out as its text", async (
 test("saved bytes make a set again, and others an error where it is used", async () => {
   const { connection } = await joinLoaded();
   const saved = Uint8Array.of(70);
-  await new SupportSet(connection, 1, saved).opened;
+  await new SupportSet(hostOf(connection), 1, saved).opened;
   expect(saved.length).toBe(1);
-  const bad = new SupportSet(connection, 2, Uint8Array.of(0));
+  const bad = new SupportSet(hostOf(connection), 2, Uint8Array.of(0));
   await expect(bad.nearest(photo, 1)).rejects.toBeInstanceOf(SupportSetError);
 });
 
 test("a signal stops it, and a disposed set is gone", async () => {
   const { wasm, connection } = await joinLoaded();
-  const set = new SupportSet(connection, 1, undefined);
+  const set = new SupportSet(hostOf(connection), 1, undefined);
   const signal = AbortSignal.abort();
   await expect(set.nearest(photo, 1, { signal })).rejects.toBeInstanceOf(AbortedError);
   set.dispose();

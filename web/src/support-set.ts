@@ -1,9 +1,10 @@
 /** Examples chosen by what they look like. */
 
-import { type Remote, transfer } from "comlink";
+import type { Remote } from "comlink";
 import type { Connection } from "./connection.js";
 import { AbortedError } from "./errors.js";
-import { buffersOf, imageToWire } from "./media.js";
+import { imageToWire } from "./media.js";
+import type { Call, Host, Tenant } from "./model-host.js";
 import type { SupportSetId, TaskId, WorkerApi } from "./protocol.js";
 import type { ImageSource, SupportEntry, SupportExample } from "./types.js";
 
@@ -17,22 +18,22 @@ interface Stoppable {
  * Images with texts, from which the nearest to a query can be taken as its examples (RICES).
  * Only what an image looks like is kept, not the image. Made by {@link Flamingo.supportSet}.
  */
-export class SupportSet {
-  readonly #connection: Connection;
+export class SupportSet implements Tenant {
+  readonly #host: Host;
   readonly #id: SupportSetId;
-  readonly #opened: Promise<void>;
+  #saved: Uint8Array | undefined;
+  #opened: Promise<void>;
 
   /** @internal */
-  constructor(connection: Connection, id: SupportSetId, saved: Uint8Array | undefined) {
-    this.#connection = connection;
+  constructor(host: Host, id: SupportSetId, saved: Uint8Array | undefined) {
+    this.#host = host;
     this.#id = id;
-    // A copy: giving it away takes nothing from the caller.
-    const bytes = saved && new Uint8Array(saved).buffer;
-    this.#opened = connection.call((remote, task) =>
-      remote.openSupportSet(task, id, bytes && transfer(bytes, [bytes])),
-    );
+    // A copy: what the caller does with its own changes nothing here.
+    this.#saved = saved && new Uint8Array(saved);
+    this.#opened = host.call((remote, task) => this.#open(remote, task));
     // It is thrown by what needs the set.
     this.#opened.catch(() => {});
+    host.keep(this);
   }
 
   /** Resolves when the set is there; rejects where saved bytes are none. Everything waits for it by itself. */
@@ -48,8 +49,7 @@ export class SupportSet {
   ): Promise<void> {
     const wire = await imageToWire(image);
     return this.#call(
-      (remote, task) =>
-        remote.addToSupportSet(task, this.#id, transfer(wire, buffersOf(wire)), example),
+      (remote, task) => remote.addToSupportSet(task, this.#id, wire, example),
       signal,
     );
   }
@@ -61,10 +61,7 @@ export class SupportSet {
     { signal }: Stoppable = {},
   ): Promise<SupportEntry[]> {
     const wire = await imageToWire(image);
-    return this.#call(
-      (remote, task) => remote.nearest(task, this.#id, transfer(wire, buffersOf(wire)), count),
-      signal,
-    );
+    return this.#call((remote, task) => remote.nearest(task, this.#id, wire, count), signal);
   }
 
   /** The set as bytes, for {@link Flamingo.supportSet} and for the program's `--support`. */
@@ -74,15 +71,30 @@ export class SupportSet {
 
   /** Forgets the set. */
   dispose(): void {
-    void this.#connection.call((remote) => remote.closeSupportSet(this.#id)).catch(() => {});
+    this.#host.release(this);
+    void this.#host.call((remote) => remote.closeSupportSet(this.#id)).catch(() => {});
+  }
+
+  /** @internal */
+  async leave(old: Connection): Promise<void> {
+    const saved = old.call((remote, task) => remote.saveSupportSet(task, this.#id));
+    // One that was never there is opened as it would have been.
+    this.#saved = await saved.catch(() => this.#saved);
+  }
+
+  /** @internal */
+  async enter(connection: Connection): Promise<void> {
+    this.#opened = connection.call((remote, task) => this.#open(remote, task));
+    await this.#opened.catch(() => {});
+  }
+
+  async #open(remote: Remote<WorkerApi>, task: TaskId): Promise<void> {
+    await remote.openSupportSet(task, this.#id, this.#saved);
   }
 
   /** Calls the Worker once the set is open there. */
-  #call<T>(
-    call: (remote: Remote<WorkerApi>, task: TaskId) => Promise<T>,
-    signal?: AbortSignal,
-  ): Promise<T> {
-    return this.#connection.call(async (remote, task) => {
+  #call<T>(call: Call<T>, signal?: AbortSignal): Promise<T> {
+    return this.#host.call(async (remote, task) => {
       await this.#opened;
       if (signal?.aborted) throw new AbortedError({}, { cause: signal.reason });
       return call(remote, task);

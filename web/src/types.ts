@@ -50,21 +50,64 @@ export interface ModelInfo {
   readonly totalBytes: number;
 }
 
-/** Progress of {@link Flamingo.load}, in this order; `progress` and `done` many times. */
+/** Where shards are kept: the origin private file system, Cache Storage, or the page's memory. */
+export type StorageKind = "opfs" | "cache-storage" | "memory";
+
+/** A model of which at least something is kept. */
+export interface CachedModel {
+  /** Name of the model. */
+  readonly name: string;
+  /** Address of its `model.json`. */
+  readonly url: string;
+  /** Bytes of it that are kept. */
+  readonly bytes: number;
+  /** Bytes of all its shards; as many as `bytes` where it is whole. */
+  readonly totalBytes: number;
+}
+
+/**
+ * What went otherwise than it should, and was mended:
+ * - `storage-refused`: the browser lets the page keep no files; they stay in its memory.
+ * - `quota`: there is no room for the model; what does not fit stays in the page's memory.
+ * - `storage-failed`: a storage failed otherwise; the next one is used.
+ * - `damaged-cache`: a shard was damaged where it is kept, and is fetched again.
+ * - `offline`: the server could not be reached; the `model.json` of the last visit is used.
+ * - `device-lost`: the GPU went away; the model is loaded again, and its events come once more.
+ */
+export type LoadWarning =
+  | "storage-refused"
+  | "quota"
+  | "storage-failed"
+  | "damaged-cache"
+  | "offline"
+  | "device-lost";
+
+/** Progress of {@link Flamingo.load}, in this order: `progress` and `done` many times, `warning` at any time. */
 export type LoadEvent =
   | { readonly status: "initiate"; readonly model: ModelInfo }
+  | {
+      readonly status: "cache";
+      /** Where shards that arrive are kept. */
+      readonly storage: StorageKind;
+      /** Bytes of the model that are kept from an earlier visit. */
+      readonly cachedBytes: number;
+    }
   | { readonly status: "device"; readonly device: DeviceReport }
   | {
       readonly status: "progress";
       /** The shard that grew. */
       readonly file: string;
-      /** Bytes of the whole model that have arrived. */
+      /** Bytes of the whole model that have arrived, from the network or from where they are kept. */
       readonly loaded: number;
       /** Bytes of the whole model. */
       readonly total: number;
+      /** Milliseconds until the rest has arrived, at the rate of the last seconds; `undefined` until there is a rate. */
+      readonly remainingMs: number | undefined;
     }
   /** A shard has passed its check and is in the model. */
   | { readonly status: "done"; readonly file: string }
+  /** Something was mended on the way; `message` is for people. */
+  | { readonly status: "warning"; readonly code: LoadWarning; readonly message: string }
   | { readonly status: "ready" };
 
 /** Pixels that are decoded already, such as an `ImageData`. */

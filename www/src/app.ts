@@ -31,6 +31,7 @@ export class App implements Actions {
     this.#state = {
       preference: settings.device,
       loading: { phase: "starting" },
+      notices: [],
       info: undefined,
       device: undefined,
       photo: undefined,
@@ -104,7 +105,7 @@ export class App implements Actions {
     const { loading, preference: device } = this.#state;
     if (loading.phase === "ready") loading.model.dispose();
     this.#session = undefined;
-    this.#update({ loading: { phase: "starting" }, device: undefined });
+    this.#update({ loading: { phase: "starting" }, notices: [], device: undefined });
     try {
       const onProgress = (event: LoadEvent) => {
         if (!signal.aborted) this.#progress(event);
@@ -125,12 +126,20 @@ export class App implements Actions {
         this.#update({ device: event.device });
         break;
       case "progress": {
-        const { loaded, total } = event;
+        // A model whose device was lost is loaded again behind the caption that waits for it.
+        if (this.#state.loading.phase === "ready") break;
+        const { loaded, total, remainingMs } = event;
         this.#update({
-          loading: loaded < total ? { phase: "downloading", loaded, total } : { phase: "building" },
+          loading:
+            loaded < total
+              ? { phase: "downloading", loaded, total, remainingMs }
+              : { phase: "building" },
         });
         break;
       }
+      case "warning":
+        this.#update({ notices: [...this.#state.notices, event] });
+        break;
     }
   }
 

@@ -12,6 +12,12 @@ export function duration(milliseconds: number): string {
     : `${(milliseconds / 1000).toFixed(1)} s`;
 }
 
+/** How long something still takes, as one says it. */
+export function timeLeft(milliseconds: number): string {
+  const seconds = Math.ceil(milliseconds / 1000);
+  return seconds < 90 ? `${seconds} s left` : `${Math.round(seconds / 60)} min left`;
+}
+
 /** The probability behind its natural logarithm. */
 export function percent(logProbability: number): string {
   return `${Math.round(Math.exp(logProbability) * 100)} %`;

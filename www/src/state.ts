@@ -6,6 +6,7 @@ import type {
   DeviceReport,
   Flamingo,
   FlamingoError,
+  LoadEvent,
   ModelInfo,
   TokenPiece,
 } from "flamingo-web";
@@ -14,10 +15,19 @@ import type { Photo } from "./photo.js";
 /** How far the model has come. */
 export type Loading =
   | { readonly phase: "starting" }
-  | { readonly phase: "downloading"; readonly loaded: number; readonly total: number }
+  | {
+      readonly phase: "downloading";
+      readonly loaded: number;
+      readonly total: number;
+      /** Milliseconds until the rest is there, once that is known. */
+      readonly remainingMs: number | undefined;
+    }
   | { readonly phase: "building" }
   | { readonly phase: "ready"; readonly model: Flamingo }
   | { readonly phase: "failed"; readonly error: FlamingoError };
+
+/** What was mended while the model was loaded. */
+export type Notice = Extract<LoadEvent, { status: "warning" }>;
 
 /** A picture with the text it should get. */
 export interface Example {
@@ -45,6 +55,7 @@ export type Writing =
 export interface State {
   readonly preference: DevicePreference;
   readonly loading: Loading;
+  readonly notices: readonly Notice[];
   readonly info: ModelInfo | undefined;
   readonly device: DeviceReport | undefined;
   readonly photo: Photo | undefined;

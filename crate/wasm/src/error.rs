@@ -62,13 +62,14 @@ impl Coded for RuntimeError {
             | Self::Option { .. }
             | Self::EmptyStop
             | Self::Constraint(_) => "invalid-option",
+            Self::Prompt(PromptError::TooLong { .. })
+            | Self::Model(ModelError::ContextExceeded { .. } | ModelError::TooManyMedia { .. }) => {
+                "prompt-too-long"
+            }
             Self::Prompt(_)
             | Self::NothingAllowed
             | Self::EmptyAnswer { .. }
-            | Self::ForeignImage { .. }
-            | Self::Model(ModelError::ContextExceeded { .. } | ModelError::TooManyMedia { .. }) => {
-                "prompt"
-            }
+            | Self::ForeignImage { .. } => "prompt",
             Self::Tokenizer(_) | Self::Model(_) => "invalid-model",
         }
     }

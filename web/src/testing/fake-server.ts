@@ -18,14 +18,15 @@ export type FakeAnswers = FakeFile | FakeFile[];
 /** Where the fake model lies. */
 export const MODEL_URL = "https://models.test/tiny/model.json";
 
-/** Files of a model of two shards, with a `model.json` that fits. */
-export function fakeModel(): Record<string, FakeAnswers> {
-  const shards = [Uint8Array.of(1, 2, 3), Uint8Array.of(4, 5)];
+/** Files of a model, of two shards if not said otherwise, with a `model.json` that fits. */
+export function fakeModel(
+  shards = [Uint8Array.of(1, 2, 3), Uint8Array.of(4, 5)],
+): Record<string, FakeAnswers> {
   const manifest = {
     format_version: 1,
     name: "tiny",
     licence: "MIT",
-    total_bytes: 5,
+    total_bytes: shards.reduce((sum, { length }) => sum + length, 0),
     shards: shards.map((bytes, i) => ({
       file: `shard-${i}.bin`,
       bytes: bytes.length,

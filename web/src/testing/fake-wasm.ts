@@ -35,10 +35,14 @@ export interface FakeModule extends WasmModule {
   words: string[];
   /** The options of the last call that took any. */
   options: unknown;
+  /** Id of the first token of every caption; the others follow it. */
+  firstId: number;
   /** What `encode` throws. */
   imageFault: unknown;
   /** Largest buffer of the fake GPU. */
   gpuLimit: number;
+  /** Tokens until the fake GPU is lost; nothing is written afterwards. */
+  tokensUntilLost: number;
 }
 
 /** A module whose captions name all that the model would read, then `words`. */
@@ -204,6 +208,8 @@ export function fakeWasm(): FakeModule {
 
   class SupportSet extends Handle implements WasmSupportSet {
     readonly #entries: SupportEntry[] = [];
+    /** Entries that were saved; the fake keeps only their number. */
+    #restored = 0;
 
     constructor(_?: WasmModel) {
       super("support set");
@@ -211,7 +217,9 @@ export function fakeWasm(): FakeModule {
 
     static fromBytes(bytes: Uint8Array): SupportSet {
       if (bytes[0] !== 70) throw { code: "support-set", message: "it does not begin with F" };
-      return new SupportSet();
+      const set = new SupportSet();
+      set.#restored = bytes[1] ?? 0;
+      return set;
     }
 
     add(embedding: Float32Array, image: string, question: string, text: string): void {
@@ -224,7 +232,7 @@ export function fakeWasm(): FakeModule {
     }
 
     toBytes(): Uint8Array {
-      return Uint8Array.of(70, this.#entries.length);
+      return Uint8Array.of(70, this.#restored + this.#entries.length);
     }
   }
 
@@ -264,7 +272,12 @@ export function fakeWasm(): FakeModule {
     const words: string[] = [];
     let stopReason: Caption["stopReason"] = "end_of_chunk";
     const all = [...prompt, ...module.words];
-    for (const [id, text] of all.slice(0, options.maxNewTokens ?? 40).entries()) {
+    for (const [index, text] of all.slice(0, options.maxNewTokens ?? 40).entries()) {
+      const id = module.firstId + index;
+      if (module.tokensUntilLost === 0) {
+        throw { code: "device-lost", message: "the GPU device was lost: reset" };
+      }
+      module.tokensUntilLost -= 1;
       words.push(text);
       if (!(await onPiece({ id, text, logProbability: -1, alternatives: [] }))) {
         stopReason = "aborted";
@@ -309,8 +322,10 @@ export function fakeWasm(): FakeModule {
     alive,
     words: ["a", "dog"],
     options: undefined,
+    firstId: 0,
     imageFault: undefined,
     gpuLimit: 1 << 20,
+    tokensUntilLost: Number.POSITIVE_INFINITY,
   };
   return module;
 }

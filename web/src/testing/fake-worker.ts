@@ -4,8 +4,12 @@ import { expose, proxy } from "comlink";
 import { afterEach, vi } from "vitest";
 import { Connection } from "../connection.js";
 import { Engine } from "../engine.js";
+import type { Host } from "../model-host.js";
 import type { LoadedModel } from "../protocol.js";
+import type { FileStore } from "../storage/file-store.js";
+import { MemoryStore } from "../storage/memory.js";
 import type { DevicePreference, LoadEvent } from "../types.js";
+import type { WasmModule } from "../wasm.js";
 import { type FakeAnswers, fakeModel, MODEL_URL, serve } from "./fake-server.js";
 import { type FakeModule, fakeWasm } from "./fake-wasm.js";
 
@@ -23,10 +27,10 @@ export interface Line {
   readonly connection: Connection;
 }
 
-/** Starts an engine over a fake module. */
-export function join(): Line {
+/** Starts an engine over a fake module, or over what `start` gives. */
+export function join(start?: () => Promise<WasmModule>): Line {
   const wasm = fakeWasm();
-  const engine = new Engine(async () => wasm);
+  const engine = new Engine(start ?? (async () => wasm));
   const { port1, port2 } = new MessageChannel();
   expose(engine, port2);
   const connection = new Connection(port1, () => {
@@ -37,21 +41,31 @@ export function join(): Line {
   return { wasm, engine, connection };
 }
 
-/** Loads a model from a fake server. */
+/** Loads a model from a fake server; `memory` is the page's. */
 export async function load(
   connection: Connection,
   device: DevicePreference = "auto",
   files: Record<string, FakeAnswers> = fakeModel(),
-): Promise<{ model: LoadedModel; events: LoadEvent[] }> {
-  serve(files);
+  memory: FileStore = new MemoryStore(),
+): Promise<{ model: LoadedModel; events: LoadEvent[]; requests: string[] }> {
+  const log = serve(files);
   const events: LoadEvent[] = [];
   const onEvent = proxy((event: LoadEvent) => {
     events.push(event);
   });
   const model = await connection.call((remote, task) =>
-    remote.load(task, MODEL_URL, device, onEvent),
+    remote.load(task, MODEL_URL, device, proxy(memory), onEvent),
   );
-  return { model, events };
+  return { model, events, requests: log.map(({ url }) => url) };
+}
+
+/** A host that has this one Worker and no other. */
+export function hostOf(connection: Connection): Host {
+  return {
+    call: (call, signal) => connection.call(call, signal),
+    keep: () => {},
+    release: () => {},
+  };
 }
 
 /** {@link join} and {@link load}. */

@@ -1,13 +1,14 @@
 import type { DeviceReport } from "flamingo-web";
 import { html, nothing } from "lit";
-import { megabytes } from "../format.js";
-import type { Actions, Loading, State } from "../state.js";
+import { megabytes, timeLeft } from "../format.js";
+import type { Actions, Loading, Notice, State } from "../state.js";
 import { errorMessage } from "./error-message.js";
 
 /** Where the model is: on its way, or on which device and why. */
-export const modelStatus = ({ loading, device }: State, actions: Actions) => html`
+export const modelStatus = ({ loading, notices, device }: State, actions: Actions) => html`
   <div class="status" data-phase=${loading.phase}>
     ${loading.phase === "failed" ? failure(loading, actions) : step(loading)}
+    ${notices.map(noticeLine)}
     ${device === undefined || loading.phase === "failed" ? nothing : deviceLine(device)}
   </div>
 `;
@@ -22,6 +23,7 @@ function step(loading: Exclude<Loading, { phase: "failed" }>) {
           <span>
             Downloading the model:
             <span class="figures">${megabytes(loading.loaded)} of ${megabytes(loading.total)}</span>
+            ${loading.remainingMs === undefined ? nothing : timeLeft(loading.remainingMs)}
           </span>
           <progress max=${loading.total} value=${loading.loaded}></progress>
         </label>
@@ -32,6 +34,10 @@ function step(loading: Exclude<Loading, { phase: "failed" }>) {
       return html`<p class="visually-hidden" role="status">The model is ready.</p>`;
   }
 }
+
+const noticeLine = ({ code, message }: Notice) => html`
+  <p class="notice" data-code=${code}>${message}</p>
+`;
 
 const deviceLine = ({ kind, adapter, reason }: DeviceReport) => html`
   <p class="device" data-device=${kind} data-adapter=${adapter}>

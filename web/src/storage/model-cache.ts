@@ -1,0 +1,251 @@
+/**
+ * The shards of one model, kept between visits: each by its SHA-256 in a folder
+ * that stands for the address of its `model.json`. Nothing that comes from here
+ * is believed: whoever reads a shard checks it as if it came from the network.
+ */
+
+import type { FetchedManifest } from "../download.js";
+import { describe } from "../errors.js";
+import { type Manifest, parseManifest, type ShardEntry } from "../manifest.js";
+import { sha256 } from "../sha256.js";
+import type { CachedModel, LoadWarning, StorageKind } from "../types.js";
+import type { FileStore } from "./file-store.js";
+import type { StoragePlace } from "./places.js";
+
+/** The file beside the shards that says whose they are. */
+const RECORD = "model.json";
+
+/** What is in it. */
+interface ModelRecord {
+  /** Address of the model's `model.json`. */
+  readonly url: string;
+  /** Name of the model. */
+  readonly name: string;
+  /** Bytes of all its shards. */
+  readonly totalBytes: number;
+  /** The parsed JSON of its `model.json`. */
+  readonly manifest: unknown;
+}
+
+/** A store that could be opened. */
+interface OpenStore {
+  readonly kind: StorageKind;
+  readonly store: FileStore;
+  /** Whether the record lies there already. */
+  recorded?: Promise<void>;
+}
+
+/** Told of what the caller may want to know and need not act on. */
+export type Warn = (code: LoadWarning, message: string) => void;
+
+/** The cache of one model, over all stores that this page may use. */
+export class ModelCache {
+  readonly #url: string;
+  readonly #folder: string;
+  readonly #stores: readonly OpenStore[];
+  readonly #warn: Warn;
+  #record: Blob = new Blob();
+  /** Index of the store that takes new files. */
+  #target = 0;
+
+  private constructor(url: string, folder: string, stores: readonly OpenStore[], warn: Warn) {
+    this.#url = url;
+    this.#folder = folder;
+    this.#stores = stores;
+    this.#warn = warn;
+  }
+
+  /** Opens the cache of the model at `url`, in those of `places` that can be had; the last always can. */
+  static async open(url: string, places: readonly StoragePlace[], warn: Warn): Promise<ModelCache> {
+    const { stores, refusals } = await openAll(places);
+    if (stores.length === 1 && refusals.length > 0) {
+      warn(
+        "storage-refused",
+        `The browser lets this page keep no files (${refusals.join("; ")}), so the model stays only while the page is open. Serve the page over https, and outside a sandboxed frame.`,
+      );
+    }
+    return new ModelCache(url, await sha256(new TextEncoder().encode(url)), stores, warn);
+  }
+
+  /** Where new shards go. */
+  get storage(): StorageKind {
+    return this.#stores[this.#target]?.kind ?? "memory";
+  }
+
+  /** The `model.json` of the last visit, for when the server cannot be reached. */
+  async manifest(): Promise<FetchedManifest | undefined> {
+    for (const { store } of this.#stores) {
+      const record = await readRecord(store, this.#folder);
+      if (record?.url !== this.#url) continue;
+      try {
+        const json = record.manifest;
+        return { manifest: parseManifest(json, this.#url), json };
+      } catch {
+        // As if it were not there: the failure that led here is the one to tell.
+      }
+    }
+    return undefined;
+  }
+
+  /**
+   * Takes over a published model: forgets shards that are no longer part of it, and finds room for
+   * those that lack. Returns the lengths in bytes, by file, of the shards that are here whole.
+   */
+  async adopt(manifest: Manifest, json: unknown): Promise<ReadonlyMap<string, number>> {
+    const { name, totalBytes } = manifest;
+    const record: ModelRecord = { url: this.#url, name, totalBytes, manifest: json };
+    this.#record = new Blob([JSON.stringify(record)], { type: "application/json" });
+    const lengths = new Map(manifest.shards.map(({ sha256, bytes }) => [sha256, bytes]));
+    const whole = new Set<string>();
+    for (const { store } of this.#stores) {
+      for (const { name, bytes } of await store.files(this.#folder).catch(() => [])) {
+        if (lengths.get(name) === bytes) whole.add(name);
+        // One of another length is written over: it may be another tab's that is just being made.
+        else if (name !== RECORD && !lengths.has(name)) await this.#forget(store, name);
+      }
+    }
+    const missing = manifest.shards.filter(({ sha256 }) => !whole.has(sha256));
+    await this.#makeRoom(missing.reduce((sum, { bytes }) => sum + bytes, 0));
+    await this.#keep();
+    const present = manifest.shards.filter(({ sha256 }) => whole.has(sha256));
+    return new Map(present.map(({ file, bytes }) => [file, bytes]));
+  }
+
+  /** A shard's bytes as they lie here in full length, otherwise unchecked. */
+  async read({ sha256, bytes }: ShardEntry): Promise<Uint8Array<ArrayBuffer> | undefined> {
+    for (const { store } of this.#stores) {
+      try {
+        const blob = await store.read(this.#folder, sha256);
+        if (blob?.size === bytes) return new Uint8Array(await blob.arrayBuffer());
+      } catch {
+        // What cannot be read is fetched, as what is not there.
+      }
+    }
+    return undefined;
+  }
+
+  /** Keeps a shard that has passed its check. Where a store takes no more, the next one does. */
+  async write({ sha256 }: ShardEntry, bytes: Uint8Array<ArrayBuffer>): Promise<void> {
+    await this.#keep({ name: sha256, content: new Blob([bytes]) });
+  }
+
+  /** Forgets a shard that failed its check. */
+  async discard({ sha256, file }: ShardEntry): Promise<void> {
+    this.#warn(
+      "damaged-cache",
+      `${file} was damaged where the browser keeps it, and is fetched again.`,
+    );
+    for (const { store } of this.#stores) await this.#forget(store, sha256);
+  }
+
+  /** Writes the record where it is not yet, and then the file. */
+  async #keep(file?: { readonly name: string; readonly content: Blob }): Promise<void> {
+    for (let index = this.#target; index < this.#stores.length; index = this.#target) {
+      const place = this.#stores[index] as OpenStore;
+      try {
+        place.recorded ??= place.store.write(this.#folder, RECORD, this.#record);
+        await place.recorded;
+        if (file !== undefined) await place.store.write(this.#folder, file.name, file.content);
+        return;
+      } catch (error) {
+        // Others that were being written at the same time may have moved on already.
+        if (this.#target === index) this.#moveOn(index, error);
+      }
+    }
+  }
+
+  /** Leaves the lasting stores at once where the model will not fit. */
+  async #makeRoom(bytes: number): Promise<void> {
+    const storage: StorageManager | undefined = globalThis.navigator?.storage;
+    if (this.#target === this.#last || storage === undefined) return;
+    const { quota, usage } = await storage.estimate().catch((): StorageEstimate => ({}));
+    if (quota === undefined || usage === undefined || quota - usage >= bytes) return;
+    const needed = `${bytes} bytes are needed, ${Math.max(0, quota - usage)} are free`;
+    this.#moveOn(this.#target, new DOMException(needed, QUOTA_EXCEEDED));
+  }
+
+  /** Finds the store to go on with where that of index `from` failed. */
+  #moveOn(from: number, error: unknown): void {
+    const { kind } = this.#stores[from] as OpenStore;
+    const full = error instanceof DOMException && error.name === QUOTA_EXCEEDED;
+    // All lasting stores of an origin share one quota; only memory is beside it.
+    this.#target = full && from < this.#last ? this.#last : from + 1;
+    const next = this.#stores[this.#target];
+    const rest = `the rest of the model ${next === undefined ? "is not kept" : `goes to ${next.kind}`}`;
+    if (full) {
+      this.#warn(
+        "quota",
+        `There is no room for the model in ${kind} (${error.message}); ${rest}. Free space on the disk, or remove other models.`,
+      );
+    } else {
+      this.#warn("storage-failed", `${kind} takes no files (${describe(error)}); ${rest}.`);
+    }
+  }
+
+  /** Index of the store that can always be had: memory. */
+  get #last(): number {
+    return this.#stores.length - 1;
+  }
+
+  async #forget(store: FileStore, name: string): Promise<void> {
+    // One that another tab is writing stays.
+    await store.remove(this.#folder, name).catch(() => {});
+  }
+}
+
+const QUOTA_EXCEEDED = "QuotaExceededError";
+
+/** Everything that `places` keep, by model. */
+export async function cachedModels(places: readonly StoragePlace[]): Promise<CachedModel[]> {
+  const models = new Map<string, CachedModel>();
+  for (const { store } of (await openAll(places)).stores) {
+    for (const folder of await store.folders()) {
+      const record = await readRecord(store, folder);
+      if (record === undefined) continue;
+      const { url, name, totalBytes } = record;
+      const bytes = (await store.files(folder))
+        .filter(({ name }) => name !== RECORD)
+        .reduce((sum, file) => sum + file.bytes, models.get(url)?.bytes ?? 0);
+      models.set(url, { name, url, bytes, totalBytes });
+    }
+  }
+  return [...models.values()];
+}
+
+/** Forgets the model at `url` wherever it is kept. */
+export async function removeModel(url: string, places: readonly StoragePlace[]): Promise<void> {
+  const folder = await sha256(new TextEncoder().encode(url));
+  for (const { store } of (await openAll(places)).stores) await store.remove(folder);
+}
+
+async function readRecord(store: FileStore, folder: string): Promise<ModelRecord | undefined> {
+  try {
+    const blob = await store.read(folder, RECORD);
+    if (blob === undefined) return undefined;
+    const record: unknown = JSON.parse(await blob.text());
+    return isRecord(record) ? record : undefined;
+  } catch {
+    // A record that cannot be read says nothing, as one that is not there.
+    return undefined;
+  }
+}
+
+function isRecord(value: unknown): value is ModelRecord {
+  const { url, name, totalBytes } = (value ?? {}) as Partial<ModelRecord>;
+  return typeof url === "string" && typeof name === "string" && typeof totalBytes === "number";
+}
+
+async function openAll(
+  places: readonly StoragePlace[],
+): Promise<{ stores: OpenStore[]; refusals: string[] }> {
+  const stores: OpenStore[] = [];
+  const refusals: string[] = [];
+  for (const { kind, open } of places) {
+    try {
+      stores.push({ kind, store: await open() });
+    } catch (error) {
+      refusals.push(`${kind}: ${describe(error)}`);
+    }
+  }
+  return { stores, refusals };
+}
