@@ -99,6 +99,9 @@ class Trainer:
         if self.rehearsal:
             photos = Photos.of(train, keep=recipe["data"]["captions_an_image"])
             settings = recipe["episodes"] | {"seed": self.settings["seed"]}
+            if stage == "self_critical":
+                # Captions are what the reward teaches: their likelihood would pull the other way.
+                settings["shares"] = settings["shares"] | {"captions": 0.0}
             self.mixture = Mixture(format_, photos, questions, settings, recipe.resampler.max_frames)
         self.average: dict[str, Tensor] = {}
         if "average" in self.settings:
