@@ -203,7 +203,8 @@ class Trainer:
         total = sum(episode.weight * episode.learned for episode in episodes)
         losses: dict[str, list[Tensor]] = {}
         for part in passes(episodes[self.rank :: self.processes], self.mixture.settings["pass_tokens"]):
-            batch = collate(self.format, [episode.chunks for episode in part])
+            rows = [sequence for episode in part for sequence in episode.sequences]
+            batch = collate(self.format, rows)
             features = self.store.read(batch.images, random).to(self.device)
             targets = batch.targets.to(self.device)
             learned = targets >= 0
@@ -212,13 +213,26 @@ class Trainer:
                 hidden = self.model.hidden(batch.ids.to(self.device), latents[batch.index.to(self.device)])
                 logits = self.model.logits(hidden[learned])
             negative = F.cross_entropy(logits.float(), targets[learned], reduction="none")
-            pieces = negative.split([episode.learned for episode in part])
+            in_order = iter(negative.split(learned.sum(1).tolist()))
+            pieces = [self.episode_losses([next(in_order) for _ in episode.sequences]) for episode in part]
             weighted = [episode.weight * piece.sum() for episode, piece in zip(part, pieces, strict=True)]
             (torch.stack(weighted).sum() * self.rehearsal * self.processes / total).backward()
             for episode, piece in zip(part, pieces, strict=True):
                 losses.setdefault(episode.kind, []).append(piece.detach())
         means = {kind: torch.cat(pieces).mean() for kind, pieces in sorted(losses.items())}
         return {"loss": torch.cat([piece for pieces in losses.values() for piece in pieces]).mean(), **means}
+
+    def episode_losses(self, sequences: list[Tensor]) -> Tensor:
+        """What an episode teaches, from the cross-entropy of its sequences' tokens, each (tokens).
+
+        Of one sequence all of it; of several the cross-entropy of choosing the first by the mean log-likelihood of
+        its tokens but the last, which ends the chunk.
+        """
+        if len(sequences) == 1:
+            return sequences[0]
+        scores = torch.stack([-tokens[:-1].mean() for tokens in sequences])
+        sharpness = self.recipe["episodes"]["choice_sharpness"]
+        return F.cross_entropy(sharpness * scores[None], scores.new_zeros(1, dtype=torch.long))[None]
 
     def average_gradients(self) -> None:
         """Replaces every gradient by its mean over the processes."""

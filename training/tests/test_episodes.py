@@ -18,7 +18,8 @@ from test_model import random_bridges
 from flamingo_training.consensus import words
 from flamingo_training.data import Example, Question
 from flamingo_training.episodes import styles
-from flamingo_training.episodes.clips import FIRST_QUESTION, ClipEpisodes, cut
+from flamingo_training.episodes.choices import ChoiceEpisodes
+from flamingo_training.episodes.clips import FIRST_QUESTION, ClipEpisodes, cut, short_caption
 from flamingo_training.episodes.mixture import Mixture, passes
 from flamingo_training.episodes.photos import Photos, draw_shots
 from flamingo_training.episodes.questions import PictureQuestions, QuestionEpisodes
@@ -51,8 +52,11 @@ SETTINGS = {
     "time_scale": 0.5,
     "clip_caption_share": 0.4,
     "named_share": 0.5,
-    "shares": {"captions": 1, "styles": 1, "words": 1, "questions": 1, "clips": 1},
-    "weights": {"captions": 0.5, "styles": 1.0, "words": 1.0, "questions": 2.0, "clips": 1.0},
+    "candidates": 3,
+    "clip_choice_share": 0.5,
+    "choice_sharpness": 4.0,
+    "shares": {"captions": 1, "styles": 1, "words": 1, "questions": 1, "clips": 1, "choices": 1},
+    "weights": {"captions": 0.5, "styles": 1.0, "words": 1.0, "questions": 2.0, "clips": 1.0, "choices": 3.0},
     "seed": 5,
     "steps": 100,
     "tokens": 700,
@@ -379,14 +383,38 @@ def test_a_step_follows_from_seed_and_step(format_, sixteen, asked):
     assert mixture.step(8) != expected
     assert {episode.kind for step in range(5) for episode in mixture.step(step)} == set(SETTINGS["shares"])
     for episode in expected:
-        ids, targets = format_.sequence(episode.chunks)
-        assert (episode.tokens, episode.learned) == (len(ids), sum(target >= 0 for target in targets))
-        assert episode.learned > 0
+        rows = [format_.sequence(sequence) for sequence in episode.sequences]
+        assert episode.tokens == max(len(ids) for ids, _ in rows)
+        learned = 1 if episode.rivals else sum(target >= 0 for target in rows[0][1])
+        assert episode.learned == learned > 0
+        assert bool(episode.rivals) == (episode.kind == "choices")
     lengths = [episode.tokens for episode in expected]
     assert lengths == sorted(lengths, reverse=True)
-    assert sum(lengths) >= SETTINGS["tokens"]
+    assert sum(episode.tokens * len(episode.sequences) for episode in expected) >= SETTINGS["tokens"]
     with pytest.raises(ValueError, match="shares"):
         build(shares={"captions": 1.0})
+
+
+def test_choices_differ_in_their_answers_alone(format_, sixteen):
+    """The same picture or clip and question, the right answer first, rivals from other photos."""
+    photos = Photos.of(sixteen, first=100)
+    random = np.random.default_rng(0)
+    drawn = [ChoiceEpisodes(format_, photos, SETTINGS, 3).draw(random) for _ in range(40)]
+    clips = [rows for rows in drawn if isinstance(rows[0][0].image, tuple)]
+    assert 5 < len(clips) < 35
+    for rows in drawn:
+        assert len({(row.image, row.question) for [row] in rows}) == 1
+        right, *rivals = [format_.tokenizer.decode(row.caption) for [row] in rows]
+        shown = {image - 100 for image in rows[0][0].frames}
+        if rows not in clips:
+            [photo] = shown
+            assert any(text.startswith(right) for text in sixteen[photo].captions) and len(rivals) == 2
+            assert not any(text.startswith(rival) for text in sixteen[photo].captions for rival in rivals)
+            continue
+        frames = [image - 100 for image in rows[0][0].frames]
+        asked_first = rows[0][0].question == format_.question(FIRST_QUESTION)
+        expected, other = (frames[0], frames[-1]) if asked_first else (frames[-1], frames[0])
+        assert [right, *rivals] == [short_caption(sixteen[photo].captions) for photo in (expected, other)]
 
 
 def test_what_is_not_determined_is_not_learned(format_):
@@ -405,7 +433,8 @@ def test_passes_hold_every_sequence_once(format_, sixteen, asked):
     assert [episode for batch in batches for episode in batch] == episodes
     assert len(batches) > 2
     for batch in batches:
-        assert len(batch) == 1 or len(batch) * batch[0].tokens <= 600
+        rows = sum(len(episode.sequences) for episode in batch)
+        assert len(batch) == 1 or rows * batch[0].tokens <= 600
         assert batch[-1].tokens >= 0.7 * batch[0].tokens
 
 
@@ -480,18 +509,25 @@ def step_gradient(make, pass_tokens: int) -> torch.Tensor:
 
 
 def expected_gradient(make) -> torch.Tensor:
-    """That of the mean loss of the learned tokens, each with its kind's weight, sequence by sequence."""
+    """That of the mean loss of learned tokens and choices, each with its kind's weight, sequence by sequence."""
     trainer = without_dropout(make)
     losses, weights = [], []
     for episode in trainer.mixture.step(0):
-        batch = collate(trainer.format, [episode.chunks])
-        latents = trainer.model.see_media(trainer.store.read(batch.images), batch.media)
-        logits = trainer.model.logits(trainer.model.hidden(batch.ids, latents[batch.index]))[0]
         weight = SETTINGS["weights"][episode.kind]
-        for scores, target in zip(logits, batch.targets[0].tolist(), strict=True):
-            if target != IGNORED:
-                losses.append(-weight * scores.log_softmax(0)[target])
-                weights.append(weight)
+        found = []
+        for sequence in episode.sequences:
+            batch = collate(trainer.format, [sequence])
+            latents = trainer.model.see_media(trainer.store.read(batch.images), batch.media)
+            logits = trainer.model.logits(trainer.model.hidden(batch.ids, latents[batch.index]))[0]
+            pairs = zip(logits, batch.targets[0].tolist(), strict=True)
+            found.append([scores.log_softmax(0)[target] for scores, target in pairs if target != IGNORED])
+        if episode.rivals:
+            means = torch.stack([torch.stack(tokens[:-1]).mean() for tokens in found])
+            losses.append(-weight * (SETTINGS["choice_sharpness"] * means).log_softmax(0)[0])
+            weights.append(weight)
+            continue
+        losses += [-weight * token for token in found[0]]
+        weights += [weight] * len(found[0])
     (torch.stack(losses).sum() / sum(weights)).backward()
     return flat_gradient(trainer)
 

@@ -11,6 +11,7 @@ import numpy as np
 from ..data import Question
 from ..sequences import IGNORED, Chunk, PromptFormat
 from .captions import CaptionEpisodes
+from .choices import ChoiceEpisodes
 from .clips import ClipEpisodes
 from .photos import Photos
 from .questions import PictureQuestions, QuestionEpisodes
@@ -23,13 +24,22 @@ FILL = 0.7
 
 @dataclass(frozen=True)
 class Episode:
-    """A sequence, its kind, how many tokens it holds and teaches, and how much each of the latter weighs."""
+    """A sequence, its kind, how many tokens it holds and teaches, and how much each of the latter weighs.
+
+    `rivals` are sequences that `chunks` is to be likelier than; the choice among all of them counts as one token.
+    """
 
     kind: str
     chunks: list[Chunk]
     tokens: int
     learned: int
     weight: float
+    rivals: tuple[list[Chunk], ...] = ()
+
+    @property
+    def sequences(self) -> list[list[Chunk]]:
+        """All sequences, none of them longer than `tokens`."""
+        return [self.chunks, *self.rivals]
 
 
 class Mixture:
@@ -50,6 +60,7 @@ class Mixture:
             "words": WordEpisodes(format_, photos, settings),
             "questions": QuestionEpisodes(format_, PictureQuestions(questions, len(photos)), settings),
             "clips": ClipEpisodes(format_, photos, settings, most_frames),
+            "choices": ChoiceEpisodes(format_, photos, settings, most_frames),
         }
         for table in ("shares", "weights"):
             if settings[table].keys() != self.kinds.keys():
@@ -61,15 +72,19 @@ class Mixture:
         """One sequence of a random kind."""
         kind = list(self.kinds)[random.choice(len(self.kinds), p=self.shares)]
         chunks = self.kinds[kind].draw(random)
+        weight = self.settings["weights"][kind]
+        if kind == "choices":
+            longest = max(len(self.format.sequence(candidate)[0]) for candidate in chunks)
+            return Episode(kind, chunks[0], longest, 1, weight, tuple(chunks[1:]))
         ids, targets = self.format.sequence(chunks)
         learned = sum(target != IGNORED for target in targets)
-        return Episode(kind, chunks, len(ids), learned, self.settings["weights"][kind])
+        return Episode(kind, chunks, len(ids), learned, weight)
 
     def step(self, step: int) -> list[Episode]:
         """All sequences of a step, the longest first; they follow from the seed and the step alone."""
         random = np.random.default_rng((self.settings["seed"], step))
         episodes: list[Episode] = []
-        while sum(episode.tokens for episode in episodes) < self.settings["tokens"]:
+        while sum(episode.tokens * len(episode.sequences) for episode in episodes) < self.settings["tokens"]:
             episodes.append(self.draw(random))
         return sorted(episodes, key=lambda episode: -episode.tokens)
 
@@ -79,7 +94,8 @@ def passes(episodes: Sequence[Episode], tokens: int) -> list[list[Episode]]:
     batches: list[list[Episode]] = []
     for episode in episodes:
         longest = batches[-1][0].tokens if batches else 0
-        if not batches or episode.tokens < FILL * longest or (len(batches[-1]) + 1) * longest > tokens:
+        rows = sum(len(held.sequences) for held in [*(batches[-1] if batches else []), episode])
+        if not batches or episode.tokens < FILL * longest or rows * longest > tokens:
             batches.append([])
         batches[-1].append(episode)
     return batches
