@@ -26,7 +26,7 @@ test.each([
   vi.stubGlobal("Worker", FailingWorker);
   FailingWorker.message = message;
   const connection = Connection.toWorker();
-  const call = connection.call((remote) => remote.memory());
+  const call = connection.call((remote, task) => remote.memory(task));
   await expect(call).rejects.toBeInstanceOf(expected);
   await expect(call).rejects.toThrow(words);
 });

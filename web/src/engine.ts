@@ -290,8 +290,12 @@ export class Engine implements WorkerApi {
     this.#tasks.get(task)?.abort();
   }
 
-  memory(): MemoryReport {
-    return { heapBytes: this.#wasm?.memory.buffer.byteLength ?? 0 };
+  memory(task: TaskId): Promise<MemoryReport> {
+    // Not in turn: what a running caption takes is of interest too.
+    return this.#run(task, async () => {
+      const { wasm, model } = this.#loaded();
+      return { heapBytes: wasm.memory.buffer.byteLength, ...model.memory() };
+    });
   }
 
   /** Runs one call: stoppable by its task, ended by a crash, failing in wire form. */

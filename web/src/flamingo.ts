@@ -136,7 +136,7 @@ export class Flamingo {
 
   /** Memory the model holds now. */
   memory(): Promise<MemoryReport> {
-    return this.#host.call((remote) => remote.memory());
+    return this.#host.call((remote, task) => remote.memory(task));
   }
 
   /** Ends the Worker, and with it everything the model holds on the heap and the GPU. */

@@ -143,5 +143,7 @@ test("closing in the middle of a rebuild ends it, and what waited", async () => 
   await second;
   host.close("model");
   await expect(stream.result).rejects.toBeInstanceOf(DisposedError);
-  await expect(host.call((remote) => remote.memory())).rejects.toBeInstanceOf(DisposedError);
+  await expect(host.call((remote, task) => remote.memory(task))).rejects.toBeInstanceOf(
+    DisposedError,
+  );
 });

@@ -131,5 +131,5 @@ export interface WorkerApi {
   saveSupportSet(task: TaskId, set: SupportSetId): Promise<Uint8Array>;
   /** Stops a call; it then rejects with `aborted`. Unknown tasks are ignored: they have ended. */
   abort(task: TaskId): void;
-  memory(): MemoryReport;
+  memory(task: TaskId): Promise<MemoryReport>;
 }

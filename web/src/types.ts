@@ -298,8 +298,20 @@ export interface Caption {
   readonly timings: Timings;
 }
 
-/** Memory the model holds. */
-export interface MemoryReport {
-  /** Bytes of the WebAssembly heap. It never shrinks, so this is its peak. */
+/** Memory the model holds, in bytes. */
+export interface ModelMemory {
+  /** The packed weights: on the GPU where it runs there, else on the WebAssembly heap. */
+  readonly weightBytes: number;
+  /** Pictures that were seen before and need not be encoded again. */
+  readonly latentBytes: number;
+  /** All buffers on the GPU, weights included; 0 on the CPU. */
+  readonly gpuBytesInUse: number;
+  /** Memory taken from the GPU, whether used or kept for what comes next; 0 on the CPU. */
+  readonly gpuBytesReserved: number;
+}
+
+/** Memory the tab spends on a model, in bytes. */
+export interface MemoryReport extends ModelMemory {
+  /** The WebAssembly heap. It never shrinks, so this is its peak. */
   readonly heapBytes: number;
 }

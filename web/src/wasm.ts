@@ -12,6 +12,7 @@ import type {
   DeviceReport,
   GenerateOptions,
   Hypothesis,
+  ModelMemory,
   ScoringOptions,
   SupportEntry,
   Task,
@@ -97,6 +98,7 @@ export interface WasmModel extends WasmHandle {
   embed(bytes: Uint8Array): Promise<Float32Array>;
   embedPixels(rgba: Uint8Array, width: number, height: number): Promise<Float32Array>;
   countTokens(prompt: WasmPrompt): number;
+  memory(): ModelMemory;
   generate(prompt: WasmPrompt, options: GenerateOptions, onPiece: OnPiece): Promise<Caption>;
 }
 

@@ -190,12 +190,20 @@ test("closing ends what waits, and what comes later", async () => {
   connection.close("model");
   await expect(caption.result).rejects.toBeInstanceOf(DisposedError);
   await expect(session.caption(photo).result).rejects.toBeInstanceOf(DisposedError);
-  await expect(connection.call((remote) => remote.memory())).rejects.toBeInstanceOf(DisposedError);
+  await expect(connection.call((remote, task) => remote.memory(task))).rejects.toBeInstanceOf(
+    DisposedError,
+  );
   connection.close("model");
 });
 
-test("memory is that of the module's heap", async () => {
+test("memory is that of the module's heap and of the model", async () => {
   const { connection } = join();
   await load(connection);
-  expect(await connection.call((remote) => remote.memory())).toEqual({ heapBytes: 65536 });
+  expect(await connection.call((remote, task) => remote.memory(task))).toEqual({
+    heapBytes: 65536,
+    weightBytes: 5,
+    latentBytes: 0,
+    gpuBytesInUse: 0,
+    gpuBytesReserved: 0,
+  });
 });

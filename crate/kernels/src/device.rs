@@ -74,6 +74,15 @@ pub struct DeviceReport {
     pub self_test: SelfTestOutcome,
 }
 
+/// Memory of a device, in bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DeviceMemory {
+    /// In buffers that are used.
+    pub in_use: u64,
+    /// Taken from the device, whether used or kept for what comes next.
+    pub reserved: u64,
+}
+
 /// A device that tensors live on. Cloning shares it.
 #[derive(Clone, Debug)]
 pub struct ComputeDevice {
@@ -152,6 +161,15 @@ impl ComputeDevice {
         match &self.place {
             Place::Cpu { .. } => 0,
             Place::Gpu(context) => context.dispatches(),
+        }
+    }
+
+    /// What the device holds for everybody in this process; none on the CPU, where
+    /// everything lies on the heap.
+    pub fn memory(&self) -> Option<DeviceMemory> {
+        match &self.place {
+            Place::Cpu { .. } => None,
+            Place::Gpu(context) => Some(context.memory()),
         }
     }
 

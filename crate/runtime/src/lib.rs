@@ -14,6 +14,7 @@
 mod error;
 pub mod generate;
 pub mod image;
+mod latents_cache;
 mod loader;
 mod media;
 mod model;
@@ -32,9 +33,10 @@ pub use generate::{
     StopReason, Timings, TokenPiece,
 };
 pub use image::{ImageError, ImagePixels};
+pub use latents_cache::LATENTS_BUDGET;
 pub use loader::ModelLoader;
 pub use media::EncodedMedia;
-pub use model::{Example, Model, Segment};
+pub use model::{Example, Model, ModelMemory, Segment};
 pub use prefix::{PrefixCache, ReadPrompt};
 pub use prompt::{PromptError, PromptFormat};
 pub use session::{ChooseOptions, Query, Session};

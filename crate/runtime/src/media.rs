@@ -8,6 +8,7 @@ use web_time::Instant;
 
 use crate::error::RuntimeError;
 use crate::image::ImagePixels;
+use crate::latents_cache::hash_frames;
 use crate::model::{Model, milliseconds_since};
 use crate::preprocess::preprocess;
 
@@ -29,6 +30,13 @@ impl EncodedMedia {
     /// How long encoding took, in milliseconds.
     pub fn encode_ms(&self) -> f64 {
         self.encode_ms
+    }
+
+    /// Bytes held on the device.
+    pub(crate) fn byte_len(&self) -> usize {
+        let tokens = self.vision_tokens.iter();
+        let numbers = tokens.chain([&self.latents]).map(|tensor| tensor.dims());
+        numbers.map(|[rows, width]| rows * width).sum::<usize>() * size_of::<f32>()
     }
 
     /// Whether two are of one encoding.
@@ -55,7 +63,8 @@ impl Model {
     /// Encodes a JPEG, PNG or WebP file.
     ///
     /// It waits for the device, so that what fails is reported here, with the
-    /// image that made it fail.
+    /// image that made it fail. What was encoded before is not encoded again; see
+    /// [`Model::keep_latents`].
     ///
     /// # Errors
     /// Where the file gives no pixels or the device fails.
@@ -90,12 +99,20 @@ impl Model {
         frames: &[ImagePixels],
     ) -> Result<EncodedMedia, RuntimeError> {
         static NEXT: AtomicU64 = AtomicU64::new(0);
+        let frames = frames
+            .iter()
+            .map(|pixels| preprocess(pixels, &self.config().vision))
+            .collect::<Result<Vec<_>, _>>()?;
+        let hash = hash_frames(&frames);
+        if let Some(known) = self.latents_cache().get(&hash) {
+            return Ok(EncodedMedia {
+                encode_ms: milliseconds_since(started),
+                ..known
+            });
+        }
         let vision_tokens = frames
             .iter()
-            .map(|pixels| {
-                let pixels = preprocess(pixels, &self.config().vision)?;
-                Ok(self.flamingo().encode_image(&pixels)?)
-            })
+            .map(|pixels| Ok(self.flamingo().encode_image(pixels)?))
             .collect::<Result<Vec<_>, RuntimeError>>()?;
         let latents = self.flamingo().resample(&vision_tokens, 0)?;
         let values = self.read(latents.clone()).await?;
@@ -105,7 +122,7 @@ impl Model {
             });
         }
         let depends_on_place = self.config().resampler.max_media > 0;
-        Ok(EncodedMedia {
+        let media = EncodedMedia {
             id: NEXT.fetch_add(1, Ordering::Relaxed),
             latents,
             vision_tokens: if depends_on_place {
@@ -114,7 +131,9 @@ impl Model {
                 Vec::new()
             },
             encode_ms: milliseconds_since(started),
-        })
+        };
+        self.latents_cache().put(hash, media.clone());
+        Ok(media)
     }
 
     /// The mean of an image's vision tokens, `[width]`, with length 1: near for images

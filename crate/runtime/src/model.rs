@@ -1,10 +1,11 @@
 //! A loaded model and what one asks of it.
 
 use std::ops::ControlFlow;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use burn::tensor::Tensor;
 use flamingo::{Flamingo, FlamingoConfig};
-use flamingo_kernels::{ComputeDevice, read};
+use flamingo_kernels::{ComputeDevice, DeviceMemory, read};
 use web_time::Instant;
 
 use crate::error::RuntimeError;
@@ -13,6 +14,7 @@ use crate::generate::{
     BeamOptions, Decoding, GenerateOptions, Generation, Hypothesis, Step, StopReason, Timings,
     TokenPiece,
 };
+use crate::latents_cache::{LATENTS_BUDGET, LatentsCache};
 use crate::media::EncodedMedia;
 use crate::prefix::PrefixCache;
 use crate::prompt::{self, Prompt};
@@ -31,6 +33,18 @@ pub struct Model {
     flamingo: Flamingo,
     tokenizer: Tokenizer,
     weight_bytes: WeightBytes,
+    latents: Mutex<LatentsCache>,
+}
+
+/// Memory a model takes, in bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ModelMemory {
+    /// Its packed weights, wherever they lie.
+    pub weights: usize,
+    /// Latents of images that were encoded before.
+    pub latents: usize,
+    /// All that its device holds; none on the CPU, where everything is on the heap.
+    pub device: Option<DeviceMemory>,
 }
 
 impl Model {
@@ -40,6 +54,28 @@ impl Model {
             flamingo,
             tokenizer,
             weight_bytes,
+            latents: Mutex::new(LatentsCache::new(LATENTS_BUDGET)),
+        }
+    }
+
+    /// Keeps the latents of images that were encoded, up to so many bytes
+    /// ([`LATENTS_BUDGET`] unless told otherwise): the same pixels are not encoded
+    /// twice then. 0 keeps none.
+    pub fn keep_latents(&self, bytes: usize) {
+        self.latents_cache().set_budget(bytes);
+    }
+
+    pub(crate) fn latents_cache(&self) -> MutexGuard<'_, LatentsCache> {
+        // An entry is whole whatever panicked while the lock was held.
+        self.latents.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The memory it takes now.
+    pub fn memory(&self) -> ModelMemory {
+        ModelMemory {
+            weights: self.weight_bytes.total(),
+            latents: self.latents_cache().byte_len(),
+            device: self.device().memory(),
         }
     }
 

@@ -2,15 +2,37 @@
 
 use std::rc::Rc;
 
-use flamingo_runtime::{ImagePixels, Model as RuntimeModel};
+use flamingo_runtime::{ImagePixels, Model as RuntimeModel, ModelMemory};
 use js_sys::Function;
+use serde::Serialize;
 use wasm_bindgen::prelude::{JsValue, wasm_bindgen};
 
-use crate::error::thrown;
+use crate::error::{thrown, to_js};
 use crate::generation::Listener;
 use crate::media::{EncodedMedia, Frames};
 use crate::options::{self, Generate};
 use crate::prompt::Prompt;
+
+/// [`ModelMemory`] as JavaScript gets it: numbers there are exact up to 2^53.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Memory {
+    weight_bytes: usize,
+    latent_bytes: usize,
+    gpu_bytes_in_use: u64,
+    gpu_bytes_reserved: u64,
+}
+
+impl From<ModelMemory> for Memory {
+    fn from(memory: ModelMemory) -> Self {
+        Self {
+            weight_bytes: memory.weights,
+            latent_bytes: memory.latents,
+            gpu_bytes_in_use: memory.device.map_or(0, |device| device.in_use),
+            gpu_bytes_reserved: memory.device.map_or(0, |device| device.reserved),
+        }
+    }
+}
 
 /// A model that is ready. Sessions share it and may outlive this handle.
 #[wasm_bindgen]
@@ -87,6 +109,12 @@ impl Model {
     #[wasm_bindgen(js_name = countTokens)]
     pub fn count_tokens(&self, prompt: &Prompt) -> Result<usize, JsValue> {
         self.model.count_tokens(&prompt.segments).map_err(thrown)
+    }
+
+    /// The memory it takes now.
+    #[wasm_bindgen(unchecked_return_type = "ModelMemory")]
+    pub fn memory(&self) -> JsValue {
+        to_js(&Memory::from(self.model.memory()))
     }
 
     /// Continues a prompt. `on_piece` is given each token and resolves to whether to

@@ -7,6 +7,7 @@ import type {
   DeviceReport,
   GenerateOptions,
   Hypothesis,
+  ModelMemory,
   SupportEntry,
   Task,
 } from "../types.js";
@@ -256,6 +257,10 @@ export function fakeWasm(): FakeModule {
 
     countTokens(prompt: WasmPrompt): number {
       return (prompt as Prompt).words.length;
+    }
+
+    memory(): ModelMemory {
+      return { weightBytes: pushed.length, latentBytes: 0, gpuBytesInUse: 0, gpuBytesReserved: 0 };
     }
 
     generate(prompt: WasmPrompt, options: GenerateOptions, onPiece: OnPiece): Promise<Caption> {

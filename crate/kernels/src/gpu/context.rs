@@ -5,12 +5,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use burn_wgpu::CubeTensor;
-use cubecl::Device;
+use cubecl::{Device, MemoryScope};
 use cubecl::client::Client;
 use cubecl::server::Handle;
 
 use super::faults::Faults;
 use super::program::Program;
+use crate::device::DeviceMemory;
 use crate::error::DeviceError;
 use crate::rope::Rope;
 
@@ -107,6 +108,15 @@ impl GpuContext {
     /// See [`ComputeDevice::dispatches`](crate::ComputeDevice::dispatches).
     pub(crate) fn dispatches(&self) -> u64 {
         self.dispatches.load(Ordering::Relaxed)
+    }
+
+    /// See [`ComputeDevice::memory`](crate::ComputeDevice::memory).
+    pub(crate) fn memory(&self) -> DeviceMemory {
+        let usage = self.client.memory_report(MemoryScope::Device).usage();
+        DeviceMemory {
+            in_use: usage.bytes_in_use,
+            reserved: usage.bytes_reserved,
+        }
     }
 
     /// Notes a launch of `program`; true the first time.
