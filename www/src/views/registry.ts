@@ -20,6 +20,18 @@ export const VIEWS = [
     icon: "caption",
     load: async () => (await import("./caption/caption-view.js")).CaptionView,
   },
+  {
+    path: "ask",
+    title: "Ask",
+    icon: "ask",
+    load: async () => (await import("./ask/ask-view.js")).AskView,
+  },
+  {
+    path: "choose",
+    title: "Choose",
+    icon: "choose",
+    load: async () => (await import("./choose/choose-view.js")).ChooseView,
+  },
 ] as const satisfies readonly View[];
 
 /** The view that an address' fragment names; the first where it names none. */
