@@ -1,11 +1,11 @@
 /** A place that takes pictures and clips: by click or key, drop, paste, camera and address. */
 
+import type { AttentionMap } from "flamingo-web";
 import { html, nothing } from "lit";
 import { type Fault, faultOf } from "../errors.js";
 import { faultMessage } from "../parts/fault-message.js";
 import { icon } from "../parts/icon.js";
 import { LightElement } from "../parts/light-element.js";
-import type { AttentionMap } from "./attention-map.js";
 import { fetchMedium } from "./fetch-medium.js";
 import { ACCEPT, filesOf, type Medium, mediumOf } from "./medium.js";
 import "./medium-picture.js";

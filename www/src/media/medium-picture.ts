@@ -1,9 +1,10 @@
 /** A picture or a clip on the page. Its addresses live as long as it is shown. */
 
+import type { AttentionMap } from "flamingo-web";
 import { html, nothing, type PropertyValues } from "lit";
 import { icon } from "../parts/icon.js";
 import { LightElement } from "../parts/light-element.js";
-import { type AttentionMap, drawAttention } from "./attention-map.js";
+import { drawAttention } from "./draw-attention.js";
 import { coverOf, type Medium } from "./medium.js";
 
 export class MediumPicture extends LightElement {

@@ -1,5 +1,5 @@
+import type { AttentionMap } from "flamingo-web";
 import { html } from "lit";
-import type { AttentionMap } from "../media/attention-map.js";
 import type { MediaEvent } from "../media/media-input.js";
 import type { Medium } from "../media/medium.js";
 import "../media/media-input.js";
