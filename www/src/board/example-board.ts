@@ -9,11 +9,9 @@ import { faultMessage } from "../parts/fault-message.js";
 import { icon } from "../parts/icon.js";
 import { LightElement } from "../parts/light-element.js";
 import type { Example } from "./board.js";
-import { readBoardFile, writeBoardFile } from "./board-file.js";
 import { exampleCard } from "./example-card.js";
 import type { ExampleSource } from "./example-source.js";
 import { fetchSet, SETS } from "./sets/sets.js";
-import { readFolder, SupportFolder } from "./support-folder.js";
 import { supportFolderView } from "./support-folder-view.js";
 import "../media/media-input.js";
 
@@ -123,7 +121,7 @@ export class ExampleBoard extends LightElement {
           type="button"
           class="quiet"
           ?disabled=${examples.length === 0}
-          @click=${() => this.#try(async () => download(await writeBoardFile(board)))}
+          @click=${this.#export}
         >
           Export
         </button>
@@ -197,9 +195,23 @@ export class ExampleBoard extends LightElement {
     });
   }
 
+  #import(file: File): void {
+    void this.#try(async () => {
+      const { readBoardFile } = await import("./board-file.js");
+      this.source.board.replace(await readBoardFile(file));
+    });
+  }
+
+  readonly #export = () =>
+    this.#try(async () => {
+      const { writeBoardFile } = await import("./board-file.js");
+      download(await writeBoardFile(this.source.board));
+    });
+
   #takeFolder(files: readonly File[]): void {
     const [name = "Folder"] = files[0]?.webkitRelativePath.split("/") ?? [];
     void this.#try(async () => {
+      const { readFolder, SupportFolder } = await import("./support-folder.js");
       const folder = new SupportFolder(name, await readFolder(files), () => this.requestUpdate());
       this.source.folder = folder;
       // Else the first query has it looked at.

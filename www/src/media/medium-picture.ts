@@ -57,7 +57,7 @@ export class MediumPicture extends LightElement {
         ${this.#urls.map(
           (url, i) => html`
             <span class="frame">
-              <img src=${url} alt=${i === 0 ? this.alt : ""} />
+              <img src=${url} alt=${i === 0 ? this.alt : ""} @load=${tellRatio} />
               ${this.attention === undefined ? nothing : html`<canvas class="attention" aria-hidden="true"></canvas>`}
             </span>
           `,
@@ -79,6 +79,13 @@ export class MediumPicture extends LightElement {
     for (const url of this.#urls) URL.revokeObjectURL(url);
     this.#urls = [];
   }
+}
+
+/** Tells the style sheet the shape of a picture, which only the picture knows. */
+function tellRatio({ currentTarget }: Event): void {
+  const image = currentTarget as HTMLImageElement;
+  const ratio = image.naturalWidth / image.naturalHeight;
+  image.parentElement?.style.setProperty("--ratio", String(ratio));
 }
 
 customElements.define("medium-picture", MediumPicture);

@@ -1,6 +1,6 @@
 /** Questions and answers that follow one another. */
 
-import type { Flamingo, Session } from "flamingo-web";
+import type { Flamingo, Session, Shot } from "flamingo-web";
 import type { NewExample } from "../../board/board.js";
 import { type Medium, sourceOf } from "../../media/medium.js";
 import { shotOf } from "../../model/example-session.js";
@@ -90,12 +90,25 @@ export class Dialogue {
       return this.#session;
     }
     this.#session?.session.dispose();
-    const turns = this.#turns.flatMap(({ medium, question, answer: { writing } }) =>
-      writing.phase === "done" ? [{ medium, question, text: writing.caption.text }] : [],
-    );
-    const shots = [...examples, ...turns].map(shotOf);
-    const session = model.session({ task: "visual-question", shots });
-    this.#session = { model, examples, session, medium: undefined };
+    const { shots, medium } = turnsAsShots(this.#turns);
+    const session = model.session({
+      task: "visual-question",
+      shots: [...examples.map(shotOf), ...shots],
+    });
+    this.#session = { model, examples, session, medium };
     return this.#session;
   }
+}
+
+/** What the model remembers of turns, and what the last of them was about. */
+function turnsAsShots(turns: readonly Turn[]): { shots: Shot[]; medium: Medium | undefined } {
+  const shots: Shot[] = [];
+  let about: Medium | undefined;
+  for (const { medium, question, answer } of turns) {
+    if (answer.writing.phase !== "done") continue;
+    const { text } = answer.writing.caption;
+    shots.push(medium === about ? { question, text } : shotOf({ medium, question, text }));
+    about = medium;
+  }
+  return { shots, medium: about };
 }
