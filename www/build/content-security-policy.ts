@@ -11,6 +11,7 @@ export const POLICY = [
   "connect-src 'self'",
   "img-src 'self' blob:",
   "style-src 'self'",
+  "manifest-src 'self'",
   "base-uri 'none'",
   "form-action 'none'",
 ].join("; ");
