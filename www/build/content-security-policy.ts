@@ -1,15 +1,17 @@
 import type { Plugin } from "vite";
 
 /**
- * What the page may do: run and load what lies beside it, show pictures the
- * user chose, compile WebAssembly. Nothing inline, nothing from elsewhere.
+ * What the page and its Workers may do: run and load what lies beside them, show pictures the user
+ * chose, compile WebAssembly, and fetch from addresses that the user gives. Nothing inline, no
+ * script and no style from elsewhere.
  */
 export const POLICY = [
   "default-src 'none'",
   "script-src 'self' 'wasm-unsafe-eval'",
   "worker-src 'self'",
-  "connect-src 'self'",
+  "connect-src 'self' https:",
   "img-src 'self' blob:",
+  "media-src blob:",
   "style-src 'self'",
   "manifest-src 'self'",
   "base-uri 'none'",

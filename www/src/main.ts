@@ -1,17 +1,17 @@
-import { App } from "./app.js";
-import { filesOf } from "./photo.js";
+import "./styles/tokens.css";
+import "./styles/base.css";
+import "./styles/parts.css";
+import "./styles/shell.css";
+import { ModelHolder } from "./model/model-holder.js";
 import { readSettings } from "./settings.js";
+import { AppShell } from "./shell/app-shell.js";
 
-const root = document.getElementById("app");
-if (root !== null) {
-  const app = new App(root, readSettings(new URLSearchParams(location.search)));
+const { model, device } = readSettings(new URLSearchParams(location.search));
+const holder = new ModelHolder(model, device);
+document.getElementById("app")?.replaceWith(new AppShell(holder));
+void holder.load();
 
-  addEventListener("paste", ({ clipboardData }) => {
-    const [file] = filesOf(clipboardData);
-    if (file !== undefined) app.choosePhoto(file);
-  });
-  // A picture that misses its place must not replace the page.
-  for (const type of ["dragover", "drop"]) {
-    addEventListener(type, (event) => event.preventDefault());
-  }
+// A picture that misses its place must not replace the page.
+for (const type of ["dragover", "drop"]) {
+  addEventListener(type, (event) => event.preventDefault());
 }

@@ -1,0 +1,28 @@
+/** The views, in the order of the navigation. The first one is where the page opens. */
+
+import type { ModelHolder } from "../model/model-holder.js";
+import type { IconName } from "../parts/icon.js";
+import type { ViewElement } from "./view-element.js";
+
+export interface View {
+  /** Its place in the address: `#/path`. */
+  readonly path: string;
+  readonly title: string;
+  readonly icon: IconName;
+  /** Fetches its module. */
+  readonly load: () => Promise<new (holder: ModelHolder) => ViewElement>;
+}
+
+export const VIEWS = [
+  {
+    path: "caption",
+    title: "Caption",
+    icon: "caption",
+    load: async () => (await import("./caption/caption-view.js")).CaptionView,
+  },
+] as const satisfies readonly View[];
+
+/** The view that an address' fragment names; the first where it names none. */
+export function viewAt(hash: string): View {
+  return VIEWS.find(({ path }) => hash === `#/${path}`) ?? VIEWS[0];
+}
