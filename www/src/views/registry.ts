@@ -20,6 +20,24 @@ export const VIEWS = [
     icon: "caption",
     load: async () => (await import("./caption/caption-view.js")).CaptionView,
   },
+  {
+    path: "clip",
+    title: "Clip",
+    icon: "clip",
+    load: async () => (await import("./clip/clip-view.js")).ClipView,
+  },
+  {
+    path: "live",
+    title: "Live",
+    icon: "live",
+    load: async () => (await import("./live/live-view.js")).LiveView,
+  },
+  {
+    path: "models",
+    title: "Models",
+    icon: "models",
+    load: async () => (await import("./models/models-view.js")).ModelsView,
+  },
 ] as const satisfies readonly View[];
 
 /** The view that an address' fragment names; the first where it names none. */

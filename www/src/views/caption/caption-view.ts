@@ -1,8 +1,7 @@
 /** A photo or a clip, captioned in the manner of examples. */
 
 import { html } from "lit";
-import { Board } from "../../board/board.js";
-import { keep } from "../../board/kept-boards.js";
+import { boardNamed } from "../../board/named-boards.js";
 import type { MediaEvent } from "../../media/media-input.js";
 import { type Medium, sourceOf } from "../../media/medium.js";
 import { ExampleSession } from "../../model/example-session.js";
@@ -19,7 +18,7 @@ import "../../parts/written-text.js";
 const ALTERNATIVES = 5;
 
 export class CaptionView extends ViewElement {
-  readonly #board = new Board();
+  readonly #board = boardNamed("caption");
   readonly #session = new ExampleSession();
   readonly #writer = new TextWriter(() => this.requestUpdate());
   #medium: Medium | undefined;
@@ -28,8 +27,6 @@ export class CaptionView extends ViewElement {
   constructor(holder: ModelHolder) {
     super(holder);
     this.#board.subscribe(() => this.requestUpdate());
-    // Where nothing can be kept, the board lasts as long as the page.
-    keep(this.#board, "caption").catch(() => {});
   }
 
   override render() {
