@@ -12,6 +12,16 @@ export interface ShownCaption {
   readonly tokenIds: readonly number[];
 }
 
+/** Empties the database of the page's origin; the models are kept elsewhere. */
+async function forgetBoards(page: Page): Promise<void> {
+  const url = page.url();
+  if (!url.startsWith("http")) return;
+  const browser = await page.context().newCDPSession(page);
+  const { origin } = new URL(url);
+  await browser.send("Storage.clearDataForOrigin", { origin, storageTypes: "indexeddb" });
+  await browser.detach();
+}
+
 export class CaptionPage {
   readonly page: Page;
   readonly status: Locator;
@@ -33,7 +43,9 @@ export class CaptionPage {
     this.tokens = page.locator(".tokens li");
   }
 
+  /** Opens the page with an empty board, whatever an earlier visit left there. */
   async open(model: string, device: "auto" | "webgpu" | "cpu"): Promise<void> {
+    await forgetBoards(this.page);
     await this.page.goto(`./?${new URLSearchParams({ model, device })}`);
   }
 

@@ -5,6 +5,9 @@ import "./styles/shell.css";
 import { ModelHolder } from "./model/model-holder.js";
 import { readSettings } from "./settings.js";
 import { AppShell } from "./shell/app-shell.js";
+import { allowOwnScripts } from "./trusted-types.js";
+
+allowOwnScripts();
 
 const { model, device } = readSettings(new URLSearchParams(location.search));
 const holder = new ModelHolder(model, device);

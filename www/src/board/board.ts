@@ -15,18 +15,39 @@ export interface Example {
 /** An example that is not on a board yet. */
 export type NewExample = Omit<Example, "id">;
 
+/** What a board has on it. */
+export interface BoardContent {
+  /** Whether the examples ask a question each. */
+  readonly asks: boolean;
+  readonly examples: readonly NewExample[];
+}
+
 /** How many steps can be undone. */
 const HISTORY = 50;
 
+interface Snapshot {
+  readonly asks: boolean;
+  readonly examples: readonly Example[];
+}
+
 export class Board {
-  #examples: readonly Example[] = [];
-  #past: { readonly examples: readonly Example[]; readonly step: string }[] = [];
+  #now: Snapshot;
+  #past: { readonly before: Snapshot; readonly step: string }[] = [];
   #lastId = 0;
   readonly #listeners = new Set<() => void>();
 
+  constructor({ asks = false }: { readonly asks?: boolean } = {}) {
+    this.#now = { asks, examples: [] };
+  }
+
   /** Another array after every change, and the same as long as nothing does. */
   get examples(): readonly Example[] {
-    return this.#examples;
+    return this.#now.examples;
+  }
+
+  /** Whether the examples ask a question each. */
+  get asks(): boolean {
+    return this.#now.asks;
   }
 
   /** What {@link undo} would take back, in words; `undefined` where there is nothing. */
@@ -41,27 +62,33 @@ export class Board {
   }
 
   add(examples: readonly NewExample[]): void {
-    const added = examples.map((example) => ({ ...example, id: ++this.#lastId }));
-    this.#change([...this.#examples, ...added], "adding");
+    const added = examples.map((example) => this.#numbered(example));
+    this.#change([...this.examples, ...added], "adding");
   }
 
-  /** Takes the examples of an earlier visit; that is no step to be undone. */
-  restore(examples: readonly NewExample[]): void {
-    this.#examples = examples.map((example) => ({ ...example, id: ++this.#lastId }));
+  /** Takes what an earlier visit left; that is no step to be undone. */
+  restore({ asks, examples }: BoardContent): void {
+    this.#now = { asks, examples: examples.map((example) => this.#numbered(example)) };
     this.#tell();
   }
 
   /** Puts others in place of all. */
-  replace(examples: readonly NewExample[]): void {
+  replace({ asks, examples }: BoardContent): void {
     this.#change(
-      examples.map((example) => ({ ...example, id: ++this.#lastId })),
+      examples.map((example) => this.#numbered(example)),
       "replacing all",
+      asks,
     );
+  }
+
+  /** Has the examples ask a question each, or none; what was typed is kept. */
+  setAsks(asks: boolean): void {
+    if (asks !== this.asks) this.#change(this.examples, "changing the task", asks);
   }
 
   /** What is typed in one field is undone as a whole. */
   edit(id: number, field: "question" | "text", value: string): void {
-    const examples = this.#examples.map((example) =>
+    const examples = this.examples.map((example) =>
       example.id === id ? { ...example, [field]: value } : example,
     );
     this.#change(examples, `typing:${id} ${field}`);
@@ -69,24 +96,24 @@ export class Board {
 
   /** Moves an example to a place, counted from 0. */
   move(id: number, place: number): void {
-    const moved = this.#examples.find((example) => example.id === id);
-    if (moved === undefined || place < 0 || place >= this.#examples.length) return;
-    const examples = this.#examples.filter((example) => example !== moved);
+    const moved = this.examples.find((example) => example.id === id);
+    if (moved === undefined || place < 0 || place >= this.examples.length) return;
+    const examples = this.examples.filter((example) => example !== moved);
     examples.splice(place, 0, moved);
     this.#change(examples, "moving");
   }
 
   /** Puts a copy behind an example. */
   duplicate(id: number): void {
-    const examples = this.#examples.flatMap((example) =>
-      example.id === id ? [example, { ...example, id: ++this.#lastId }] : [example],
+    const examples = this.examples.flatMap((example) =>
+      example.id === id ? [example, this.#numbered(example)] : [example],
     );
     this.#change(examples, "duplicating");
   }
 
   remove(id: number): void {
     this.#change(
-      this.#examples.filter((example) => example.id !== id),
+      this.examples.filter((example) => example.id !== id),
       "removing",
     );
   }
@@ -94,18 +121,37 @@ export class Board {
   undo(): void {
     const last = this.#past.pop();
     if (last === undefined) return;
-    this.#examples = last.examples;
+    this.#now = last.before;
     this.#tell();
   }
 
-  #change(examples: readonly Example[], step: string): void {
+  #numbered(example: NewExample): Example {
+    return { ...example, id: ++this.#lastId };
+  }
+
+  #change(examples: readonly Example[], step: string, asks = this.asks): void {
     const typing = step.startsWith("typing:") && this.#past.at(-1)?.step === step;
-    if (!typing) this.#past = [...this.#past, { examples: this.#examples, step }].slice(-HISTORY);
-    this.#examples = examples;
+    if (!typing) this.#past = [...this.#past, { before: this.#now, step }].slice(-HISTORY);
+    this.#now = { asks, examples };
     this.#tell();
   }
 
   #tell(): void {
     for (const listener of this.#listeners) listener();
   }
+}
+
+/** What the text of an example is called. */
+export function textNameOf({ asks }: Pick<Board, "asks">): "Answer" | "Caption" {
+  return asks ? "Answer" : "Caption";
+}
+
+/** What examples lack before the model can read them, in words; empty where nothing does. */
+export function lackOf({ asks, examples }: BoardContent): string {
+  if (asks && examples.some(({ question }) => question.trim() === "")) {
+    return "Give every example its question.";
+  }
+  return examples.some(({ text }) => text.trim() === "")
+    ? `Give every example its ${asks ? "answer" : "caption"}.`
+    : "";
 }

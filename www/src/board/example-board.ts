@@ -12,16 +12,13 @@ import "../media/media-input.js";
 export class ExampleBoard extends LightElement {
   static override properties = {
     board: { attribute: false },
-    asks: { attribute: false },
-    textName: { attribute: false },
+    task: { attribute: false },
     said: { state: true },
   };
 
   declare board: Board;
-  /** Whether examples ask a question. */
-  declare asks: boolean;
-  /** What the text of an example is called: a caption, an answer. */
-  declare textName: string;
+  /** Whether the user chooses if examples ask a question, or all of them do. */
+  declare task: "any" | "questions";
   /** What a screen reader is told of the last step. */
   declare private said: string;
 
@@ -33,8 +30,7 @@ export class ExampleBoard extends LightElement {
   constructor() {
     super();
     this.board = new Board();
-    this.asks = false;
-    this.textName = "Caption";
+    this.task = "any";
     this.said = "";
   }
 
@@ -60,6 +56,7 @@ export class ExampleBoard extends LightElement {
         ${this.#tools()}
       </div>
       <p class="hint">The model imitates them: their words, their length, their manner.</p>
+      ${this.task === "any" ? this.#taskPicker() : nothing}
       <ol class="examples" @dragover=${this.#dragOver} @drop=${this.#drop} @dragend=${this.#dragEnd}>
         ${repeat(
           examples,
@@ -89,15 +86,36 @@ export class ExampleBoard extends LightElement {
     `;
   }
 
+  #taskPicker() {
+    const { board } = this;
+    return html`
+      <fieldset class="segments">
+        <legend class="visually-hidden">What the examples are</legend>
+        ${[false, true].map(
+          (asks) => html`
+            <label>
+              <input
+                class="visually-hidden"
+                type="radio"
+                name="task"
+                .checked=${board.asks === asks}
+                @change=${() => board.setAsks(asks)}
+              />
+              <span>${asks ? "Questions and answers" : "Captions"}</span>
+            </label>
+          `,
+        )}
+      </fieldset>
+    `;
+  }
+
   #card(example: Example, place: number) {
-    const { board, asks, textName } = this;
+    const { board } = this;
     const { id } = example;
     return html`${exampleCard({
       board,
       example,
       place,
-      asks,
-      textName,
       onMove: (to) => this.#move(id, to),
       onRemove: () => this.#remove(id),
       onDrag: (event) => {

@@ -1,6 +1,6 @@
 import { html, nothing } from "lit";
 import { icon } from "../parts/icon.js";
-import type { Board, Example } from "./board.js";
+import { type Board, type Example, textNameOf } from "./board.js";
 import "../media/medium-picture.js";
 
 /** What a card is drawn from. */
@@ -9,10 +9,6 @@ export interface CardOptions {
   readonly example: Example;
   /** Its place, counted from 0. */
   readonly place: number;
-  /** Whether examples ask a question. */
-  readonly asks: boolean;
-  /** What the text is called: a caption, an answer. */
-  readonly textName: string;
   /** Moves the example and keeps the focus with it. */
   readonly onMove: (place: number) => void;
   readonly onRemove: () => void;
@@ -21,7 +17,9 @@ export interface CardOptions {
 
 /** One example: picture, texts, and what can be done with it. */
 export function exampleCard(options: CardOptions) {
-  const { board, example, place, asks, textName, onMove, onRemove, onDrag } = options;
+  const { board, example, place, onMove, onRemove, onDrag } = options;
+  const { asks } = board;
+  const textName = textNameOf(board);
   const { id, medium, question, text } = example;
   const number = place + 1;
   const last = board.examples.length - 1;

@@ -1,11 +1,11 @@
 /** Boards between visits, in the browser's database. */
 
 import { type DBSchema, type IDBPDatabase, openDB } from "idb";
-import type { Board, NewExample } from "./board.js";
+import type { Board, BoardContent } from "./board.js";
 
 interface Schema extends DBSchema {
-  /** The examples of each board, by its name. */
-  boards: { key: string; value: readonly NewExample[] };
+  /** What is on each board, by its name. */
+  boards: { key: string; value: BoardContent };
 }
 
 /** After the last change, before it is written: a text is typed in many changes. */
@@ -28,7 +28,7 @@ export async function keep(board: Board, name: string): Promise<void> {
   const kept = await database.get("boards", name);
   stop();
   if (touched) await write(database, name, board);
-  else if (kept !== undefined && kept.length > 0) board.restore(kept);
+  else if (kept !== undefined) board.restore(kept);
   let timer: ReturnType<typeof setTimeout> | undefined;
   board.subscribe(() => {
     clearTimeout(timer);
@@ -41,5 +41,5 @@ export async function keep(board: Board, name: string): Promise<void> {
 
 async function write(database: IDBPDatabase<Schema>, name: string, board: Board): Promise<void> {
   const examples = board.examples.map(({ medium, question, text }) => ({ medium, question, text }));
-  await database.put("boards", examples, name);
+  await database.put("boards", { asks: board.asks, examples }, name);
 }

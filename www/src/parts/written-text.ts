@@ -7,33 +7,45 @@ import { textOf, type Writing } from "../model/text-writer.js";
 import { faultMessage } from "./fault-message.js";
 import { LightElement } from "./light-element.js";
 
-/** Tells which token was chosen, by its place; -1 where none is. */
-export type TokenEvent = CustomEvent<number>;
+/** Tells which token was chosen; `undefined` where none is any more. */
+export type TokenEvent = CustomEvent<TokenPiece | undefined>;
+
+/** Tokens shown in each place of a text. */
+export const ALTERNATIVES = 5;
 
 export class WrittenText extends LightElement {
   static override properties = {
     writing: { attribute: false },
-    chosen: { attribute: false },
     name: { attribute: false },
+    brief: { attribute: false },
   };
 
   declare writing: Writing;
-  /** Place of the chosen token; -1 where none is. */
-  declare chosen: number;
   /** What the text is, for screen readers. */
   declare name: string;
+  /** Leave out how it was made. */
+  declare brief: boolean;
+
+  /** Place of the chosen token; -1 where none is. */
+  #chosen = -1;
 
   constructor() {
     super();
     this.writing = { phase: "none" };
-    this.chosen = -1;
     this.name = "Caption";
+    this.brief = false;
+  }
+
+  protected override willUpdate(): void {
+    const { writing } = this;
+    const isNew = !("pieces" in writing) || writing.pieces.length === 0;
+    if (isNew && this.#chosen !== -1) this.#choose(-1);
   }
 
   override render() {
     const { writing } = this;
     const pieces = "pieces" in writing ? writing.pieces : [];
-    const piece = pieces[this.chosen];
+    const piece = pieces[this.#chosen];
     return html`
       <output
         class="visually-hidden"
@@ -52,7 +64,7 @@ export class WrittenText extends LightElement {
       }
       ${writing.phase === "failed" ? faultMessage(writing.error) : nothing}
       ${piece === undefined ? this.#invitation(pieces) : alternatives(piece)}
-      ${writing.phase === "done" ? figures(writing) : nothing}
+      ${writing.phase === "done" && !this.brief ? figures(writing) : nothing}
     `;
   }
 
@@ -60,7 +72,7 @@ export class WrittenText extends LightElement {
   #token({ id, text, logProbability }: TokenPiece, place: number) {
     const [space] = /^\s*/.exec(text) ?? [""];
     const word = text.slice(space.length);
-    const chosen = place === this.chosen;
+    const chosen = place === this.#chosen;
     return html`<li data-token-id=${id}>${space === "" ? "" : " "}${
       word === ""
         ? nothing
@@ -76,12 +88,15 @@ export class WrittenText extends LightElement {
   }
 
   #invitation(pieces: readonly TokenPiece[]) {
-    if (this.writing.phase !== "done" || pieces.length === 0) return nothing;
+    if (this.writing.phase !== "done" || this.brief || pieces.length === 0) return nothing;
     return html`<p class="hint">Tap a word to see what else could have come.</p>`;
   }
 
   #choose(place: number): void {
-    this.dispatchEvent(new CustomEvent("token", { detail: place }));
+    this.#chosen = place;
+    this.requestUpdate();
+    const detail = "pieces" in this.writing ? this.writing.pieces[place] : undefined;
+    this.dispatchEvent(new CustomEvent("token", { detail }));
   }
 }
 

@@ -21,6 +21,18 @@ export const VIEWS = [
     load: async () => (await import("./caption/caption-view.js")).CaptionView,
   },
   {
+    path: "ask",
+    title: "Ask",
+    icon: "ask",
+    load: async () => (await import("./ask/ask-view.js")).AskView,
+  },
+  {
+    path: "choose",
+    title: "Choose",
+    icon: "choose",
+    load: async () => (await import("./choose/choose-view.js")).ChooseView,
+  },
+  {
     path: "clip",
     title: "Clip",
     icon: "clip",

@@ -1,28 +1,25 @@
 /** A photo or a clip, captioned in the manner of examples. */
 
-import { html } from "lit";
+import { html, nothing } from "lit";
+import { lackOf } from "../../board/board.js";
 import { boardNamed } from "../../board/named-boards.js";
-import type { MediaEvent } from "../../media/media-input.js";
 import { type Medium, sourceOf } from "../../media/medium.js";
 import { ExampleSession } from "../../model/example-session.js";
 import type { ModelHolder } from "../../model/model-holder.js";
 import { TextWriter } from "../../model/text-writer.js";
 import { waitingFor } from "../../model/waiting.js";
-import type { TokenEvent } from "../../parts/written-text.js";
+import { ALTERNATIVES } from "../../parts/written-text.js";
+import { queryMedium } from "../query-medium.js";
 import { ViewElement } from "../view-element.js";
 import "../../board/example-board.js";
-import "../../media/media-input.js";
 import "../../parts/written-text.js";
-
-/** Tokens shown for each place of the text. */
-const ALTERNATIVES = 5;
 
 export class CaptionView extends ViewElement {
   readonly #board = boardNamed("caption");
   readonly #session = new ExampleSession();
   readonly #writer = new TextWriter(() => this.requestUpdate());
   #medium: Medium | undefined;
-  #chosen = -1;
+  #question = "";
 
   constructor(holder: ModelHolder) {
     super(holder);
@@ -38,25 +35,33 @@ export class CaptionView extends ViewElement {
       <div class="workbench">
         <section class="card stage" aria-labelledby="photo-title">
           <h2 id="photo-title">Your photo</h2>
-          <media-input
-            .label=${this.#medium === undefined ? "Choose a photo" : `Choose another photo than ${this.#medium.name}`}
-            .medium=${this.#medium}
-            @media=${this.#choose}
-          ></media-input>
+          ${queryMedium(this.#medium, undefined, this.#choose)}
+          ${this.#board.asks ? this.#questionField() : nothing}
           ${this.#controls()}
           <written-text
             .writing=${this.#writer.writing}
-            .chosen=${this.#chosen}
-            @token=${({ detail }: TokenEvent) => {
-              this.#chosen = detail;
-              this.requestUpdate();
-            }}
+            .name=${this.#board.asks ? "Answer" : "Caption"}
           ></written-text>
         </section>
         <section class="card" aria-label="Examples">
           <example-board .board=${this.#board}></example-board>
         </section>
       </div>
+    `;
+  }
+
+  #questionField() {
+    return html`
+      <input
+        type="text"
+        aria-label="Question about the photo"
+        placeholder="A question about the photo"
+        .value=${this.#question}
+        @input=${({ currentTarget }: Event) => {
+          this.#question = (currentTarget as HTMLInputElement).value;
+          this.requestUpdate();
+        }}
+      />
     `;
   }
 
@@ -67,7 +72,9 @@ export class CaptionView extends ViewElement {
         ${
           this.#writer.writing.phase === "writing"
             ? html`<button type="button" @click=${() => this.#writer.stop()}>Stop</button>`
-            : html`<button type="button" ?disabled=${missing !== ""} @click=${this.#write}>Caption</button>`
+            : html`<button type="button" ?disabled=${missing !== ""} @click=${this.#write}>
+                ${this.#board.asks ? "Answer" : "Caption"}
+              </button>`
         }
         <p class="hint">${missing}</p>
       </div>
@@ -77,15 +84,12 @@ export class CaptionView extends ViewElement {
   /** What has to be there before the button does something; empty where nothing lacks. */
   #missing(): string {
     if (this.#medium === undefined) return "Choose a photo first.";
-    if (this.#board.examples.some(({ text }) => text.trim() === "")) {
-      return "Give every example its caption.";
-    }
-    return waitingFor(this.holder.state.loading);
+    if (this.#board.asks && this.#question.trim() === "") return "Ask a question about it.";
+    return lackOf(this.#board) || waitingFor(this.holder.state.loading);
   }
 
-  readonly #choose = ({ detail: [medium] }: MediaEvent) => {
+  readonly #choose = (medium: Medium) => {
     this.#medium = medium;
-    this.#chosen = -1;
     this.#writer.clear();
   };
 
@@ -93,10 +97,13 @@ export class CaptionView extends ViewElement {
     const { model } = this.holder;
     const medium = this.#medium;
     if (model === undefined || medium === undefined) return;
-    this.#chosen = -1;
-    const session = this.#session.for(model, "caption", this.#board.examples);
+    const { asks, examples } = this.#board;
+    const session = this.#session.for(model, asks ? "visual-question" : "caption", examples);
     void this.#writer.write(model, (signal) =>
-      session.caption(sourceOf(medium), { signal, alternatives: ALTERNATIVES }),
+      session.ask(sourceOf(medium), asks ? this.#question.trim() : "", {
+        signal,
+        alternatives: ALTERNATIVES,
+      }),
     );
   };
 }
