@@ -3,7 +3,7 @@
 import type { Caption, Flamingo } from "flamingo-web";
 import { html, nothing } from "lit";
 import { repeat } from "lit/directives/repeat.js";
-import type { Example } from "../../board/board.js";
+import { type Example, lackOf } from "../../board/board.js";
 import { boardNamed } from "../../board/named-boards.js";
 import { CameraError, type Fault, faultOf } from "../../errors.js";
 import { duration } from "../../format.js";
@@ -11,6 +11,7 @@ import { type CameraChoice, closeCamera, listCameras, openCamera } from "../../m
 import { encodeFrame } from "../../media/encode-frame.js";
 import { frameOf, pngOf, thumbnailOf } from "../../media/video-frame.js";
 import { ExampleSession } from "../../model/example-session.js";
+import type { ModelHolder } from "../../model/model-holder.js";
 import { waitingFor } from "../../model/waiting.js";
 import { faultMessage } from "../../parts/fault-message.js";
 import { icon } from "../../parts/icon.js";
@@ -70,6 +71,8 @@ export class LiveView extends ViewElement {
   #cameras: readonly MediaDeviceInfo[] = [];
   #budget = HALF_OF_THE_TIME;
   #threshold = CLEARLY;
+  /** What is asked about each frame, where the examples ask. */
+  #question = "";
   /** The caption that is being written. */
   #text = "";
   #history: readonly LiveCaption[] = [];
@@ -84,6 +87,11 @@ export class LiveView extends ViewElement {
     of: [],
     examples: [],
   };
+
+  constructor(holder: ModelHolder) {
+    super(holder);
+    this.#board.subscribe(() => this.requestUpdate());
+  }
 
   override connectedCallback(): void {
     super.connectedCallback();
@@ -113,7 +121,8 @@ export class LiveView extends ViewElement {
       <div class="workbench">
         <section class="card stage" aria-labelledby="camera-title">
           <h2 id="camera-title">Camera</h2>
-          ${this.#picture()} ${this.#controls()} ${this.#caption()} ${this.#settings()}
+          ${this.#picture()} ${this.#board.asks ? this.#questionField() : nothing}
+          ${this.#controls()} ${this.#caption()} ${this.#settings()}
         </section>
         <div class="aside">
           <section class="card" aria-labelledby="history-title">${this.#past()}</section>
@@ -163,7 +172,7 @@ export class LiveView extends ViewElement {
   #controls() {
     const { name } = this.#phase;
     const on = name !== "off" && name !== "failed";
-    const waiting = waitingFor(this.holder.state.loading);
+    const waiting = this.#missing();
     return html`
       <div class="row" data-live=${name}>
         ${
@@ -181,6 +190,27 @@ export class LiveView extends ViewElement {
         <p class="hint" role="status">${on ? this.#status() : waiting}</p>
       </div>
     `;
+  }
+
+  #questionField() {
+    return html`
+      <input
+        type="text"
+        aria-label="Question about what the camera sees"
+        placeholder="A question about what the camera sees"
+        .value=${this.#question}
+        @input=${({ currentTarget }: Event) => {
+          this.#question = (currentTarget as HTMLInputElement).value;
+          this.requestUpdate();
+        }}
+      />
+    `;
+  }
+
+  /** What has to be there before the camera can start; empty where nothing lacks. */
+  #missing(): string {
+    if (this.#board.asks && this.#question.trim() === "") return "Ask a question first.";
+    return waitingFor(this.holder.state.loading);
   }
 
   #status(): string {
@@ -341,8 +371,9 @@ export class LiveView extends ViewElement {
   }
 
   async #write(model: Flamingo, image: ImageData, signal: AbortSignal): Promise<Caption> {
-    const session = this.#session.for(model, "caption", this.#examples());
-    const stream = session.caption(image, { signal });
+    const { asks } = this.#board;
+    const session = this.#session.for(model, asks ? "visual-question" : "caption", this.#examples());
+    const stream = session.ask(image, asks ? this.#question.trim() : "", { signal });
     this.#text = "";
     for await (const { text } of stream) {
       this.#text += text;
@@ -376,11 +407,11 @@ export class LiveView extends ViewElement {
     this.requestUpdate();
   }
 
-  /** Examples that have their caption: one that is just being written does not stop the camera. */
+  /** Examples that lack nothing: one that is just being written does not stop the camera. */
   #examples(): readonly Example[] {
-    const { examples } = this.#board;
+    const { asks, examples } = this.#board;
     if (this.#complete.of !== examples) {
-      const complete = examples.filter(({ text }) => text.trim() !== "");
+      const complete = examples.filter((example) => lackOf({ asks, examples: [example] }) === "");
       this.#complete = { of: examples, examples: complete };
     }
     return this.#complete.examples;
