@@ -44,6 +44,7 @@ export {
 export { SupportSet } from "./support-set.js";
 export type {
   Alternative,
+  AttentionMap,
   BeamOptions,
   CachedModel,
   Caption,

@@ -56,11 +56,12 @@ mod rope;
 mod self_test;
 
 pub use activation::{Activation, activation, add_scaled};
-pub use attention::{Alibi, AttentionShape, Spans, attention};
+pub use attention::{Alibi, AttentionShape, Spans, attention, attention_weights};
 pub use conv::{Conv2dShape, conv2d};
 pub use dense::read;
 pub use device::{
-    ComputeDevice, DeviceKind, DeviceMemory, DevicePreference, DeviceReport, SelfTestOutcome, select_device,
+    ComputeDevice, DeviceKind, DeviceMemory, DevicePreference, DeviceReport, SelfTestOutcome,
+    select_device,
 };
 pub use embed::embed;
 pub use error::{DeviceError, KernelError};

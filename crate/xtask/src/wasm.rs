@@ -8,7 +8,7 @@ use wasm_bindgen_cli_support::Bindgen;
 
 use crate::stamp::{self, Inputs};
 use crate::workspace::Workspace;
-use crate::{npm, process};
+use crate::{npm, process, toolchain};
 
 /// A crate that becomes a WebAssembly module.
 struct Module {
@@ -68,6 +68,7 @@ pub(crate) fn outputs(workspace: &Workspace) -> [PathBuf; 2] {
 }
 
 fn build_modules(workspace: &Workspace, modules: &[Module]) -> Result<()> {
+    toolchain::browser_target(workspace)?;
     let mut cargo = workspace.command("cargo");
     cargo.arg("build").args(BUILD);
     for module in modules {

@@ -5,10 +5,11 @@ import { keep } from "./kept-boards.js";
 
 const boards = new Map<string, Board>();
 
-export function boardNamed(name: string): Board {
+/** The board called `name`; `asks` is how it starts where there was none. */
+export function boardNamed(name: string, { asks = false } = {}): Board {
   const made = boards.get(name);
   if (made !== undefined) return made;
-  const board = new Board();
+  const board = new Board({ asks });
   boards.set(name, board);
   // Where nothing can be kept, the board lasts as long as the page.
   keep(board, name).catch(() => {});

@@ -1,11 +1,11 @@
 /** A place that takes pictures and clips: by click or key, drop, paste, camera and address. */
 
+import type { AttentionMap } from "flamingo-web";
 import { html, nothing } from "lit";
 import { type Fault, faultOf } from "../errors.js";
 import { faultMessage } from "../parts/fault-message.js";
 import { icon } from "../parts/icon.js";
 import { LightElement } from "../parts/light-element.js";
-import type { AttentionMap } from "./attention-map.js";
 import { fetchMedium } from "./fetch-medium.js";
 import { ACCEPT, filesOf, type Medium, mediumOf } from "./medium.js";
 import "./medium-picture.js";
@@ -21,6 +21,7 @@ export class MediaInput extends LightElement {
     pasteFrom: { attribute: false },
     medium: { attribute: false },
     attention: { attribute: false },
+    sample: { attribute: false },
   };
 
   /** What a screen reader says of the place. */
@@ -35,6 +36,8 @@ export class MediaInput extends LightElement {
   declare medium: Medium | undefined;
   /** Where the model looked in it. */
   declare attention: AttentionMap | undefined;
+  /** Fetches a picture for a user who has none at hand; another one each time. */
+  declare sample: (() => Promise<File>) | undefined;
 
   #over = false;
   #asking = false;
@@ -89,6 +92,13 @@ export class MediaInput extends LightElement {
         >
           ${icon("link")}Address
         </button>
+        ${
+          this.sample === undefined
+            ? nothing
+            : html`<button type="button" class="quiet" @click=${this.#takeSample}>
+                ${icon("picture")}Sample
+              </button>`
+        }
         ${this.#waiting ? html`<span class="hint" role="status">One moment …</span>` : nothing}
       </div>
       ${this.#asking ? this.#addressForm() : nothing}
@@ -172,13 +182,18 @@ export class MediaInput extends LightElement {
     input.value = "";
   };
 
-  readonly #photograph = async () => {
-    await this.#receive(async () => {
+  readonly #photograph = () =>
+    this.#receive(async () => {
       const { photograph } = await import("./camera-dialog.js");
       const medium = await photograph();
       return medium === undefined ? [] : [medium];
     });
-  };
+
+  readonly #takeSample = () =>
+    this.#receive(async () => {
+      const file = await this.sample?.();
+      return file === undefined ? [] : [await mediumOf(file)];
+    });
 
   readonly #fetch = (event: SubmitEvent) => {
     event.preventDefault();

@@ -1,9 +1,10 @@
 /** A picture or a clip on the page. Its addresses live as long as it is shown. */
 
+import type { AttentionMap } from "flamingo-web";
 import { html, nothing, type PropertyValues } from "lit";
 import { icon } from "../parts/icon.js";
 import { LightElement } from "../parts/light-element.js";
-import { type AttentionMap, drawAttention } from "./attention-map.js";
+import { drawAttention } from "./draw-attention.js";
 import { coverOf, type Medium } from "./medium.js";
 
 export class MediumPicture extends LightElement {
@@ -56,7 +57,7 @@ export class MediumPicture extends LightElement {
         ${this.#urls.map(
           (url, i) => html`
             <span class="frame">
-              <img src=${url} alt=${i === 0 ? this.alt : ""} />
+              <img src=${url} alt=${i === 0 ? this.alt : ""} @load=${tellRatio} />
               ${this.attention === undefined ? nothing : html`<canvas class="attention" aria-hidden="true"></canvas>`}
             </span>
           `,
@@ -78,6 +79,13 @@ export class MediumPicture extends LightElement {
     for (const url of this.#urls) URL.revokeObjectURL(url);
     this.#urls = [];
   }
+}
+
+/** Tells the style sheet the shape of a picture, which only the picture knows. */
+function tellRatio({ currentTarget }: Event): void {
+  const image = currentTarget as HTMLImageElement;
+  const ratio = image.naturalWidth / image.naturalHeight;
+  image.parentElement?.style.setProperty("--ratio", String(ratio));
 }
 
 customElements.define("medium-picture", MediumPicture);

@@ -37,7 +37,10 @@ export class TextWriter {
   }
 
   /** Writes what `start` begins, in place of what was written before. Failures are part of {@link writing}. */
-  async write(model: Flamingo, start: (signal: AbortSignal) => CaptionStream): Promise<void> {
+  async write(
+    model: Flamingo,
+    start: (signal: AbortSignal) => Promise<CaptionStream>,
+  ): Promise<void> {
     this.#run.abort();
     this.#run = new AbortController();
     const { signal } = this.#run;
@@ -47,7 +50,7 @@ export class TextWriter {
     };
     update({ phase: "writing", pieces: [] });
     try {
-      const stream = start(signal);
+      const stream = await start(signal);
       for await (const piece of stream) {
         pieces.push(piece);
         update({ phase: "writing", pieces: [...pieces] });

@@ -10,8 +10,8 @@ import { LightElement } from "./light-element.js";
 /** Tells which token was chosen; `undefined` where none is any more. */
 export type TokenEvent = CustomEvent<TokenPiece | undefined>;
 
-/** Tokens shown in each place of a text. */
-export const ALTERNATIVES = 5;
+/** What a text is written with so that its tokens have something to show. */
+export const LOOKING = { alternatives: 5, attention: true } as const;
 
 export class WrittenText extends LightElement {
   static override properties = {

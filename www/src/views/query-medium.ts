@@ -1,8 +1,17 @@
+import type { AttentionMap } from "flamingo-web";
 import { html } from "lit";
-import type { AttentionMap } from "../media/attention-map.js";
+import { fetchPicture, SAMPLES } from "../board/sets/sets.js";
 import type { MediaEvent } from "../media/media-input.js";
 import type { Medium } from "../media/medium.js";
 import "../media/media-input.js";
+
+let sampled = 0;
+
+const nextSample = () => {
+  const name = SAMPLES[sampled % SAMPLES.length] ?? "cat";
+  sampled += 1;
+  return fetchPicture(name);
+};
 
 /** The place of the photo or clip that a view is about. */
 export const queryMedium = (
@@ -14,6 +23,7 @@ export const queryMedium = (
     .label=${medium === undefined ? "Choose a photo" : `Choose another photo than ${medium.name}`}
     .medium=${medium}
     .attention=${attention}
+    .sample=${nextSample}
     @media=${({ detail: [medium] }: MediaEvent) => {
       if (medium !== undefined) onMedium(medium);
     }}

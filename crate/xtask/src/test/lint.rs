@@ -6,7 +6,7 @@ use anyhow::Result;
 
 use super::tally::Tally;
 use crate::workspace::Workspace;
-use crate::{build, npm, process, python, wasm};
+use crate::{build, npm, process, python, toolchain, wasm};
 
 pub(super) fn rustfmt(workspace: &Workspace) -> Result<Tally> {
     check(workspace.command("cargo").args(["fmt", "--all", "--check"]))
@@ -52,6 +52,7 @@ pub(super) fn clippy_native(workspace: &Workspace) -> Result<Tally> {
 
 /// What is compiled for browsers.
 pub(super) fn clippy_wasm(workspace: &Workspace) -> Result<Tally> {
+    toolchain::browser_target(workspace)?;
     let packages = ["--package=flamingo-wasm", "--package=flamingo-parity"];
     clippy(workspace, &[wasm::BUILD, &packages].concat())
 }

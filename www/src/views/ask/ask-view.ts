@@ -1,12 +1,12 @@
 /** Questions about a photo or a clip, as a dialogue that keeps its turns. */
 
+import type { AttentionMap } from "flamingo-web";
 import { html, nothing } from "lit";
 import { repeat } from "lit/directives/repeat.js";
-import { Board, lackOf } from "../../board/board.js";
-import { keep } from "../../board/kept-boards.js";
+import { ExampleSource } from "../../board/example-source.js";
 import type { Medium } from "../../media/medium.js";
-import type { ModelHolder } from "../../model/model-holder.js";
 import { waitingFor } from "../../model/waiting.js";
+import type { TokenEvent } from "../../parts/written-text.js";
 import { queryMedium } from "../query-medium.js";
 import { ViewElement } from "../view-element.js";
 import { Dialogue, type Turn } from "./dialogue.js";
@@ -15,16 +15,11 @@ import "../../parts/written-text.js";
 import "./ask.css";
 
 export class AskView extends ViewElement {
-  readonly #board = new Board({ asks: true });
+  readonly #source = new ExampleSource("ask", () => this.requestUpdate(), { asks: true });
   readonly #dialogue = new Dialogue(() => this.requestUpdate());
   #medium: Medium | undefined;
   #question = "";
-
-  constructor(holder: ModelHolder) {
-    super(holder);
-    this.#board.subscribe(() => this.requestUpdate());
-    keep(this.#board, "ask").catch(() => {});
-  }
+  #attention: AttentionMap | undefined;
 
   override render() {
     const { turns } = this.#dialogue;
@@ -36,7 +31,7 @@ export class AskView extends ViewElement {
       <div class="workbench">
         <section class="card stage" aria-labelledby="photo-title">
           <h2 id="photo-title">Your photo</h2>
-          ${queryMedium(this.#medium, undefined, this.#choose)}
+          ${queryMedium(this.#medium, this.#attention, this.#choose)}
           <ol class="turns" aria-label="Dialogue">
             ${repeat(
               turns,
@@ -47,7 +42,7 @@ export class AskView extends ViewElement {
           ${this.#form()}
         </section>
         <section class="card" aria-label="Examples">
-          <example-board .board=${this.#board} .task=${"questions"}></example-board>
+          <example-board .source=${this.#source} .holder=${this.holder} .task=${"questions"}></example-board>
         </section>
       </div>
     `;
@@ -62,7 +57,16 @@ export class AskView extends ViewElement {
             : nothing
         }
         <p class="question">${question}</p>
-        <written-text .writing=${answer.writing} .name=${"Answer"} .brief=${true}></written-text>
+        <written-text
+          .writing=${answer.writing}
+          .name=${"Answer"}
+          .brief=${true}
+          @token=${({ detail }: TokenEvent) => {
+            // The photo on show may be another one by now.
+            this.#attention = medium === this.#medium ? detail?.attention : undefined;
+            this.requestUpdate();
+          }}
+        ></written-text>
         ${
           answer.writing.phase === "stopped"
             ? html`<p class="hint">Stopped; the model does not remember this turn.</p>`
@@ -108,13 +112,14 @@ export class AskView extends ViewElement {
 
   #missing(): string {
     if (this.#medium === undefined) return "Choose a photo first.";
-    const lack = lackOf(this.#board) || waitingFor(this.holder.state.loading);
+    const lack = this.#source.lack || waitingFor(this.holder.state.loading);
     if (lack !== "") return lack;
     return this.#question.trim() === "" ? "Type a question." : "";
   }
 
   readonly #choose = (medium: Medium) => {
     this.#medium = medium;
+    this.#attention = undefined;
     this.requestUpdate();
   };
 
@@ -125,7 +130,9 @@ export class AskView extends ViewElement {
     if (this.#missing() !== "" || this.#dialogue.isAnswering) return;
     const question = this.#question.trim();
     this.#question = "";
-    void this.#dialogue.ask(model, this.#board.examples, this.#medium, question);
+    const examplesFor = (medium: Medium, signal: AbortSignal) =>
+      this.#source.examplesFor(model, medium, signal);
+    void this.#dialogue.ask(model, examplesFor, this.#medium, question);
   };
 }
 

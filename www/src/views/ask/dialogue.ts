@@ -1,11 +1,11 @@
 /** Questions and answers that follow one another. */
 
-import type { Flamingo, Session } from "flamingo-web";
-import type { Example } from "../../board/board.js";
+import type { Flamingo, Session, Shot } from "flamingo-web";
+import type { NewExample } from "../../board/board.js";
 import { type Medium, sourceOf } from "../../media/medium.js";
 import { shotOf } from "../../model/example-session.js";
 import { TextWriter } from "../../model/text-writer.js";
-import { ALTERNATIVES } from "../../parts/written-text.js";
+import { LOOKING } from "../../parts/written-text.js";
 
 export interface Turn {
   readonly id: number;
@@ -27,7 +27,7 @@ export class Dialogue {
   #session:
     | {
         readonly model: Flamingo;
-        readonly examples: readonly Example[];
+        readonly examples: readonly NewExample[];
         readonly session: Session;
         /** What the last remembered turn was about. */
         medium: Medium | undefined;
@@ -50,11 +50,10 @@ export class Dialogue {
 
   async ask(
     model: Flamingo,
-    examples: readonly Example[],
+    examplesFor: (medium: Medium, signal: AbortSignal) => Promise<readonly NewExample[]>,
     medium: Medium,
     question: string,
   ): Promise<void> {
-    const session = this.#sessionFor(model, examples);
     const isNew = this.#turns.at(-1)?.medium !== medium;
     const turn: Turn = {
       id: ++this.#lastId,
@@ -64,15 +63,13 @@ export class Dialogue {
       answer: new TextWriter(this.#onChange),
     };
     this.#turns = [...this.#turns, turn];
-    const source = session.medium === medium ? null : sourceOf(medium);
-    await turn.answer.write(model, (signal) =>
-      session.session.ask(source, question, {
-        remember: true,
-        signal,
-        alternatives: ALTERNATIVES,
-      }),
-    );
-    if (turn.answer.writing.phase === "done") session.medium = medium;
+    await turn.answer.write(model, async (signal) => {
+      const session = this.#sessionFor(model, await examplesFor(medium, signal));
+      const source = session.medium === medium ? null : sourceOf(medium);
+      return session.session.ask(source, question, { remember: true, signal, ...LOOKING });
+    });
+    const { writing } = turn.answer;
+    if (writing.phase === "done" && this.#session !== undefined) this.#session.medium = medium;
   }
 
   stop(): void {
@@ -88,17 +85,30 @@ export class Dialogue {
     this.#onChange();
   }
 
-  #sessionFor(model: Flamingo, examples: readonly Example[]) {
+  #sessionFor(model: Flamingo, examples: readonly NewExample[]) {
     if (this.#session?.model === model && this.#session.examples === examples) {
       return this.#session;
     }
     this.#session?.session.dispose();
-    const turns = this.#turns.flatMap(({ medium, question, answer: { writing } }) =>
-      writing.phase === "done" ? [{ medium, question, text: writing.caption.text }] : [],
-    );
-    const shots = [...examples, ...turns].map(shotOf);
-    const session = model.session({ task: "visual-question", shots });
-    this.#session = { model, examples, session, medium: undefined };
+    const { shots, medium } = turnsAsShots(this.#turns);
+    const session = model.session({
+      task: "visual-question",
+      shots: [...examples.map(shotOf), ...shots],
+    });
+    this.#session = { model, examples, session, medium };
     return this.#session;
   }
+}
+
+/** What the model remembers of turns, and what the last of them was about. */
+function turnsAsShots(turns: readonly Turn[]): { shots: Shot[]; medium: Medium | undefined } {
+  const shots: Shot[] = [];
+  let about: Medium | undefined;
+  for (const { medium, question, answer } of turns) {
+    if (answer.writing.phase !== "done") continue;
+    const { text } = answer.writing.caption;
+    shots.push(medium === about ? { question, text } : shotOf({ medium, question, text }));
+    about = medium;
+  }
+  return { shots, medium: about };
 }

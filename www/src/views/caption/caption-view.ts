@@ -1,30 +1,25 @@
 /** A photo or a clip, captioned in the manner of examples. */
 
+import type { AttentionMap } from "flamingo-web";
 import { html, nothing } from "lit";
-import { lackOf } from "../../board/board.js";
-import { boardNamed } from "../../board/named-boards.js";
+import { ExampleSource } from "../../board/example-source.js";
 import { type Medium, sourceOf } from "../../media/medium.js";
 import { ExampleSession } from "../../model/example-session.js";
-import type { ModelHolder } from "../../model/model-holder.js";
 import { TextWriter } from "../../model/text-writer.js";
 import { waitingFor } from "../../model/waiting.js";
-import { ALTERNATIVES } from "../../parts/written-text.js";
+import { LOOKING, type TokenEvent } from "../../parts/written-text.js";
 import { queryMedium } from "../query-medium.js";
 import { ViewElement } from "../view-element.js";
 import "../../board/example-board.js";
 import "../../parts/written-text.js";
 
 export class CaptionView extends ViewElement {
-  readonly #board = boardNamed("caption");
+  readonly #source = new ExampleSource("caption", () => this.requestUpdate());
   readonly #session = new ExampleSession();
   readonly #writer = new TextWriter(() => this.requestUpdate());
   #medium: Medium | undefined;
   #question = "";
-
-  constructor(holder: ModelHolder) {
-    super(holder);
-    this.#board.subscribe(() => this.requestUpdate());
-  }
+  #attention: AttentionMap | undefined;
 
   override render() {
     return html`
@@ -35,16 +30,20 @@ export class CaptionView extends ViewElement {
       <div class="workbench">
         <section class="card stage" aria-labelledby="photo-title">
           <h2 id="photo-title">Your photo</h2>
-          ${queryMedium(this.#medium, undefined, this.#choose)}
-          ${this.#board.asks ? this.#questionField() : nothing}
+          ${queryMedium(this.#medium, this.#attention, this.#choose)}
+          ${this.#source.board.asks ? this.#questionField() : nothing}
           ${this.#controls()}
           <written-text
             .writing=${this.#writer.writing}
-            .name=${this.#board.asks ? "Answer" : "Caption"}
+            .name=${this.#source.board.asks ? "Answer" : "Caption"}
+            @token=${({ detail }: TokenEvent) => {
+              this.#attention = detail?.attention;
+              this.requestUpdate();
+            }}
           ></written-text>
         </section>
         <section class="card" aria-label="Examples">
-          <example-board .board=${this.#board}></example-board>
+          <example-board .source=${this.#source} .holder=${this.holder}></example-board>
         </section>
       </div>
     `;
@@ -73,7 +72,7 @@ export class CaptionView extends ViewElement {
           this.#writer.writing.phase === "writing"
             ? html`<button type="button" @click=${() => this.#writer.stop()}>Stop</button>`
             : html`<button type="button" ?disabled=${missing !== ""} @click=${this.#write}>
-                ${this.#board.asks ? "Answer" : "Caption"}
+                ${this.#source.board.asks ? "Answer" : "Caption"}
               </button>`
         }
         <p class="hint">${missing}</p>
@@ -84,8 +83,8 @@ export class CaptionView extends ViewElement {
   /** What has to be there before the button does something; empty where nothing lacks. */
   #missing(): string {
     if (this.#medium === undefined) return "Choose a photo first.";
-    if (this.#board.asks && this.#question.trim() === "") return "Ask a question about it.";
-    return lackOf(this.#board) || waitingFor(this.holder.state.loading);
+    if (this.#source.board.asks && this.#question.trim() === "") return "Ask a question about it.";
+    return this.#source.lack || waitingFor(this.holder.state.loading);
   }
 
   readonly #choose = (medium: Medium) => {
@@ -97,14 +96,14 @@ export class CaptionView extends ViewElement {
     const { model } = this.holder;
     const medium = this.#medium;
     if (model === undefined || medium === undefined) return;
-    const { asks, examples } = this.#board;
-    const session = this.#session.for(model, asks ? "visual-question" : "caption", examples);
-    void this.#writer.write(model, (signal) =>
-      session.ask(sourceOf(medium), asks ? this.#question.trim() : "", {
-        signal,
-        alternatives: ALTERNATIVES,
-      }),
-    );
+    const { asks } = this.#source.board;
+    const task = asks ? "visual-question" : "caption";
+    const question = asks ? this.#question.trim() : "";
+    void this.#writer.write(model, async (signal) => {
+      const examples = await this.#source.examplesFor(model, medium, signal);
+      const session = this.#session.for(model, task, examples);
+      return session.ask(sourceOf(medium), question, { signal, ...LOOKING });
+    });
   };
 }
 

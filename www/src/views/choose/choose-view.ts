@@ -2,12 +2,10 @@
 
 import type { Choice } from "flamingo-web";
 import { html, nothing } from "lit";
-import { Board, lackOf } from "../../board/board.js";
-import { keep } from "../../board/kept-boards.js";
+import { ExampleSource } from "../../board/example-source.js";
 import { type Fault, faultOf } from "../../errors.js";
 import { type Medium, sourceOf } from "../../media/medium.js";
 import { ExampleSession } from "../../model/example-session.js";
-import type { ModelHolder } from "../../model/model-holder.js";
 import { waitingFor } from "../../model/waiting.js";
 import { faultMessage } from "../../parts/fault-message.js";
 import { icon } from "../../parts/icon.js";
@@ -26,7 +24,7 @@ type Choosing =
   | { readonly phase: "failed"; readonly error: Fault };
 
 export class ChooseView extends ViewElement {
-  readonly #board = new Board();
+  readonly #source = new ExampleSource("choose", () => this.requestUpdate());
   readonly #session = new ExampleSession();
   #medium: Medium | undefined;
   #question = "";
@@ -34,12 +32,6 @@ export class ChooseView extends ViewElement {
   #calibrated = false;
   #choosing: Choosing = { phase: "none" };
   #run = new AbortController();
-
-  constructor(holder: ModelHolder) {
-    super(holder);
-    this.#board.subscribe(() => this.requestUpdate());
-    keep(this.#board, "choose").catch(() => {});
-  }
 
   override render() {
     return html`
@@ -59,7 +51,7 @@ export class ChooseView extends ViewElement {
           <p class="visually-hidden" role="status">${this.#spoken()}</p>
         </section>
         <section class="card" aria-label="Examples">
-          <example-board .board=${this.#board}></example-board>
+          <example-board .source=${this.#source} .holder=${this.holder}></example-board>
         </section>
       </div>
     `;
@@ -70,7 +62,7 @@ export class ChooseView extends ViewElement {
     return html`
       <form class="choosing" @submit=${this.#choose}>
         ${
-          this.#board.asks
+          this.#source.board.asks
             ? html`<input
                 type="text"
                 aria-label="Question about the photo"
@@ -147,9 +139,9 @@ export class ChooseView extends ViewElement {
 
   #missing(): string {
     if (this.#medium === undefined) return "Choose a photo first.";
-    if (this.#board.asks && this.#question.trim() === "") return "Ask a question about it.";
+    if (this.#source.board.asks && this.#question.trim() === "") return "Ask a question about it.";
     if (this.#texts.some((text) => text.trim() === "")) return "Write every answer.";
-    return lackOf(this.#board) || waitingFor(this.holder.state.loading);
+    return this.#source.lack || waitingFor(this.holder.state.loading);
   }
 
   #spoken(): string {
@@ -180,11 +172,12 @@ export class ChooseView extends ViewElement {
     this.#run = new AbortController();
     const { signal } = this.#run;
     this.#choosing = { phase: "choosing" };
-    const { asks, examples } = this.#board;
-    const session = this.#session.for(model, asks ? "visual-question" : "caption", examples);
+    const { asks } = this.#source.board;
     const texts = this.#texts.map((text) => text.trim());
     let choosing: Choosing;
     try {
+      const examples = await this.#source.examplesFor(model, medium, signal);
+      const session = this.#session.for(model, asks ? "visual-question" : "caption", examples);
       const choices = await session.choose(sourceOf(medium), texts, {
         question: asks ? this.#question.trim() : "",
         calibrated: this.#calibrated,

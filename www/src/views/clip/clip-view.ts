@@ -2,14 +2,12 @@
 
 import { framesOf } from "flamingo-web";
 import { html, nothing } from "lit";
-import { lackOf } from "../../board/board.js";
-import { boardNamed } from "../../board/named-boards.js";
+import { ExampleSource } from "../../board/example-source.js";
 import { type Fault, faultOf } from "../../errors.js";
 import { closeCamera, openCamera } from "../../media/camera.js";
 import { encodeFrame } from "../../media/encode-frame.js";
 import { filesOf, type Medium, sourceOf } from "../../media/medium.js";
 import { ExampleSession } from "../../model/example-session.js";
-import type { ModelHolder } from "../../model/model-holder.js";
 import { TextWriter } from "../../model/text-writer.js";
 import { waitingFor } from "../../model/waiting.js";
 import { faultMessage } from "../../parts/fault-message.js";
@@ -46,7 +44,7 @@ interface Clip {
 type Recording = { readonly stop: AbortController; readonly seconds: number };
 
 export class ClipView extends ViewElement {
-  readonly #board = boardNamed("clip");
+  readonly #source = new ExampleSource("clip", () => this.requestUpdate());
   readonly #session = new ExampleSession();
   readonly #writer = new TextWriter(() => this.requestUpdate());
   #sampling: Sampling = { kind: "count", count: 8 };
@@ -59,11 +57,6 @@ export class ClipView extends ViewElement {
   #recording: Recording | undefined;
   #over = false;
   #fault: Fault | undefined;
-
-  constructor(holder: ModelHolder) {
-    super(holder);
-    this.#board.subscribe(() => this.requestUpdate());
-  }
 
   override disconnectedCallback(): void {
     super.disconnectedCallback();
@@ -80,14 +73,14 @@ export class ClipView extends ViewElement {
         <section class="card stage" aria-labelledby="clip-title">
           <h2 id="clip-title">Your clip</h2>
           ${this.#place()} ${this.#sources()} ${this.#samplingFields()} ${this.#frames()}
-          ${this.#board.asks ? this.#questionField() : nothing} ${this.#controls()}
+          ${this.#source.board.asks ? this.#questionField() : nothing} ${this.#controls()}
           <written-text
             .writing=${this.#writer.writing}
-            .name=${this.#board.asks ? "Answer" : "Caption"}
+            .name=${this.#source.board.asks ? "Answer" : "Caption"}
           ></written-text>
         </section>
         <section class="card" aria-label="Examples">
-          <example-board .board=${this.#board}></example-board>
+          <example-board .source=${this.#source} .holder=${this.holder}></example-board>
         </section>
       </div>
     `;
@@ -256,7 +249,7 @@ export class ClipView extends ViewElement {
           this.#writer.writing.phase === "writing"
             ? html`<button type="button" @click=${() => this.#writer.stop()}>Stop</button>`
             : html`<button type="button" ?disabled=${missing !== ""} @click=${this.#write}>
-                ${this.#board.asks ? "Answer" : "Caption"}
+                ${this.#source.board.asks ? "Answer" : "Caption"}
               </button>`
         }
         <p class="hint">${missing}</p>
@@ -268,22 +261,22 @@ export class ClipView extends ViewElement {
   #missing(): string {
     if (this.#clip === undefined) return "Choose a video or record one first.";
     if (this.#medium === undefined) return this.#isLooking ? "The frames are being taken." : "";
-    if (this.#board.asks && this.#question.trim() === "") return "Ask a question about it.";
-    return lackOf(this.#board) || waitingFor(this.holder.state.loading);
+    if (this.#source.board.asks && this.#question.trim() === "") return "Ask a question about it.";
+    return this.#source.lack || waitingFor(this.holder.state.loading);
   }
 
   readonly #write = () => {
     const { model } = this.holder;
     const medium = this.#medium;
     if (model === undefined || medium === undefined) return;
-    const { asks, examples } = this.#board;
-    const session = this.#session.for(model, asks ? "visual-question" : "caption", examples);
-    void this.#writer.write(model, (signal) =>
-      session.ask(sourceOf(medium), asks ? this.#question.trim() : "", {
-        signal,
-        alternatives: ALTERNATIVES,
-      }),
-    );
+    const { asks } = this.#source.board;
+    const task = asks ? "visual-question" : "caption";
+    const question = asks ? this.#question.trim() : "";
+    void this.#writer.write(model, async (signal) => {
+      const examples = await this.#source.examplesFor(model, medium, signal);
+      const session = this.#session.for(model, task, examples);
+      return session.ask(sourceOf(medium), question, { signal, alternatives: ALTERNATIVES });
+    });
   };
 
   readonly #choose = ({ currentTarget }: Event) => {

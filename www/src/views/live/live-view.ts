@@ -3,15 +3,14 @@
 import type { Caption, Flamingo } from "flamingo-web";
 import { html, nothing } from "lit";
 import { repeat } from "lit/directives/repeat.js";
-import { type Example, lackOf } from "../../board/board.js";
-import { boardNamed } from "../../board/named-boards.js";
+import { type Example, lackOf, type NewExample } from "../../board/board.js";
+import { ExampleSource } from "../../board/example-source.js";
 import { CameraError, type Fault, faultOf } from "../../errors.js";
 import { duration } from "../../format.js";
 import { type CameraChoice, closeCamera, listCameras, openCamera } from "../../media/camera.js";
 import { encodeFrame } from "../../media/encode-frame.js";
 import { frameOf, pngOf, thumbnailOf } from "../../media/video-frame.js";
 import { ExampleSession } from "../../model/example-session.js";
-import type { ModelHolder } from "../../model/model-holder.js";
 import { waitingFor } from "../../model/waiting.js";
 import { faultMessage } from "../../parts/fault-message.js";
 import { icon } from "../../parts/icon.js";
@@ -61,7 +60,8 @@ type Phase =
   | { readonly name: "failed"; readonly fault: Fault };
 
 export class LiveView extends ViewElement {
-  readonly #board = boardNamed("caption");
+  /** The same board as that of captions. */
+  readonly #source = new ExampleSource("caption", () => this.requestUpdate());
   readonly #session = new ExampleSession();
   /** The model that the camera's frames are given to. */
   #model: Flamingo | undefined;
@@ -87,11 +87,6 @@ export class LiveView extends ViewElement {
     of: [],
     examples: [],
   };
-
-  constructor(holder: ModelHolder) {
-    super(holder);
-    this.#board.subscribe(() => this.requestUpdate());
-  }
 
   override connectedCallback(): void {
     super.connectedCallback();
@@ -121,13 +116,13 @@ export class LiveView extends ViewElement {
       <div class="workbench">
         <section class="card stage" aria-labelledby="camera-title">
           <h2 id="camera-title">Camera</h2>
-          ${this.#picture()} ${this.#board.asks ? this.#questionField() : nothing}
+          ${this.#picture()} ${this.#source.board.asks ? this.#questionField() : nothing}
           ${this.#controls()} ${this.#caption()} ${this.#settings()}
         </section>
         <div class="aside">
           <section class="card" aria-labelledby="history-title">${this.#past()}</section>
           <section class="card" aria-label="Examples">
-            <example-board .board=${this.#board}></example-board>
+            <example-board .source=${this.#source} .holder=${this.holder}></example-board>
           </section>
         </div>
       </div>
@@ -209,7 +204,7 @@ export class LiveView extends ViewElement {
 
   /** What has to be there before the camera can start; empty where nothing lacks. */
   #missing(): string {
-    if (this.#board.asks && this.#question.trim() === "") return "Ask a question first.";
+    if (this.#source.board.asks && this.#question.trim() === "") return "Ask a question first.";
     return waitingFor(this.holder.state.loading);
   }
 
@@ -371,8 +366,9 @@ export class LiveView extends ViewElement {
   }
 
   async #write(model: Flamingo, image: ImageData, signal: AbortSignal): Promise<Caption> {
-    const { asks } = this.#board;
-    const session = this.#session.for(model, asks ? "visual-question" : "caption", this.#examples());
+    const { asks } = this.#source.board;
+    const examples = await this.#examplesFor(model, image, signal);
+    const session = this.#session.for(model, asks ? "visual-question" : "caption", examples);
     const stream = session.ask(image, asks ? this.#question.trim() : "", { signal });
     this.#text = "";
     for await (const { text } of stream) {
@@ -408,8 +404,16 @@ export class LiveView extends ViewElement {
   }
 
   /** Examples that lack nothing: one that is just being written does not stop the camera. */
-  #examples(): readonly Example[] {
-    const { asks, examples } = this.#board;
+  async #examplesFor(
+    model: Flamingo,
+    image: ImageData,
+    signal: AbortSignal,
+  ): Promise<readonly NewExample[]> {
+    if (this.#source.folder !== undefined) {
+      const frame = { name: "frame", frames: [await encodeFrame(image)] };
+      return this.#source.examplesFor(model, frame, signal);
+    }
+    const { asks, examples } = this.#source.board;
     if (this.#complete.of !== examples) {
       const complete = examples.filter((example) => lackOf({ asks, examples: [example] }) === "");
       this.#complete = { of: examples, examples: complete };

@@ -1,12 +1,4 @@
-/** Where the model looked, as numbers over a picture. */
-export interface AttentionMap {
-  /** Number of frames; 1 for a picture. */
-  readonly frames: number;
-  /** Rows and columns of each frame's grid. The grid is over the whole picture, squashed. */
-  readonly side: number;
-  /** The share of each place, frame by frame, row by row. */
-  readonly weights: ArrayLike<number>;
-}
+import type { AttentionMap } from "flamingo-web";
 
 /** Draws one frame of a map: pink where the model looked, clear where it did not. */
 export function drawAttention(canvas: HTMLCanvasElement, map: AttentionMap, frame: number): void {
