@@ -3,6 +3,7 @@ import "./styles/base.css";
 import "./styles/parts.css";
 import "./styles/shell.css";
 import { ModelHolder } from "./model/model-holder.js";
+import { PageUpdates } from "./offline/page-updates.js";
 import { readSettings } from "./settings.js";
 import { AppShell } from "./shell/app-shell.js";
 import { allowOwnScripts } from "./trusted-types.js";
@@ -11,8 +12,11 @@ allowOwnScripts();
 
 const { model, device } = readSettings(new URLSearchParams(location.search));
 const holder = new ModelHolder(model, device);
-document.getElementById("app")?.replaceWith(new AppShell(holder));
+const updates = new PageUpdates(document.baseURI);
+document.getElementById("app")?.replaceWith(new AppShell(holder, updates));
 void holder.load();
+// The development server has no service worker.
+if (import.meta.env.PROD) void updates.start();
 
 // A picture that misses its place must not replace the page.
 for (const type of ["dragover", "drop"]) {

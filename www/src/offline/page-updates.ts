@@ -18,19 +18,23 @@ const RELOADED = "reloaded-for-isolation";
  */
 export class PageUpdates {
   readonly #scope: string;
-  readonly #onChange: () => void;
+  readonly #listeners = new Set<() => void>();
   #state: UpdateState = "none";
   #registration: ServiceWorkerRegistration | undefined;
   #leaving = false;
 
   /** `scope` is the folder of the page, where the service worker lies. */
-  constructor(scope: string, onChange: () => void) {
+  constructor(scope: string) {
     this.#scope = scope;
-    this.#onChange = onChange;
   }
 
   get state(): UpdateState {
     return this.#state;
+  }
+
+  /** Calls `listener` after every change of the state. */
+  subscribe(listener: () => void): void {
+    this.#listeners.add(listener);
   }
 
   /** Where the browser has no service workers, or refuses them here, the page needs its network. */
@@ -107,6 +111,6 @@ export class PageUpdates {
 
   #update(state: UpdateState): void {
     this.#state = state;
-    this.#onChange();
+    for (const listener of this.#listeners) listener();
   }
 }

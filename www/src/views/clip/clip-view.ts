@@ -12,7 +12,7 @@ import { TextWriter } from "../../model/text-writer.js";
 import { waitingFor } from "../../model/waiting.js";
 import { faultMessage } from "../../parts/fault-message.js";
 import { icon } from "../../parts/icon.js";
-import { ALTERNATIVES } from "../../parts/written-text.js";
+import { LOOKING } from "../../parts/written-text.js";
 import { ViewElement } from "../view-element.js";
 import { record } from "./record.js";
 import { clipTime, frameCount, frameTimes, MAX_FRAMES, type Sampling } from "./sampling.js";
@@ -275,7 +275,10 @@ export class ClipView extends ViewElement {
     void this.#writer.write(model, async (signal) => {
       const examples = await this.#source.examplesFor(model, medium, signal);
       const session = this.#session.for(model, task, examples);
-      return session.ask(sourceOf(medium), question, { signal, alternatives: ALTERNATIVES });
+      return session.ask(sourceOf(medium), question, {
+        signal,
+        alternatives: LOOKING.alternatives,
+      });
     });
   };
 

@@ -26,22 +26,22 @@ import "../../media/medium-picture.js";
 import "./live.css";
 
 /** The budgets one can choose, with their names. */
-const BUDGETS: readonly (readonly [name: string, budget: Budget])[] = [
+const BUDGETS = [
   ["Up to 6 captions a minute", { kind: "rate", perMinute: 6 }],
   ["Up to 20 captions a minute", { kind: "rate", perMinute: 20 }],
   ["Up to 60 captions a minute", { kind: "rate", perMinute: 60 }],
   ["A quarter of the time", { kind: "share", share: 0.25 }],
   ["Half of the time", { kind: "share", share: 0.5 }],
   ["As fast as it goes", { kind: "share", share: 1 }],
-];
+] as const satisfies readonly (readonly [name: string, budget: Budget])[];
 const HALF_OF_THE_TIME = 4;
 
 /** How much has to change, with its name. */
-const THRESHOLDS: readonly (readonly [name: string, threshold: number])[] = [
+const THRESHOLDS = [
   ["anything moves", 2],
   ["the picture changes clearly", 6],
   ["the scene changes", 20],
-];
+] as const satisfies readonly (readonly [name: string, threshold: number])[];
 const CLEARLY = 1;
 
 /** Pixels in which frames are compared: noise is gone there, what matters is not. */
