@@ -36,7 +36,7 @@ pub(super) fn page(workspace: &Workspace) -> Result<Tally> {
     wasm::build_with_parity(workspace)?;
     build::page(workspace)?;
     pack::models(workspace)?;
-    let site = workspace.target().join("exported-site");
+    let site = workspace.target().join("site");
     export::write(
         &workspace.root().join("www/dist"),
         &workspace.models(),
