@@ -43,10 +43,11 @@ export class CaptionPage {
     this.tokens = page.locator(".tokens li");
   }
 
-  /** Opens the page with an empty board, whatever an earlier visit left there. */
-  async open(model: string, device: "auto" | "webgpu" | "cpu"): Promise<void> {
+  /** Opens the page with empty boards, whatever an earlier visit left there; at a view, where one is named. */
+  async open(model: string, device: "auto" | "webgpu" | "cpu", view?: string): Promise<void> {
     await forgetBoards(this.page);
-    await this.page.goto(`./?${new URLSearchParams({ model, device })}`);
+    const fragment = view === undefined ? "" : `#/${view}`;
+    await this.page.goto(`./?${new URLSearchParams({ model, device })}${fragment}`);
   }
 
   /** Waits for the model, however slow the download; an error of its loading fails at once. */

@@ -114,8 +114,7 @@ export class ExampleBoard extends LightElement {
       ${this.#sets()}
       <div class="row tight">
         ${fileButton("Import", { accept: ".json,application/json" }, ([file]) => {
-          if (file !== undefined)
-            void this.#try(async () => board.replace(await readBoardFile(file)));
+          if (file !== undefined) this.#import(file);
         })}
         <button
           type="button"

@@ -30,8 +30,8 @@ export class MediaInput extends LightElement {
   declare invitation: string;
   /** Whether several are taken at once. */
   declare multiple: boolean;
-  /** Where a paste belongs to this place: anywhere on the page, or within an element around it. */
-  declare pasteFrom: "page" | string;
+  /** Where a paste belongs to this place: anywhere on the page, or within the element around it that a selector names. */
+  declare pasteFrom: "page" | (string & {});
   /** What was given, where it stays on show. */
   declare medium: Medium | undefined;
   /** Where the model looked in it. */
@@ -39,6 +39,7 @@ export class MediaInput extends LightElement {
   /** Fetches a picture for a user who has none at hand; another one each time. */
   declare sample: (() => Promise<File>) | undefined;
 
+  #pasteTarget: EventTarget | null = null;
   #over = false;
   #asking = false;
   #waiting = false;
@@ -54,12 +55,13 @@ export class MediaInput extends LightElement {
 
   override connectedCallback(): void {
     super.connectedCallback();
-    addEventListener("paste", this.#paste);
+    this.#pasteTarget = this.pasteFrom === "page" ? window : this.closest(this.pasteFrom);
+    this.#pasteTarget?.addEventListener("paste", this.#paste);
   }
 
   override disconnectedCallback(): void {
     super.disconnectedCallback();
-    removeEventListener("paste", this.#paste);
+    this.#pasteTarget?.removeEventListener("paste", this.#paste);
   }
 
   override render() {
@@ -163,14 +165,10 @@ export class MediaInput extends LightElement {
     this.#take(filesOf(event.dataTransfer));
   };
 
-  readonly #paste = (event: ClipboardEvent) => {
-    if (event.defaultPrevented) return;
-    const { target } = event;
-    const within =
-      this.pasteFrom === "page" ||
-      (target instanceof Element && target.closest(this.pasteFrom)?.contains(this) === true);
-    const files = filesOf(event.clipboardData);
-    if (!within || files.length === 0) return;
+  /** A place within an element hears of a paste there before the page does, and takes it. */
+  readonly #paste = (event: Event) => {
+    const files = filesOf((event as ClipboardEvent).clipboardData);
+    if (event.defaultPrevented || files.length === 0) return;
     event.preventDefault();
     this.#take(files);
   };
