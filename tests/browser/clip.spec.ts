@@ -3,6 +3,7 @@
 import { mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, type Page, test } from "@playwright/test";
+import { violations } from "./axe.js";
 import { CaptionPage, TINY_MODEL } from "./caption-page.js";
 import { CHROMIUM_ARGS } from "./chromium.js";
 import { CAMERA_ARGS, CAMERA_FILE, film } from "./fake-camera.js";
@@ -109,6 +110,10 @@ test("the frames of a file are shown with their times, by number or by rate, and
   await expect(frames(page)).toHaveCount(4);
   await page.getByRole("combobox").selectOption("2");
   await expect(frames(page)).toHaveCount(8);
+  for (const colorScheme of ["light", "dark"] as const) {
+    await page.emulateMedia({ colorScheme });
+    expect(await violations(page), colorScheme).toEqual([]);
+  }
 });
 
 test("a recorded stretch is captioned in the manner of the examples", async ({ page }) => {

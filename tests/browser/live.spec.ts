@@ -2,6 +2,7 @@
 
 import { readFileSync, rmSync } from "node:fs";
 import { expect, type Locator, type Page, test } from "@playwright/test";
+import { violations } from "./axe.js";
 import { CaptionPage, TINY_MODEL } from "./caption-page.js";
 import { CHROMIUM_ARGS } from "./chromium.js";
 import { CAMERA_ARGS, CAMERA_FILE, film } from "./fake-camera.js";
@@ -193,6 +194,25 @@ for (const [name, code, words] of [
     await expect(live.controls).toHaveAttribute("data-live", "running");
   });
 }
+
+test("it passes axe while it runs, with its history, and when it has failed", async ({ page }) => {
+  await live.goTo();
+  await live.start();
+  await expect(live.history).not.toHaveCount(0);
+  for (const colorScheme of ["light", "dark"] as const) {
+    await page.emulateMedia({ colorScheme });
+    expect(await violations(page), colorScheme).toEqual([]);
+  }
+  await page.evaluate(() => {
+    const [track] = (window as unknown as { tracks: MediaStreamTrack[] }).tracks;
+    track?.dispatchEvent(new Event("ended"));
+  });
+  await expect(live.error).toBeVisible();
+  for (const colorScheme of ["light", "dark"] as const) {
+    await page.emulateMedia({ colorScheme });
+    expect(await violations(page), colorScheme).toEqual([]);
+  }
+});
 
 test("a camera that is taken away is told", async ({ page }) => {
   await live.goTo();

@@ -4,6 +4,7 @@ import { cpSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { expect, type Page, test } from "@playwright/test";
+import { violations } from "./axe.js";
 import { CaptionPage, TINY_MODEL } from "./caption-page.js";
 import { PHOTOS } from "./fixtures.js";
 
@@ -75,6 +76,10 @@ test("a folder without a model, and one with a damaged shard, are refused in wor
   await expect(app.status).toHaveAttribute("data-phase", "failed");
   await expect(app.error).toHaveAttribute("data-code", "hash-mismatch");
   await expect(app.error).toContainText("damaged/weights-000.bin");
+  for (const colorScheme of ["light", "dark"] as const) {
+    await page.emulateMedia({ colorScheme });
+    expect(await violations(page), colorScheme).toEqual([]);
+  }
 });
 
 test("an address that is no model is refused, and the model in use stays", async ({ page }) => {
@@ -97,9 +102,10 @@ test("a model by address is loaded, and its address is kept in the page's", asyn
 test("the report of the device is on show and in the clipboard", async ({ page, context }) => {
   await context.grantPermissions(["clipboard-read", "clipboard-write"]);
   const report = page.locator(".device-report");
-  await expect(report).toContainText("Runs on");
-  await expect(report).toContainText("WebAssembly heap");
-  await expect(report).toContainText("maxStorageBufferBindingSize");
+  await expect(report.first()).toContainText("Runs on");
+  await expect(report.first()).toContainText("WebAssembly heap");
+  await page.getByText("What the browser offers").click();
+  await expect(report.last()).toContainText("maxStorageBufferBindingSize");
   await page.getByRole("button", { name: "Copy for a report" }).click();
   await expect(page.getByRole("button", { name: "Copied" })).toBeVisible();
   const text = await page.evaluate(() => navigator.clipboard.readText());

@@ -1,6 +1,6 @@
 import type { DeviceReport } from "flamingo-web";
 import { expect, test } from "vitest";
-import { type ReportFacts, reportLines, reportText } from "./device-report.js";
+import { browserLines, modelLines, type ReportFacts, reportText } from "./device-report.js";
 
 const GPU: DeviceReport = {
   kind: "webgpu",
@@ -32,7 +32,7 @@ const FACTS: ReportFacts = {
 };
 
 test("a GPU is told with its limits, its features and its self-test", () => {
-  expect(reportText(reportLines(FACTS)).split("\n")).toEqual([
+  expect(reportText(FACTS).split("\n")).toEqual([
     "Model: tiny (5.0 MB (5000000 bytes))",
     "Runs on: WebGPU",
     "Why: it was asked for",
@@ -44,12 +44,12 @@ test("a GPU is told with its limits, its features and its self-test", () => {
     "WebAssembly heap: 1.0 MB (1000000 bytes)",
     "Weights: 2.0 MB (2000000 bytes)",
     "GPU memory: 3.0 MB (3000000 bytes)",
-    "WebGPU features: shader-f16, subgroups",
-    "Adapter's maxBufferSize: 9",
+    "Browser: Browser 1",
     "Cores: 4",
     "Isolated (threads possible): yes",
     "Storage: 4.0 MB (4000000 bytes) of 8.0 MB (8000000 bytes) used",
-    "Browser: Browser 1",
+    "WebGPU features: shader-f16, subgroups",
+    "Adapter's maxBufferSize: 9",
     "",
   ]);
 });
@@ -64,15 +64,16 @@ test("where nothing is known yet, what the browser says is told", () => {
     storage: undefined,
     isolated: false,
   };
-  expect(reportLines(facts)).toEqual([
-    ["WebGPU", "not offered by this browser"],
+  expect(modelLines(facts)).toEqual([]);
+  expect(browserLines(facts)).toEqual([
+    ["Browser", "Browser 1"],
     ["Cores", "4"],
     ["Isolated (threads possible)", "no"],
-    ["Browser", "Browser 1"],
+    ["WebGPU", "not offered by this browser"],
   ]);
 });
 
 test("a self-test that failed is told with its error", () => {
   const device: DeviceReport = { ...GPU, selfTest: { outcome: "failed", error: "softmax: NaN" } };
-  expect(reportLines({ ...FACTS, device })).toContainEqual(["Self-test", "failed: softmax: NaN"]);
+  expect(modelLines({ ...FACTS, device })).toContainEqual(["Self-test", "failed: softmax: NaN"]);
 });

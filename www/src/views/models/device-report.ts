@@ -26,8 +26,8 @@ export interface AdapterFacts {
 /** Names with values, in the order in which they are read. */
 export type ReportLine = readonly [name: string, value: string];
 
-export function reportLines(facts: ReportFacts): ReportLine[] {
-  const { device, model, memory, adapter, storage } = facts;
+/** The model, and where it runs. */
+export function modelLines({ device, model, memory }: ReportFacts): ReportLine[] {
   const lines: ReportLine[] = [];
   if (model !== undefined) {
     lines.push(["Model", `${model.name} (${bytes(model.totalBytes)})`]);
@@ -54,6 +54,20 @@ export function reportLines(facts: ReportFacts): ReportLine[] {
     );
     if (memory.gpuBytesReserved > 0) lines.push(["GPU memory", bytes(memory.gpuBytesReserved)]);
   }
+  return lines;
+}
+
+/** What the browser offers, whatever the model uses of it. */
+export function browserLines(facts: ReportFacts): ReportLine[] {
+  const { adapter, storage } = facts;
+  const lines: ReportLine[] = [
+    ["Browser", facts.userAgent],
+    ["Cores", `${facts.cores}`],
+    ["Isolated (threads possible)", facts.isolated ? "yes" : "no"],
+  ];
+  if (storage !== undefined) {
+    lines.push(["Storage", `${bytes(storage.usage)} of ${bytes(storage.quota)} used`]);
+  }
   if (adapter === undefined) {
     lines.push(["WebGPU", "not offered by this browser"]);
   } else {
@@ -62,19 +76,12 @@ export function reportLines(facts: ReportFacts): ReportLine[] {
       lines.push([`Adapter's ${name}`, `${value}`]);
     }
   }
-  lines.push(
-    ["Cores", `${facts.cores}`],
-    ["Isolated (threads possible)", facts.isolated ? "yes" : "no"],
-  );
-  if (storage !== undefined) {
-    lines.push(["Storage", `${bytes(storage.usage)} of ${bytes(storage.quota)} used`]);
-  }
-  lines.push(["Browser", facts.userAgent]);
   return lines;
 }
 
-/** The lines as one text, to be pasted into a report. */
-export function reportText(lines: readonly ReportLine[]): string {
+/** All of it as one text, to be pasted into a report. */
+export function reportText(facts: ReportFacts): string {
+  const lines = [...modelLines(facts), ...browserLines(facts)];
   return `${lines.map(([name, value]) => `${name}: ${value}`).join("\n")}\n`;
 }
 

@@ -9,7 +9,13 @@ import { faultMessage } from "../../parts/fault-message.js";
 import { icon } from "../../parts/icon.js";
 import { DEFAULT_MODEL, rememberModel } from "../../settings.js";
 import { ViewElement } from "../view-element.js";
-import { type ReportLine, reportLines, reportText } from "./device-report.js";
+import {
+  browserLines,
+  modelLines,
+  type ReportFacts,
+  type ReportLine,
+  reportText,
+} from "./device-report.js";
 import { gatherFacts } from "./gather-facts.js";
 import "./models.css";
 
@@ -25,7 +31,7 @@ interface KnownModel {
 export class ModelsView extends ViewElement {
   /** Those that are kept, and the default one. */
   #listed: readonly KnownModel[] = [];
-  #lines: readonly ReportLine[] = [];
+  #facts: ReportFacts | undefined;
   /** What the list and the report were made from. */
   #seen: unknown;
   #fault: Fault | undefined;
@@ -73,15 +79,11 @@ export class ModelsView extends ViewElement {
         <section class="card" aria-labelledby="device-title">
           <div class="board-head">
             <h2 id="device-title">This device</h2>
-            <button type="button" class="quiet" ?disabled=${this.#lines.length === 0} @click=${this.#copy}>
+            <button type="button" class="quiet" ?disabled=${this.#facts === undefined} @click=${this.#copy}>
               ${icon("copy")}${this.#copied ? "Copied" : "Copy for a report"}
             </button>
           </div>
-          <dl class="device-report">
-            ${this.#lines.map(
-              ([name, value]) => html`<div><dt>${name}</dt><dd>${value}</dd></div>`,
-            )}
-          </dl>
+          ${this.#facts === undefined ? nothing : reportView(this.#facts)}
         </section>
       </div>
     `;
@@ -175,7 +177,8 @@ export class ModelsView extends ViewElement {
   #refresh(): void {
     void this.#list();
     void gatherFacts(this.holder.state).then((facts) => {
-      this.#lines = reportLines(facts);
+      this.#facts = facts;
+      this.#copied = false;
       this.requestUpdate();
     });
   }
@@ -242,12 +245,27 @@ export class ModelsView extends ViewElement {
   };
 
   readonly #copy = async () => {
-    await navigator.clipboard.writeText(reportText(this.#lines));
+    if (this.#facts === undefined) return;
+    await navigator.clipboard.writeText(reportText(this.#facts));
     this.#copied = true;
     this.#said = "The report is in the clipboard";
     this.requestUpdate();
   };
 }
+
+const reportView = (facts: ReportFacts) => html`
+  ${listView(modelLines(facts))}
+  <details class="offered">
+    <summary>What the browser offers</summary>
+    ${listView(browserLines(facts))}
+  </details>
+`;
+
+const listView = (lines: readonly ReportLine[]) => html`
+  <dl class="device-report">
+    ${lines.map(([name, value]) => html`<div><dt>${name}</dt><dd>${value}</dd></div>`)}
+  </dl>
+`;
 
 function keptText({ totalBytes }: ModelInfo, bytes: number): string {
   if (bytes === 0) return "not kept";
