@@ -140,7 +140,7 @@ test.describe("Choose", () => {
     const best = probabilities.indexOf(Math.max(...probabilities));
     await expect(page.locator(".choice").nth(best)).toHaveClass("choice best");
     await expect(page.locator(".probability")).toHaveText(
-      probabilities.map((value) => `${Math.round(value * 100)} %`),
+      probabilities.map((value) => (value < 0.005 ? "< 1 %" : `${Math.round(value * 100)} %`)),
     );
 
     // What was found is not shown beside other answers.

@@ -125,7 +125,7 @@ const alternativeRow = ({ text, logProbability }: Alternative, taken: boolean) =
 /** White space and the end of the text have no letters of their own. */
 function named(text: string): string {
   if (text === "") return "end";
-  return text.trim() === "" ? "space" : text;
+  return text.trim() || "space";
 }
 
 const figures = ({ caption, heapBytes }: Extract<Writing, { phase: "done" }>) => html`

@@ -4,6 +4,7 @@ import type { Choice } from "flamingo-web";
 import { html, nothing } from "lit";
 import { ExampleSource } from "../../board/example-source.js";
 import { type Fault, faultOf } from "../../errors.js";
+import { percentage } from "../../format.js";
 import { type Medium, sourceOf } from "../../media/medium.js";
 import { ExampleSession } from "../../model/example-session.js";
 import { waitingFor } from "../../model/waiting.js";
@@ -132,7 +133,7 @@ export class ChooseView extends ViewElement {
           ${icon("remove")}
         </button>
         <meter max="1" value=${probability ?? 0} aria-label="Probability of answer ${place + 1}"></meter>
-        <span class="probability">${probability === undefined ? "–" : `${Math.round(probability * 100)} %`}</span>
+        <span class="probability">${probability === undefined ? "–" : percentage(probability)}</span>
       </li>
     `;
   }
@@ -148,7 +149,7 @@ export class ChooseView extends ViewElement {
     if (this.#choosing.phase !== "done") return "";
     const { choices } = this.#choosing;
     const best = choices.find(({ probability }) => probability === highest(choices));
-    return best === undefined ? "" : `${best.text}: ${Math.round(best.probability * 100)} %`;
+    return best === undefined ? "" : `${best.text}: ${percentage(best.probability)}`;
   }
 
   #setTexts(texts: readonly string[]): void {
