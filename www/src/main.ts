@@ -14,9 +14,12 @@ const { model, device } = readSettings(new URLSearchParams(location.search));
 const holder = new ModelHolder(model, device);
 const updates = new PageUpdates(document.baseURI);
 document.getElementById("app")?.replaceWith(new AppShell(holder, updates));
-void holder.load();
-// The development server has no service worker.
-if (import.meta.env.PROD) void updates.start();
+const loaded = holder.load();
+// The service worker fetches all files of the page, which may wait for the model; not so where only
+// it can isolate the page. The development server has none.
+if (import.meta.env.PROD) {
+  void (crossOriginIsolated ? loaded : Promise.resolve()).then(() => updates.start());
+}
 
 // A picture that misses its place must not replace the page.
 for (const type of ["dragover", "drop"]) {

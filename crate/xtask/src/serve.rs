@@ -285,6 +285,7 @@ mod tests {
         let carried = include_str!("../../../www/build/content-security-policy.ts");
         let carried: Vec<&str> = carried
             .lines()
+            .take_while(|line| !line.starts_with(']'))
             .filter_map(|line| line.trim().strip_prefix('"')?.strip_suffix("\","))
             .collect();
         let sent = HEADERS[0].1;
