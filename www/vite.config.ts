@@ -2,11 +2,16 @@ import { fileURLToPath } from "node:url";
 import { defineConfig } from "vite";
 import { contentSecurityPolicy, POLICY } from "./build/content-security-policy.js";
 import { models } from "./build/models.js";
+import { serviceWorker } from "./build/service-worker.js";
 
 export default defineConfig({
   // Relative addresses: the site may lie under any path.
   base: "./",
-  plugins: [contentSecurityPolicy(), models(fileURLToPath(new URL("../models", import.meta.url)))],
+  plugins: [
+    contentSecurityPolicy(),
+    models(fileURLToPath(new URL("../models", import.meta.url))),
+    serviceWorker(),
+  ],
   worker: { format: "es" },
   build: {
     target: "es2022",
@@ -14,6 +19,13 @@ export default defineConfig({
     // A `data:` address would need a hole in the policy.
     assetsInlineLimit: 0,
   },
-  // A Worker takes its policy from its own response, not from the page.
-  preview: { headers: { "Content-Security-Policy": POLICY } },
+  // A Worker takes its policy from its own response, not from the page. The others isolate the page,
+  // which threads in WebAssembly require.
+  preview: {
+    headers: {
+      "Content-Security-Policy": POLICY,
+      "Cross-Origin-Opener-Policy": "same-origin",
+      "Cross-Origin-Embedder-Policy": "require-corp",
+    },
+  },
 });

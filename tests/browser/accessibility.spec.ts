@@ -1,30 +1,13 @@
 /** What everyone can use, what never stutters, and what is small. */
 
 import { gzipSync } from "node:zlib";
-import { AxeBuilder } from "@axe-core/playwright";
 import { expect, type Page, test } from "@playwright/test";
+import { violations } from "./axe.js";
 import { BoardPage } from "./board-page.js";
 import { CaptionPage, TINY_MODEL } from "./caption-page.js";
 import { PHOTOS } from "./fixtures.js";
 
 const [PHOTO = "", OTHER_PHOTO = ""] = PHOTOS;
-const WCAG = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22a", "wcag22aa", "best-practice"];
-
-/** What is wrong with the page as it stands. */
-async function violations(page: Page): Promise<string[]> {
-  // Between two colours no contrast is what it will be.
-  await page.evaluate(() =>
-    Promise.all(
-      document
-        .getAnimations()
-        .filter((animation) => animation instanceof CSSTransition)
-        .map(({ finished }) => finished),
-    ),
-  );
-  const { violations } = await new AxeBuilder({ page }).withTags(WCAG).analyze();
-  return violations.flatMap(({ id, nodes }) => nodes.map(({ html }) => `${id}: ${html}`));
-}
-
 /** The address of every view, as the page's navigation has it. */
 async function views(page: Page): Promise<string[]> {
   return page

@@ -1,10 +1,11 @@
 /** Pictures of every view with the default model, light and dark, phone and desktop: `docs/screens/`. */
 
-import { mkdirSync, writeFileSync } from "node:fs";
+import { mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { expect, type Page, test } from "@playwright/test";
 import { BoardPage } from "./board-page.js";
 import { CaptionPage, DEFAULT_MODEL } from "./caption-page.js";
-import { photoPath } from "./fixtures.js";
+import { CAMERA_FILE, film } from "./fake-camera.js";
+import { PHOTOS, photoPath } from "./fixtures.js";
 
 const SCREENS = new URL("../../docs/screens/", import.meta.url);
 const MINUTE = 60_000;
@@ -55,9 +56,21 @@ const SCENES: Record<string, (page: Page) => Promise<void>> = {
       timeout: MINUTE,
     });
   },
+  clip: async (page) => {
+    await page.getByRole("button", { name: "Record", exact: true }).click();
+    await page.getByText("Recording: 4 of").waitFor();
+    await page.getByRole("button", { name: "Stop recording" }).click();
+    await expect(page.locator(".clip-frames li")).toHaveCount(8);
+    await new CaptionPage(page).caption(MINUTE);
+  },
+  live: async (page) => {
+    await page.getByRole("button", { name: "Start" }).click();
+    await expect(page.locator(".history li")).toHaveCount(3, { timeout: MINUTE });
+  },
 };
 
-test("every view is taken", async ({ page }) => {
+test("every view is taken", async ({ page, browser }) => {
+  await film(browser, PHOTOS.slice(0, 3));
   mkdirSync(SCREENS, { recursive: true });
   const app = new CaptionPage(page);
   await page.setViewportSize(SIZES.desktop);
@@ -91,6 +104,7 @@ test("every view is taken", async ({ page }) => {
     }
     await page.setViewportSize(SIZES.desktop);
   }
+  rmSync(CAMERA_FILE);
 });
 
 /** The browser that takes the picture also packs it. */

@@ -13,6 +13,7 @@ export const POLICY = [
   "img-src 'self' blob:",
   "media-src blob:",
   "style-src 'self'",
+  "manifest-src 'self'",
   "base-uri 'none'",
   "form-action 'none'",
 ].join("; ");

@@ -3,6 +3,7 @@ import "./styles/base.css";
 import "./styles/parts.css";
 import "./styles/shell.css";
 import { ModelHolder } from "./model/model-holder.js";
+import { PageUpdates } from "./offline/page-updates.js";
 import { readSettings } from "./settings.js";
 import { AppShell } from "./shell/app-shell.js";
 import { allowOwnScripts } from "./trusted-types.js";
@@ -11,8 +12,14 @@ allowOwnScripts();
 
 const { model, device } = readSettings(new URLSearchParams(location.search));
 const holder = new ModelHolder(model, device);
-document.getElementById("app")?.replaceWith(new AppShell(holder));
-void holder.load();
+const updates = new PageUpdates(document.baseURI);
+document.getElementById("app")?.replaceWith(new AppShell(holder, updates));
+const loaded = holder.load();
+// The service worker fetches all files of the page, which may wait for the model; not so where only
+// it can isolate the page. The development server has none.
+if (import.meta.env.PROD) {
+  void (crossOriginIsolated ? loaded : Promise.resolve()).then(() => updates.start());
+}
 
 // A picture that misses its place must not replace the page.
 for (const type of ["dragover", "drop"]) {

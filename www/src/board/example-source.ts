@@ -1,7 +1,7 @@
 import type { Flamingo } from "flamingo-web";
 import type { Medium } from "../media/medium.js";
-import { Board, lackOf, type NewExample } from "./board.js";
-import { keep } from "./kept-boards.js";
+import { type Board, lackOf, type NewExample } from "./board.js";
+import { boardNamed } from "./named-boards.js";
 import type { SupportFolder } from "./support-folder.js";
 
 /** Where a view has its examples from: the board, or a folder that stands in for it. */
@@ -10,13 +10,11 @@ export class ExampleSource {
   #folder: SupportFolder | undefined;
   readonly #onChange: () => void;
 
-  /** `name` is that under which the board is kept between visits. */
+  /** `name` is that of the board: views that give the same one share it. */
   constructor(name: string, onChange: () => void, { asks = false } = {}) {
-    this.board = new Board({ asks });
+    this.board = boardNamed(name, { asks });
     this.#onChange = onChange;
     this.board.subscribe(onChange);
-    // Where nothing can be kept, the board lasts as long as the page.
-    keep(this.board, name).catch(() => {});
   }
 
   get folder(): SupportFolder | undefined {

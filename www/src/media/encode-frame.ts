@@ -6,14 +6,17 @@ import { MediaError } from "../errors.js";
 const LONGEST_SIDE = 640;
 
 /** A frame as a JPEG file, scaled down to what is worth keeping. */
-export async function encodeFrame(frame: ImageData | HTMLVideoElement): Promise<Blob> {
+export async function encodeFrame(
+  frame: ImageData | HTMLVideoElement,
+  longestSide: number = LONGEST_SIDE,
+): Promise<Blob> {
   const isVideo = frame instanceof HTMLVideoElement;
   const width = isVideo ? frame.videoWidth : frame.width;
   const height = isVideo ? frame.videoHeight : frame.height;
   if (width === 0 || height === 0) {
     throw new MediaError("There is no picture yet. Wait until one is seen, then try again.");
   }
-  const scale = Math.min(1, LONGEST_SIDE / Math.max(width, height));
+  const scale = Math.min(1, longestSide / Math.max(width, height));
   const canvas = new OffscreenCanvas(
     Math.max(1, Math.round(width * scale)),
     Math.max(1, Math.round(height * scale)),

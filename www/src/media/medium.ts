@@ -49,7 +49,10 @@ async function clipOf(file: File): Promise<Medium> {
   video.src = url;
   try {
     const frames = await framesOf(video, { count: CLIP_FRAMES });
-    return { name: file.name, frames: await Promise.all(frames.map(encodeFrame)) };
+    return {
+      name: file.name,
+      frames: await Promise.all(frames.map((frame) => encodeFrame(frame))),
+    };
   } finally {
     video.removeAttribute("src");
     URL.revokeObjectURL(url);

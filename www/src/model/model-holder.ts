@@ -5,6 +5,7 @@ import {
   type DeviceReport,
   Flamingo,
   type LoadEvent,
+  type ModelFolder,
   type ModelInfo,
 } from "flamingo-web";
 import { type Fault, faultOf } from "../errors.js";
@@ -27,8 +28,8 @@ export type Loading =
 export type Notice = Extract<LoadEvent, { status: "warning" }>;
 
 export interface ModelState {
-  /** Address of the `model.json`, relative to the page. */
-  readonly url: string;
+  /** Address of the `model.json`, relative to the page, or a folder from the disk. */
+  readonly source: string | ModelFolder;
   readonly preference: DevicePreference;
   readonly loading: Loading;
   readonly notices: readonly Notice[];
@@ -41,9 +42,9 @@ export class ModelHolder {
   #load = new AbortController();
   readonly #listeners = new Set<() => void>();
 
-  constructor(url: string, preference: DevicePreference) {
+  constructor(source: string, preference: DevicePreference) {
     this.#state = {
-      url,
+      source,
       preference,
       loading: { phase: "starting" },
       notices: [],
@@ -76,8 +77,8 @@ export class ModelHolder {
   }
 
   /** Takes another model in place of this one. */
-  chooseModel(url: string): void {
-    this.#update({ url, info: undefined });
+  chooseModel(source: string | ModelFolder): void {
+    this.#update({ source, info: undefined });
     void this.load();
   }
 
@@ -86,13 +87,13 @@ export class ModelHolder {
     this.dispose();
     this.#load = new AbortController();
     const { signal } = this.#load;
-    const { url, preference: device } = this.#state;
+    const { source, preference: device } = this.#state;
     this.#update({ loading: { phase: "starting" }, notices: [], device: undefined });
     try {
       const onProgress = (event: LoadEvent) => {
         if (!signal.aborted) this.#progress(event);
       };
-      const model = await Flamingo.load(url, { device, signal, onProgress });
+      const model = await Flamingo.load(source, { device, signal, onProgress });
       // It may have been ready in the moment in which it was no longer wanted.
       if (signal.aborted) model.dispose();
       else this.#update({ loading: { phase: "ready", model } });

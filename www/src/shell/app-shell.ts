@@ -3,23 +3,28 @@
 import { html, nothing } from "lit";
 import { type Fault, faultOf } from "../errors.js";
 import type { ModelHolder } from "../model/model-holder.js";
+import type { PageUpdates } from "../offline/page-updates.js";
 import { faultMessage } from "../parts/fault-message.js";
 import { icon } from "../parts/icon.js";
 import { LightElement } from "../parts/light-element.js";
 import { VIEWS, type View, viewAt } from "../views/registry.js";
 import type { ViewElement } from "../views/view-element.js";
 import { modelBar } from "./model-bar.js";
+import { updateNotice } from "./update-notice.js";
 
 export class AppShell extends LightElement {
   readonly #holder: ModelHolder;
+  readonly #updates: PageUpdates;
   readonly #views = new Map<View, ViewElement>();
   #current: View = viewAt(location.hash);
   #failed: Fault | undefined;
   readonly #follow = () => void this.#go(viewAt(location.hash));
 
-  constructor(holder: ModelHolder) {
+  constructor(holder: ModelHolder, updates: PageUpdates) {
     super();
     this.#holder = holder;
+    this.#updates = updates;
+    updates.subscribe(() => this.requestUpdate());
     holder.subscribe(() => this.requestUpdate());
   }
 
@@ -47,7 +52,7 @@ export class AppShell extends LightElement {
           <ul>${VIEWS.map((view) => this.#link(view))}</ul>
         </nav>
       </header>
-      ${modelBar(this.#holder)}
+      ${updateNotice(this.#updates)} ${modelBar(this.#holder)}
       <main id="view" tabindex="-1">${this.#view()}</main>
       <footer>
         <p>No photo leaves this page: the model runs here, and nothing is sent anywhere.</p>

@@ -32,6 +32,24 @@ export const VIEWS = [
     icon: "choose",
     load: async () => (await import("./choose/choose-view.js")).ChooseView,
   },
+  {
+    path: "clip",
+    title: "Clip",
+    icon: "clip",
+    load: async () => (await import("./clip/clip-view.js")).ClipView,
+  },
+  {
+    path: "live",
+    title: "Live",
+    icon: "live",
+    load: async () => (await import("./live/live-view.js")).LiveView,
+  },
+  {
+    path: "models",
+    title: "Models",
+    icon: "models",
+    load: async () => (await import("./models/models-view.js")).ModelsView,
+  },
 ] as const satisfies readonly View[];
 
 /** The view that an address' fragment names; the first where it names none. */
