@@ -118,7 +118,7 @@ test("each scene is captioned once, and saved with its time", async ({ page }) =
   await live.goTo();
   await live.set("Budget", "As fast as it goes");
   await live.start();
-  await expect.poll(() => live.history.count()).toBeGreaterThanOrEqual(3);
+  await expect.poll(() => live.history.count(), { timeout: 30_000 }).toBeGreaterThanOrEqual(3);
   await live.stop();
   const skipped = Number(await page.locator('[data-figure="skipped"]').innerText());
   expect(skipped).toBeGreaterThan(3);

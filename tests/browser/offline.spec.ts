@@ -136,11 +136,7 @@ test("serve.py opens the folder from a stick, isolated from the first moment", a
     expect(isolated).toEqual([true]);
     const types = await page.evaluate(async () => {
       const type = async (file: string) => (await fetch(file)).headers.get("content-type");
-      return [
-        await type("site.webmanifest"),
-        await type("service-worker.js"),
-        await type("models"),
-      ];
+      return [await type("site.webmanifest"), await type("service-worker.js")];
     });
     expect(types).toEqual(["application/manifest+json", "text/javascript; charset=utf-8"]);
   } finally {
