@@ -3,6 +3,12 @@ import { defineConfig } from "vite";
 import { contentSecurityPolicy, POLICY } from "./build/content-security-policy.js";
 import { models } from "./build/models.js";
 
+/** Isolates the page from other origins, which threads in WebAssembly require. */
+const ISOLATION = {
+  "Cross-Origin-Opener-Policy": "same-origin",
+  "Cross-Origin-Embedder-Policy": "require-corp",
+};
+
 export default defineConfig({
   // Relative addresses: the site may lie under any path.
   base: "./",
@@ -14,6 +20,7 @@ export default defineConfig({
     // A `data:` address would need a hole in the policy.
     assetsInlineLimit: 0,
   },
+  server: { headers: ISOLATION },
   // A Worker takes its policy from its own response, not from the page.
-  preview: { headers: { "Content-Security-Policy": POLICY } },
+  preview: { headers: { "Content-Security-Policy": POLICY, ...ISOLATION } },
 });

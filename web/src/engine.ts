@@ -6,15 +6,7 @@
 import { chooseDevice } from "./device.js";
 import { type FetchedManifest, fetchManifest } from "./download.js";
 import { embed, type Loaded, withExamples, withMedia, withPrompt } from "./encoding.js";
-import {
-  DisposedError,
-  describe,
-  InternalError,
-  NetworkError,
-  StartError,
-  throwIfAborted,
-  toWire,
-} from "./errors.js";
+import { DisposedError, InternalError, NetworkError, throwIfAborted, toWire } from "./errors.js";
 import { nextTurn } from "./event-loop.js";
 import type { WireImage } from "./media.js";
 import { Progress } from "./progress.js";
@@ -51,6 +43,7 @@ import type {
 import {
   calling,
   type OnPiece,
+  type StartWasm,
   type WasmModel,
   type WasmModule,
   type WasmQuery,
@@ -66,7 +59,7 @@ const PIECE_BYTES = 1024 * 1024;
 
 /** Holds one model. */
 export class Engine implements WorkerApi {
-  readonly #start: () => Promise<WasmModule>;
+  readonly #start: StartWasm;
   readonly #tasks = new Map<TaskId, AbortController>();
   readonly #sessions = new Map<SessionId, WasmSession>();
   readonly #supportSets = new Map<SupportSetId, WasmSupportSet>();
@@ -76,8 +69,8 @@ export class Engine implements WorkerApi {
   #model: WasmModel | undefined;
   #crash: (error: InternalError) => void = () => {};
 
-  /** `start` compiles and starts the module; it is called once, by `load`. */
-  constructor(start: () => Promise<WasmModule>) {
+  /** `start` is called by `load`. */
+  constructor(start: StartWasm) {
     this.#start = start;
     this.#crashed = new Promise((_, reject) => {
       this.#crash = reject;
@@ -109,11 +102,9 @@ export class Engine implements WorkerApi {
       const cachedBytes = [...kept.values()].reduce((sum, bytes) => sum + bytes, 0);
       void onEvent({ status: "cache", storage: cache.storage, cachedBytes });
 
-      const wasm = await this.#start().catch((cause: unknown) => {
-        throw new StartError({ reason: describe(cause) }, { cause });
-      });
+      const limits = manifest.requiredGpuLimits;
+      const { wasm, device, report } = await chooseDevice(this.#start, preference, limits, warn);
       this.#wasm = wasm;
-      const { device, report } = await chooseDevice(wasm, preference, manifest.requiredGpuLimits);
       void onEvent({ status: "device", device: report });
 
       const progress = new Progress(totalBytes, kept, (report) => {

@@ -24,6 +24,8 @@ export interface DeviceReport {
   readonly maxStorageBufferBindingSize: number;
   /** Whether the adapter has subgroup operations. */
   readonly subgroups: boolean;
+  /** Threads that compute where the CPU was taken. */
+  readonly threads: number;
   /** How the comparison of the GPU's numbers with the CPU's went. */
   readonly selfTest: SelfTest;
 }
@@ -72,6 +74,7 @@ export interface CachedModel {
  * - `storage-failed`: a storage failed otherwise; the next one is used.
  * - `damaged-cache`: a shard was damaged where it is kept, and is fetched again.
  * - `offline`: the server could not be reached; the `model.json` of the last visit is used.
+ * - `threads`: the threads of the CPU did not start; it computes on one.
  * - `device-lost`: the GPU went away; the model is loaded again, and its events come once more.
  */
 export type LoadWarning =
@@ -80,6 +83,7 @@ export type LoadWarning =
   | "storage-failed"
   | "damaged-cache"
   | "offline"
+  | "threads"
   | "device-lost";
 
 /** Progress of {@link Flamingo.load}, in this order: `progress` and `done` many times, `warning` at any time. */

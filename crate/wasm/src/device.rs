@@ -66,6 +66,7 @@ struct Report<'a> {
     max_buffer_size: u64,
     max_storage_buffer_binding_size: u64,
     subgroups: bool,
+    threads: usize,
     self_test: &'a SelfTestOutcome,
 }
 
@@ -83,6 +84,7 @@ impl<'a> From<&'a DeviceReport> for Report<'a> {
             max_buffer_size: report.max_buffer_size,
             max_storage_buffer_binding_size: report.max_storage_buffer_binding_size,
             subgroups: report.subgroups,
+            threads: report.threads,
             self_test: &report.self_test,
         }
     }

@@ -8,6 +8,8 @@ mod linear;
 mod math;
 mod norm;
 mod pointwise;
+#[cfg(all(target_family = "wasm", target_feature = "atomics"))]
+mod pool;
 mod threads;
 
 use crate::activation::Activation;
@@ -15,6 +17,9 @@ use crate::conv::Conv2dShape;
 use crate::kernels::{AttentionTask, Kernels, LinearShape, NormTask};
 use crate::packed_matrix::PackedRows;
 use crate::rope::RopeTask;
+#[cfg(all(target_family = "wasm", target_feature = "atomics"))]
+pub use pool::serve;
+pub use threads::thread_count;
 
 /// The implementation for machines without a GPU worth using.
 #[derive(Clone, Copy, Debug)]

@@ -1,0 +1,10 @@
+//! Threads: Workers that run this module on one memory.
+
+use wasm_bindgen::prelude::wasm_bindgen;
+
+/// Makes the calling Worker compute what others ask of it. It never returns; the Worker
+/// ends when it is terminated.
+#[wasm_bindgen]
+pub fn serve() {
+    flamingo_kernels::cpu::serve()
+}
