@@ -27,9 +27,14 @@ async function choose(
     if (broken.includes(build)) throw new TypeError(`404 for ${build}`);
     return modules[build];
   };
-  const { wasm, report } = await chooseDevice(start, preference, LIMITS, (code) => {
-    warnings.push(code);
-  });
+  const { wasm, report } = await chooseDevice(
+    start,
+    { preference, int8Activations: false },
+    LIMITS,
+    (code) => {
+      warnings.push(code);
+    },
+  );
   const devices = modules.webgpu.alive.size + modules.threads.alive.size;
   return { started, warnings, report, devices, threads: wasm === modules.threads };
 }

@@ -3,7 +3,7 @@
 import { AdapterLimitError, describe, StartError } from "./errors.js";
 import type { Manifest } from "./manifest.js";
 import type { Warn } from "./storage/model-cache.js";
-import type { DevicePreference, DeviceReport } from "./types.js";
+import type { DeviceReport, DeviceWish } from "./types.js";
 import {
   calling,
   type StartWasm,
@@ -26,19 +26,20 @@ export interface ChosenDevice {
  */
 export async function chooseDevice(
   start: StartWasm,
-  preference: DevicePreference,
+  wish: DeviceWish,
   limits: Manifest["requiredGpuLimits"],
   warn: Warn,
 ): Promise<ChosenDevice> {
   const threads = mayHaveThreads();
+  const { preference } = wish;
   if (threads && (preference === "cpu" || (preference === "auto" && !("gpu" in navigator)))) {
-    const chosen = await onThreads(start, warn);
+    const chosen = await onThreads(start, wish, warn);
     if (chosen !== undefined) return chosen;
   }
-  const chosen = await withGpuModule(start, preference, limits);
+  const chosen = await withGpuModule(start, wish, limits);
   if (!threads || preference !== "auto" || chosen.report.kind !== "cpu") return chosen;
   // The GPU was looked at and not taken: the other module computes faster.
-  const faster = await onThreads(start, warn);
+  const faster = await onThreads(start, wish, warn);
   if (faster === undefined) return chosen;
   chosen.device.free();
   return { ...faster, report: { ...chosen.report, threads: faster.report.threads } };
@@ -53,10 +54,14 @@ function mayHaveThreads(): boolean {
 }
 
 /** The CPU on all threads; nothing, and a warning, where they do not start. */
-async function onThreads(start: StartWasm, warn: Warn): Promise<ChosenDevice | undefined> {
+async function onThreads(
+  start: StartWasm,
+  wish: DeviceWish,
+  warn: Warn,
+): Promise<ChosenDevice | undefined> {
   try {
     const wasm = await started(start, "threads");
-    return await opened(wasm, "cpu");
+    return await opened(wasm, { ...wish, preference: "cpu" });
   } catch (error) {
     warn("threads", `The CPU computes on one thread: ${describe(error)}`);
     return undefined;
@@ -65,18 +70,18 @@ async function onThreads(start: StartWasm, warn: Warn): Promise<ChosenDevice | u
 
 async function withGpuModule(
   start: StartWasm,
-  preference: DevicePreference,
+  wish: DeviceWish,
   limits: Manifest["requiredGpuLimits"],
 ): Promise<ChosenDevice> {
   const wasm = await started(start, "webgpu");
-  const chosen = await opened(wasm, preference);
+  const chosen = await opened(wasm, wish);
   const { device, report } = chosen;
   const shortage = report.kind === "webgpu" ? findShortage(report, limits) : undefined;
   if (shortage === undefined) return chosen;
 
   device.free();
-  if (preference !== "auto") throw shortage;
-  const cpu = await opened(wasm, "cpu");
+  if (wish.preference !== "auto") throw shortage;
+  const cpu = await opened(wasm, { ...wish, preference: "cpu" });
   return { ...cpu, report: { ...cpu.report, reason: shortage.message } };
 }
 
@@ -88,8 +93,11 @@ async function started(start: StartWasm, build: WasmBuild): Promise<WasmModule> 
   }
 }
 
-async function opened(wasm: WasmModule, preference: DevicePreference): Promise<ChosenDevice> {
-  const device = await calling(() => wasm.selectDevice(preference));
+async function opened(
+  wasm: WasmModule,
+  { preference, int8Activations }: DeviceWish,
+): Promise<ChosenDevice> {
+  const device = await calling(() => wasm.selectDevice(preference, int8Activations));
   return { wasm, device, report: device.report() };
 }
 

@@ -29,7 +29,7 @@ import { Turns } from "./turns.js";
 import type {
   BeamOptions,
   Caption,
-  DevicePreference,
+  DeviceWish,
   GenerateOptions,
   Hypothesis,
   LoadEvent,
@@ -86,7 +86,7 @@ export class Engine implements WorkerApi {
   load(
     task: TaskId,
     url: string,
-    preference: DevicePreference,
+    wish: DeviceWish,
     memory: FileStore,
     onEvent: Notify<LoadEvent>,
   ): Promise<LoadedModel> {
@@ -103,7 +103,7 @@ export class Engine implements WorkerApi {
       void onEvent({ status: "cache", storage: cache.storage, cachedBytes });
 
       const limits = manifest.requiredGpuLimits;
-      const { wasm, device, report } = await chooseDevice(this.#start, preference, limits, warn);
+      const { wasm, device, report } = await chooseDevice(this.#start, wish, limits, warn);
       this.#wasm = wasm;
       void onEvent({ status: "device", device: report });
 

@@ -10,8 +10,8 @@ import type { FileStore } from "./storage/file-store.js";
 import type {
   BeamOptions,
   Caption,
-  DevicePreference,
   DeviceReport,
+  DeviceWish,
   GenerateOptions,
   Hypothesis,
   LoadEvent,
@@ -69,7 +69,7 @@ export interface WorkerApi {
   load(
     task: TaskId,
     url: string,
-    device: DevicePreference,
+    wish: DeviceWish,
     memory: FileStore,
     onEvent: Notify<LoadEvent>,
   ): Promise<LoadedModel>;

@@ -1,6 +1,6 @@
 /** The entry of a thread: a Worker that computes what the one with the model asks of it. */
 
-import init, { serve } from "../wasm-threads/flamingo.js";
+import init, { enlist, serve } from "../wasm-threads/flamingo.js";
 import type { SharedModule } from "./modules.js";
 
 /** The kernels keep little on the stack. Whole pages of memory. */
@@ -11,6 +11,7 @@ self.addEventListener(
   async ({ data }: MessageEvent<SharedModule>) => {
     const { module, memory } = data;
     await init({ module_or_path: module, memory, thread_stack_size: STACK_BYTES });
+    enlist();
     self.postMessage("ready");
     serve();
   },

@@ -6,6 +6,13 @@
 /** Where a model may run. `auto` takes WebGPU where it is real hardware and passes its self-test, else the CPU. */
 export type DevicePreference = "auto" | "webgpu" | "cpu";
 
+/** Where a model is to run, and how. */
+export interface DeviceWish {
+  readonly preference: DevicePreference;
+  /** Whether the CPU rounds activations to bytes; a GPU never does. */
+  readonly int8Activations: boolean;
+}
+
 /** Where a model runs, and why. */
 export interface DeviceReport {
   /** What was taken. */

@@ -105,7 +105,7 @@ export interface WasmModel extends WasmHandle {
 /** The module's exports, and its memory. */
 export interface WasmModule {
   readonly memory: WebAssembly.Memory;
-  selectDevice(preference: DevicePreference): Promise<WasmDevice>;
+  selectDevice(preference: DevicePreference, int8Activations: boolean): Promise<WasmDevice>;
   readonly ModelLoader: new (device: WasmDevice) => WasmLoader;
   readonly Frames: new () => WasmFrames;
   readonly Examples: new () => WasmExamples;

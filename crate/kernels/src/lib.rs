@@ -58,7 +58,8 @@ pub use attention::{Alibi, AttentionShape, Spans, attention};
 pub use conv::{Conv2dShape, conv2d};
 pub use dense::read;
 pub use device::{
-    ComputeDevice, DeviceKind, DeviceMemory, DevicePreference, DeviceReport, SelfTestOutcome, select_device,
+    ComputeDevice, DeviceKind, DeviceMemory, DevicePreference, DeviceReport, SelfTestOutcome,
+    select_device,
 };
 pub use embed::embed;
 pub use error::{DeviceError, KernelError};

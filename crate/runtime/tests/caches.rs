@@ -32,7 +32,13 @@ fn load() -> Model {
 
 /// A picture in stripes, another for each number.
 fn picture(number: u8) -> ImagePixels {
-    let pixel = |i: u32| [(i * 7) as u8, number * 50, (i % (3 + u32::from(number))) as u8 * 60];
+    let pixel = |i: u32| {
+        [
+            (i * 7) as u8,
+            number * 50,
+            (i % (3 + u32::from(number))) as u8 * 60,
+        ]
+    };
     ImagePixels::from_rgb8(40, 40, (0..1600).flat_map(pixel).collect()).unwrap()
 }
 

@@ -31,13 +31,15 @@ impl Device {
     }
 }
 
-/// Opens a device: `auto`, `webgpu` or `cpu`.
+/// Opens a device: `auto`, `webgpu` or `cpu`. With `int8_activations` the CPU rounds
+/// activations to bytes.
 ///
 /// # Errors
 /// As [`select`]; and for any other word.
 #[wasm_bindgen(js_name = selectDevice)]
 pub async fn select_device(
     #[wasm_bindgen(unchecked_param_type = "DevicePreference")] preference: String,
+    #[wasm_bindgen(js_name = int8Activations)] int8_activations: bool,
 ) -> Result<Device, JsValue> {
     let preference = match preference.as_str() {
         "auto" => DevicePreference::Auto,
@@ -50,6 +52,10 @@ pub async fn select_device(
         }
     };
     let (device, report) = select(preference).await.map_err(thrown)?;
+    let device = match (report.kind, int8_activations) {
+        (DeviceKind::Cpu, true) => ComputeDevice::cpu_int8(),
+        _ => device,
+    };
     Ok(Device { device, report })
 }
 

@@ -32,4 +32,4 @@ pub use prompt::Prompt;
 pub use session::{Examples, Query, Session};
 pub use support_set::SupportSet;
 #[cfg(target_feature = "atomics")]
-pub use thread::serve;
+pub use thread::{enlist, serve};

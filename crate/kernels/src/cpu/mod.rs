@@ -3,6 +3,7 @@
 mod attention;
 mod conv;
 mod formats;
+pub(crate) mod fours;
 mod int8;
 mod linear;
 mod math;
@@ -18,7 +19,7 @@ use crate::kernels::{AttentionTask, Kernels, LinearShape, NormTask};
 use crate::packed_matrix::PackedRows;
 use crate::rope::RopeTask;
 #[cfg(all(target_family = "wasm", target_feature = "atomics"))]
-pub use pool::serve;
+pub use pool::{enlist, serve};
 pub use threads::thread_count;
 
 /// The implementation for machines without a GPU worth using.
@@ -41,14 +42,15 @@ impl Kernels for Cpu {
             cols: shape.k,
             row_bytes: w.row_bytes(),
             bytes: &w.bytes,
+            in_fours: w.in_fours,
         };
-        linear::linear(x, rows, bias, shape, w.int8_activations)
+        linear::linear(x, rows, bias, shape)
     }
 
     fn embed(&self, w: &PackedRows, ids: &[u32]) -> Vec<f32> {
         let mut out = vec![0.0; ids.len() * w.cols];
         for (&id, out) in ids.iter().zip(out.chunks_exact_mut(w.cols)) {
-            formats::unpack_row(w.tensor_type, w.row(id as usize), out);
+            formats::unpack_row(w.tensor_type, &w.row(id as usize), out);
         }
         out
     }

@@ -102,7 +102,6 @@ impl Pool {
 
     /// Does its share of every piece of work, for ever.
     fn serve(&self) -> ! {
-        self.threads.fetch_add(1, Ordering::Relaxed);
         let mut served = self.round.load(Ordering::SeqCst);
         let mut looks = 0;
         loop {
@@ -134,6 +133,11 @@ impl Pool {
         drop(self.bell.wait_while(awake, same));
         self.asleep.fetch_sub(1, Ordering::SeqCst);
     }
+}
+
+/// Counts a thread that is about to [`serve`].
+pub fn enlist() {
+    POOL.threads.fetch_add(1, Ordering::Relaxed);
 }
 
 /// Makes the calling thread one of the pool. It never returns.

@@ -67,7 +67,9 @@ impl Adapter {
 
     /// Opens the device with all the adapter offers, hands it to Burn, listens
     /// to its errors, and compares its numbers with the CPU's.
-    pub(crate) async fn open_and_test(self) -> Result<(ComputeDevice, SelfTestOutcome), DeviceError> {
+    pub(crate) async fn open_and_test(
+        self,
+    ) -> Result<(ComputeDevice, SelfTestOutcome), DeviceError> {
         check_limits(&self.adapter.limits())?;
         let not_opened = |reason: String| DeviceError::NotOpened {
             adapter: self.name.clone(),

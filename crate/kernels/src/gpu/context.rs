@@ -5,9 +5,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use burn_wgpu::CubeTensor;
-use cubecl::{Device, MemoryScope};
 use cubecl::client::Client;
 use cubecl::server::Handle;
+use cubecl::{Device, MemoryScope};
 
 use super::faults::Faults;
 use super::program::Program;

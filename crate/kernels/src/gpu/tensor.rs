@@ -10,7 +10,10 @@ use super::faults::Faults;
 
 /// `tensor` where it lives on a GPU, contiguous.
 pub(crate) fn from_burn<const D: usize>(tensor: Tensor<D>) -> Option<CubeTensor> {
-    tensor.try_into_primitive::<Wgpu>().ok().map(into_contiguous)
+    tensor
+        .try_into_primitive::<Wgpu>()
+        .ok()
+        .map(into_contiguous)
 }
 
 /// A buffer computed on the GPU, as a tensor of its own shape.
