@@ -187,6 +187,28 @@ test("a stop text ends the text before it, and what it could have been is told",
   }
 });
 
+test("each token tells where in the photo it looked, if that is asked for", async () => {
+  const [maps = [], plain = []] = await page.evaluate(async () => {
+    const { model, photos } = window;
+    const [photo = new Blob()] = photos;
+    const found: Package.TokenPiece[][] = [];
+    for (const attention of [true, false]) {
+      const pieces: Package.TokenPiece[] = [];
+      for await (const piece of model.session().caption(photo, { attention })) pieces.push(piece);
+      found.push(pieces);
+    }
+    return found;
+  });
+  expect(maps.map(({ id }) => id)).toEqual(plain.map(({ id }) => id));
+  expect(plain.every(({ attention }) => attention === undefined)).toBe(true);
+  for (const { attention } of maps) {
+    const { frames, side, weights } = attention ?? { frames: 0, side: 0, weights: [] };
+    expect([frames, weights.length]).toEqual([1, side * side]);
+    expect(weights.every((weight) => weight > 0)).toBe(true);
+    expect(weights.reduce((sum, weight) => sum + weight)).toBeLessThan(1 + 1e-4);
+  }
+});
+
 test("a constraint holds", async () => {
   const [choice, number] = await page.evaluate(async () => {
     const { model, photos } = window;

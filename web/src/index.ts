@@ -42,6 +42,7 @@ export {
 export { SupportSet } from "./support-set.js";
 export type {
   Alternative,
+  AttentionMap,
   BeamOptions,
   CachedModel,
   Caption,

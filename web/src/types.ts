@@ -202,6 +202,8 @@ export interface GenerateOptions {
   readonly constraint?: { readonly choices: readonly string[] } | { readonly regex: string };
   /** How many of the likeliest tokens each {@link TokenPiece} reports. 0 by default. */
   readonly alternatives?: number;
+  /** Whether each {@link TokenPiece} tells where in the picture the model looked. False by default: it costs a little. */
+  readonly attention?: boolean;
 }
 
 /** How a beam search goes. */
@@ -267,6 +269,20 @@ export interface Alternative {
   readonly logProbability: number;
 }
 
+/**
+ * Where in a picture the model looked when it chose a token: what its text read of the picture's
+ * latents, taken through to what those read of the picture. It tells what was looked at, not
+ * what caused the word.
+ */
+export interface AttentionMap {
+  /** Number of frames of a clip; 1 of an image. */
+  readonly frames: number;
+  /** Rows, and columns, of the grid, which covers the whole picture. */
+  readonly side: number;
+  /** `[frames, side, side]`, row by row. They sum to 1, less what the latents gave each other. */
+  readonly weights: readonly number[];
+}
+
 /** One generated token. */
 export interface TokenPiece {
   /** Row of the vocabulary. */
@@ -277,6 +293,8 @@ export interface TokenPiece {
   readonly logProbability: number;
   /** The likeliest tokens in its place, best first, as many as were asked for. */
   readonly alternatives: readonly Alternative[];
+  /** Where in the last picture before it the model looked, where that was asked for and there is one. */
+  readonly attention?: AttentionMap;
 }
 
 /** Why generation stopped: the model ended its text, one of `stop` came, `maxNewTokens` were made, or its context is full. */

@@ -1,7 +1,9 @@
 //! Gated cross-attention (paper section 2.2): how text looks at images.
 
+use std::ops::Range;
+
 use burn::tensor::Tensor;
-use flamingo_kernels::{AttentionShape, Finish, Spans, add_scaled, attention};
+use flamingo_kernels::{AttentionShape, Finish, Spans, add_scaled, attention, attention_weights};
 
 use crate::builder::Weights;
 use crate::config::CrossAttentionConfig;
@@ -154,6 +156,19 @@ impl GatedCrossAttention {
         };
         let y = add_scaled(x, read.clone(), self.attention_gate);
         (self.ffn.forward(y, self.ffn_gate), read)
+    }
+
+    /// How the text `[tokens, width]` shares its attention among the latents in these
+    /// rows of `media`: `[tokens, latents]`, the mean over the heads.
+    pub(crate) fn weights(
+        &self,
+        x: Tensor<2>,
+        media: &MediaKeyValues,
+        latents: Range<usize>,
+    ) -> Tensor<2> {
+        let query = self.query.fused(x, self.norm.before(), Finish::Sum);
+        let keys = media.key.clone().narrow(0, latents.start, latents.len());
+        attention_weights(query, keys, &self.shape)
     }
 
     /// What every head sees, side by side: `[tokens, heads * head_dim]`.

@@ -55,6 +55,14 @@ pub enum Observation {
 /// Whoever looks at activations.
 type Observer<'a> = &'a mut dyn FnMut(Observation, &Tensor<2>);
 
+/// What is noted of a forward pass on its way.
+enum Notes<'a> {
+    Nothing,
+    Activations(Observer<'a>),
+    /// How the last token looks at the last image before it, block by block.
+    Looks(&'a mut Vec<Tensor<2>>),
+}
+
 impl Flamingo {
     pub(crate) fn from_weights(
         config: FlamingoConfig,
@@ -127,6 +135,19 @@ impl Flamingo {
         self.resampler.forward(frames, media_index)
     }
 
+    /// As [`Self::resample`], and which vision tokens the latents look at,
+    /// `[latents, frames * tokens]`: see [`PerceiverResampler::forward_recorded`].
+    ///
+    /// # Errors
+    /// As [`Self::resample`].
+    pub fn resample_recorded(
+        &self,
+        frames: &[Tensor<2>],
+        media_index: usize,
+    ) -> Result<(Tensor<2>, Tensor<2>), ModelError> {
+        self.resampler.forward_recorded(frames, media_index)
+    }
+
     /// Latents `[latents, width]` of each image of a prompt, in order, made
     /// ready for the cross-attention blocks.
     pub fn media(&self, latents: &[Tensor<2>]) -> Media {
@@ -170,7 +191,31 @@ impl Flamingo {
         cache: &mut KvCache,
         positions: Positions,
     ) -> Result<Tensor<2>, ModelError> {
-        self.forward_as(tokens, media, cache, positions, None)
+        self.forward_as(tokens, media, cache, positions, Notes::Nothing)
+    }
+
+    /// As [`Self::forward`] of the last position, and how its token shares its
+    /// attention among the latents of the last image before it: `[1, latents]`, the mean over
+    /// the heads and the blocks; none where no image came before it. The logits are
+    /// the same bit for bit.
+    ///
+    /// # Errors
+    /// As [`Self::forward`].
+    pub fn forward_recorded(
+        &self,
+        tokens: &[u32],
+        media: &Media,
+        cache: &mut KvCache,
+    ) -> Result<(Tensor<2>, Option<Tensor<2>>), ModelError> {
+        let mut looks = Vec::new();
+        let notes = Notes::Looks(&mut looks);
+        let logits = self.forward_as(tokens, media, cache, Positions::Last, notes)?;
+        let share = 1.0 / looks.len() as f32;
+        let mean = looks
+            .into_iter()
+            .map(|look| look * share)
+            .reduce(|a, b| a + b);
+        Ok((logits, mean))
     }
 
     /// As [`Self::forward`], showing `observe` the activations on the way. What is
@@ -186,7 +231,7 @@ impl Flamingo {
         positions: Positions,
         observe: Observer<'_>,
     ) -> Result<Tensor<2>, ModelError> {
-        self.forward_as(tokens, media, cache, positions, Some(observe))
+        self.forward_as(tokens, media, cache, positions, Notes::Activations(observe))
     }
 
     fn forward_as(
@@ -195,7 +240,7 @@ impl Flamingo {
         media: &Media,
         cache: &mut KvCache,
         positions: Positions,
-        observe: Option<Observer<'_>>,
+        notes: Notes<'_>,
     ) -> Result<Tensor<2>, ModelError> {
         let first = cache.len;
         let image_positions = self.check(tokens, media, cache)?;
@@ -207,7 +252,7 @@ impl Flamingo {
             spans: Spans::causal(tokens.len(), first as u32, cache.padding as u32),
         };
         let media_spans = self.media_spans(first..cache.len, cache);
-        let mut x = self.read(tokens, &placement, media, &media_spans, cache, observe);
+        let mut x = self.read(tokens, &placement, media, &media_spans, cache, notes);
         if positions == Positions::Last {
             x = x.narrow(0, tokens.len() - 1, 1);
         }
@@ -257,7 +302,7 @@ impl Flamingo {
         let media_spans = self.media_spans(positions, &branches.cache);
         let ids: Vec<u32> = tokens.iter().map(|token| token.id).collect();
         let cache = &mut branches.cache;
-        let x = self.read(&ids, &placement, media, &media_spans, cache, None);
+        let x = self.read(&ids, &placement, media, &media_spans, cache, Notes::Nothing);
         Ok(self.language.logits(x))
     }
 
@@ -270,8 +315,9 @@ impl Flamingo {
         media: &Media,
         media_spans: &Spans,
         cache: &mut KvCache,
-        mut observe: Option<Observer<'_>>,
+        mut notes: Notes<'_>,
     ) -> Tensor<2> {
+        let seen = cache.image_positions.len();
         let mut blocks = media.blocks.iter();
         let mut x = self.language.embed(tokens);
         let layers = self
@@ -281,18 +327,27 @@ impl Flamingo {
             .zip(&self.cross_attention)
             .zip(&mut cache.layers);
         for (layer, ((decoder, cross_attention), layer_cache)) in layers.enumerate() {
-            match (cross_attention, &mut observe) {
-                (Some(block), Some(observe)) => {
-                    let (y, read) = block.forward_observed(x, blocks.next(), media_spans);
-                    observe(Observation::CrossAttention { layer }, &read);
-                    observe(Observation::CrossAttentionOutput { layer }, &y);
-                    x = y;
+            if let Some(block) = cross_attention {
+                let media = blocks.next();
+                match (&mut notes, media) {
+                    (Notes::Activations(observe), _) => {
+                        let (y, read) = block.forward_observed(x, media, media_spans);
+                        observe(Observation::CrossAttention { layer }, &read);
+                        observe(Observation::CrossAttentionOutput { layer }, &y);
+                        x = y;
+                    }
+                    (Notes::Looks(looks), Some(media)) if seen > 0 => {
+                        let last = x.clone().narrow(0, tokens.len() - 1, 1);
+                        let latents = self.config.resampler.latents;
+                        let image = (seen - 1) * latents..seen * latents;
+                        looks.push(block.weights(last, media, image));
+                        x = block.forward(x, Some(media), media_spans);
+                    }
+                    _ => x = block.forward(x, media, media_spans),
                 }
-                (Some(block), None) => x = block.forward(x, blocks.next(), media_spans),
-                (None, _) => {}
             }
             x = decoder.forward(x, placement, layer_cache);
-            if let Some(observe) = &mut observe {
+            if let Notes::Activations(observe) = &mut notes {
                 observe(Observation::LayerOutput { layer }, &x);
             }
         }

@@ -2,7 +2,7 @@
 //! vision tokens of an image or clip in, a fixed number of latents out.
 
 use burn::tensor::Tensor;
-use flamingo_kernels::{AttentionShape, Finish, Spans, add_scaled, attention};
+use flamingo_kernels::{AttentionShape, Finish, Spans, add_scaled, attention, attention_weights};
 
 use crate::builder::Weights;
 use crate::config::ResamplerConfig;
@@ -99,6 +99,40 @@ impl PerceiverResampler {
         frames: &[Tensor<2>],
         media_index: usize,
     ) -> Result<Tensor<2>, ModelError> {
+        let media = self.embed(frames, media_index)?;
+        let latents = self
+            .layers
+            .iter()
+            .fold(self.latents.clone(), |latents, layer| {
+                layer.forward(&media, latents)
+            });
+        Ok(self.norm.forward(latents))
+    }
+
+    /// As [`Self::forward`], and how the last layer's latents share their attention
+    /// among the vision tokens: `[latents, frames * tokens]`, the mean over the heads.
+    /// What is missing from 1 they give to each other.
+    ///
+    /// # Errors
+    /// As [`Self::forward`].
+    pub fn forward_recorded(
+        &self,
+        frames: &[Tensor<2>],
+        media_index: usize,
+    ) -> Result<(Tensor<2>, Tensor<2>), ModelError> {
+        let media = self.embed(frames, media_index)?;
+        let ([tokens, _], mut latents) = (media.dims(), self.latents.clone());
+        // Without layers the latents look at nothing.
+        let mut weights = Tensor::zeros([latents.dims()[0], tokens], &media.device());
+        for layer in &self.layers {
+            weights = layer.weights(&media, &latents).narrow(1, 0, tokens);
+            latents = layer.forward(&media, latents);
+        }
+        Ok((self.norm.forward(latents), weights))
+    }
+
+    /// Frames with their places in time and in the prompt, `[frames * tokens, width]`.
+    fn embed(&self, frames: &[Tensor<2>], media_index: usize) -> Result<Tensor<2>, ModelError> {
         if frames.is_empty() {
             return Err(ModelError::NoFrames);
         }
@@ -118,11 +152,7 @@ impl PerceiverResampler {
             }
             media = media + embeddings.clone().narrow(0, media_index, 1);
         }
-        let mut latents = self.latents.clone();
-        for layer in &self.layers {
-            latents = layer.forward(&media, latents);
-        }
-        Ok(self.norm.forward(latents))
+        Ok(media)
     }
 
     fn embed_frame(&self, frame: Tensor<2>, index: usize, frames: usize) -> Tensor<2> {
@@ -161,14 +191,27 @@ impl ResamplerLayer {
     /// Latents `[latents, width]` look at the media `[tokens, width]` and at
     /// themselves, then pass through the feed-forward layer.
     fn forward(&self, media: &Tensor<2>, latents: Tensor<2>) -> Tensor<2> {
+        let [query, key, value] = self.look(media, &latents);
+        let spans = Spans::full(query.dims()[0], key.dims()[0] as u32);
+        let seen = attention(query, key, value, &self.shape, &spans, None);
+        self.ffn
+            .forward(self.output.add_to(&latents, seen, 1.0), 1.0)
+    }
+
+    /// How the latents share their attention among the media and themselves:
+    /// `[latents, tokens + latents]`, the mean over the heads.
+    fn weights(&self, media: &Tensor<2>, latents: &Tensor<2>) -> Tensor<2> {
+        let [query, key, _] = self.look(media, latents);
+        attention_weights(query, key, &self.shape)
+    }
+
+    /// Queries of the latents, keys and values of the media and the latents.
+    fn look(&self, media: &Tensor<2>, latents: &Tensor<2>) -> [Tensor<2>; 3] {
         let media = self.norm_media.forward(media.clone());
         let normed = self.norm_latents.forward(latents.clone());
         let query = self.query.forward(normed.clone());
         let [key, value] =
             split_columns(self.key_value.forward(Tensor::cat(vec![media, normed], 0)));
-        let spans = Spans::full(query.dims()[0], key.dims()[0] as u32);
-        let seen = attention(query, key, value, &self.shape, &spans, None);
-        self.ffn
-            .forward(self.output.add_to(&latents, seen, 1.0), 1.0)
+        [query, key, value]
     }
 }

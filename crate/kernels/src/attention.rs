@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
-use burn::tensor::Tensor;
+use burn::tensor::{Tensor, TensorData};
 
+use crate::activation::add_scaled;
 use crate::cpu::Cpu;
 use crate::dense::{Dense, from_cpu, from_gpu, on_cpu, on_gpu};
 use crate::gpu::Gpu;
@@ -274,6 +275,41 @@ pub fn attention(
         ),
         Dense::Gpu(q) => from_gpu(Gpu.attention(&q, &on_gpu(k), &on_gpu(v), &task)),
     }
+}
+
+/// How `q` `[queries, heads * head_dim]` shares its attention among the keys `k`
+/// `[keys, kv_heads * head_dim]`: `[queries, keys]`, the mean over the heads. Each row
+/// sums to 1.
+///
+/// This is [`attention`] over values that name their keys, so that what is told is
+/// what the kernels compute.
+///
+/// # Panics
+/// As [`attention`].
+pub fn attention_weights(q: Tensor<2>, k: Tensor<2>, shape: &AttentionShape) -> Tensor<2> {
+    let [queries, _] = q.dims();
+    let [keys, kv_width] = k.dims();
+    let (width, device) = (shape.head_dim, k.device());
+    let spans = Spans::full(queries, keys as u32);
+    let parts = (0..keys).step_by(width).map(|first| {
+        let count = width.min(keys - first);
+        let mut names = vec![0.0f32; keys * kv_width];
+        for key in 0..count {
+            let row = &mut names[(first + key) * kv_width..][..kv_width];
+            row.iter_mut()
+                .skip(key)
+                .step_by(width)
+                .for_each(|name| *name = 1.0);
+        }
+        let names = Tensor::from_data(TensorData::new(names, [keys, kv_width]), &device);
+        let seen = attention(q.clone(), k.clone(), names, shape, &spans, None);
+        let head = |head: usize| seen.clone().narrow(1, head * width, count);
+        let share = 1.0 / shape.heads as f32;
+        (1..shape.heads).fold(head(0) * share, |mean, other| {
+            add_scaled(mean, head(other), share)
+        })
+    });
+    Tensor::cat(parts.collect(), 1)
 }
 
 /// Widest head: a vector of four numbers for each invocation of a workgroup.

@@ -54,7 +54,7 @@ pub mod reference;
 mod rope;
 
 pub use activation::{Activation, activation, add_scaled};
-pub use attention::{Alibi, AttentionShape, Spans, attention};
+pub use attention::{Alibi, AttentionShape, Spans, attention, attention_weights};
 pub use conv::{Conv2dShape, conv2d};
 pub use dense::read;
 pub use device::{

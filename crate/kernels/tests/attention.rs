@@ -6,7 +6,7 @@ mod harness;
 use flamingo_kernels::reference::Reference;
 use flamingo_kernels::{
     Alibi, AttentionShape, AttentionTask, ComputeDevice, Kernels, KeyValueBuffer, Rope, RopeStyle,
-    RopeTask, RowPositions, Spans, attention, rope, rope_append,
+    RopeTask, RowPositions, Spans, attention, attention_weights, rope, rope_append,
 };
 use futures_lite::future::block_on;
 use harness::{Numbers, assert_close, devices, tensor, values};
@@ -352,5 +352,46 @@ fn attention_reads_a_view() {
         let q = tensor(&q, [1, 48], &device);
         let result = attention(q, buffer.view(), buffer.view(), &shape, &spans, None);
         assert_close("view", &values(result), &expected, TOLERANCE);
+    }
+}
+
+/// The mean of the heads' softmax, in f64, with more keys than a head is wide, as many,
+/// and fewer.
+#[test]
+fn attention_tells_its_weights() {
+    for (heads, kv_heads, head_dim, queries, keys) in [
+        (6, 6, 64, 32, 113),
+        (8, 8, 64, 1, 32),
+        (4, 2, 8, 3, 8),
+        (1, 1, 4, 2, 1),
+    ] {
+        let shape = shape(heads, kv_heads, head_dim);
+        let mut numbers = Numbers::new((queries * keys) as u64);
+        let q = numbers.vec(queries * heads * head_dim);
+        let k = numbers.vec(keys * kv_heads * head_dim);
+        let mut expected = vec![0.0; queries * keys];
+        for (query, row) in expected.chunks_exact_mut(keys).enumerate() {
+            for head in 0..heads {
+                let q = &q[(query * heads + head) * head_dim..][..head_dim];
+                let scores = (0..keys).map(|key| {
+                    let place = key * kv_heads + head * kv_heads / heads;
+                    let k = &k[place * head_dim..][..head_dim];
+                    let product: f64 = q.iter().zip(k).map(|(&q, &k)| f64::from(q * k)).sum();
+                    (product / (head_dim as f64).sqrt()).exp()
+                });
+                let scores: Vec<f64> = scores.collect();
+                let sum: f64 = scores.iter().sum();
+                for (weight, score) in row.iter_mut().zip(scores) {
+                    *weight += (score / sum / heads as f64) as f32;
+                }
+            }
+        }
+        for device in devices() {
+            let q = tensor(&q, [queries, heads * head_dim], &device);
+            let k = tensor(&k, [keys, kv_heads * head_dim], &device);
+            let result = values(attention_weights(q, k, &shape));
+            let what = format!("{heads} heads, {keys} keys on {:?}", device.kind());
+            assert_close(&what, &result, &expected, 1e-5);
+        }
     }
 }

@@ -11,6 +11,7 @@
 //! Nothing here knows a file or a browser: bytes come in, whoever has them.
 //! Only what reads back from the device is `async`.
 
+mod attention_map;
 mod error;
 pub mod generate;
 pub mod image;
@@ -27,6 +28,7 @@ pub mod support_set;
 pub mod tokenizer;
 mod weight_bytes;
 
+pub use attention_map::AttentionMap;
 pub use error::{LoadError, RuntimeError};
 pub use generate::{
     Alternative, BeamOptions, Constraint, ConstraintError, GenerateOptions, Generation, Hypothesis,

@@ -23,6 +23,8 @@ pub struct EncodedMedia {
     /// `[tokens, width]` of each frame, kept only for models whose latents depend on
     /// the image's place in the prompt (media embeddings).
     vision_tokens: Vec<Tensor<2>>,
+    /// `[latents, frames * tokens]`: which vision tokens each latent looks at.
+    looks: Tensor<2>,
     encode_ms: f64,
 }
 
@@ -35,13 +37,20 @@ impl EncodedMedia {
     /// Bytes held on the device.
     pub(crate) fn byte_len(&self) -> usize {
         let tokens = self.vision_tokens.iter();
-        let numbers = tokens.chain([&self.latents]).map(|tensor| tensor.dims());
+        let numbers = tokens
+            .chain([&self.latents, &self.looks])
+            .map(|tensor| tensor.dims());
         numbers.map(|[rows, width]| rows * width).sum::<usize>() * size_of::<f32>()
     }
 
     /// Whether two are of one encoding.
     pub(crate) fn is(&self, other: &Self) -> bool {
         self.id == other.id
+    }
+
+    /// Which vision tokens each latent looks at: `[latents, frames * tokens]`.
+    pub(crate) fn looks(&self) -> Tensor<2> {
+        self.looks.clone()
     }
 
     /// Latents `[latents, width]` of media number `index` of a prompt.
@@ -114,7 +123,7 @@ impl Model {
             .iter()
             .map(|pixels| Ok(self.flamingo().encode_image(pixels)?))
             .collect::<Result<Vec<_>, RuntimeError>>()?;
-        let latents = self.flamingo().resample(&vision_tokens, 0)?;
+        let (latents, looks) = self.flamingo().resample_recorded(&vision_tokens, 0)?;
         let values = self.read(latents.clone()).await?;
         if values.iter().any(|value| !value.is_finite()) {
             return Err(RuntimeError::NotFinite {
@@ -130,6 +139,7 @@ impl Model {
             } else {
                 Vec::new()
             },
+            looks,
             encode_ms: milliseconds_since(started),
         };
         self.latents_cache().put(hash, media.clone());

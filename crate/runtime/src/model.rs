@@ -8,6 +8,7 @@ use flamingo::{Flamingo, FlamingoConfig};
 use flamingo_kernels::{ComputeDevice, DeviceMemory, read};
 use web_time::Instant;
 
+use crate::attention_map::Views;
 use crate::error::RuntimeError;
 use crate::generate::beam;
 use crate::generate::{
@@ -16,7 +17,7 @@ use crate::generate::{
 };
 use crate::latents_cache::{LATENTS_BUDGET, LatentsCache};
 use crate::media::EncodedMedia;
-use crate::prefix::PrefixCache;
+use crate::prefix::{PrefixCache, Recorded};
 use crate::prompt::{self, Prompt};
 use crate::score::{self, AnswerScore};
 use crate::tokenizer::Tokenizer;
@@ -157,15 +158,24 @@ impl Model {
         let mut decoding = Decoding::new(&self.tokenizer, options);
         let (mut stop_reason, mut reused_tokens, mut steps) = (StopReason::MaxNewTokens, 0, 0);
         if options.max_new_tokens > 0 {
-            let (mut logits, shared) = prefix.read(self, &prompt).await?;
+            let views = match options.attention {
+                true => Views::of(self, &prompt).await?,
+                false => None,
+            };
+            let recorded = match views {
+                Some(_) => Recorded::Look,
+                None => Recorded::Nothing,
+            };
+            let (mut behind, shared) = prefix.read(self, &prompt, recorded).await?;
             reused_tokens = shared;
             timings.prefill_ms = milliseconds_since(started);
             let mut first = Instant::now();
             stop_reason = loop {
-                let (piece, reason) = match decoding.step(&logits)? {
+                let (mut piece, reason) = match decoding.step(&behind.logits)? {
                     Step::End(reason) => break reason,
                     Step::Token(piece, reason) => (piece, reason),
                 };
+                piece.attention = views.as_ref().and_then(|views| views.map(&behind.look));
                 if steps == 0 {
                     timings.first_token_ms = milliseconds_since(started);
                     first = Instant::now();
@@ -179,7 +189,7 @@ impl Model {
                 if prefix.len() == self.config().language.context {
                     break StopReason::ContextFull;
                 }
-                logits = prefix.push(self, &[piece.id]).await?;
+                behind = prefix.push(self, &[piece.id], recorded).await?;
                 steps += 1;
             };
             if steps > 0 {
@@ -209,8 +219,8 @@ impl Model {
     ) -> Result<Vec<(String, Hypothesis)>, RuntimeError> {
         options.check()?;
         let prompt = self.prompt(segments)?;
-        let (logits, _) = prefix.read(self, &prompt).await?;
-        let read = prefix.lend(self, logits);
+        let (behind, _) = prefix.read(self, &prompt, Recorded::Nothing).await?;
+        let read = prefix.lend(self, behind.logits);
         let end = self.tokenizer.tokens().end_of_chunk;
         let (hypotheses, cache) = beam::search(read, end, self.tokenizer.banned(), options).await?;
         prefix.take_back(cache);
@@ -246,8 +256,8 @@ impl Model {
                 }
             })
             .collect::<Result<Vec<_>, RuntimeError>>()?;
-        let (logits, _) = prefix.read(self, &prompt).await?;
-        let read = prefix.lend(self, logits);
+        let (behind, _) = prefix.read(self, &prompt, Recorded::Nothing).await?;
+        let read = prefix.lend(self, behind.logits);
         let (scores, cache) = score::score(read, &answers).await?;
         prefix.take_back(cache);
         Ok(scores)

@@ -22,6 +22,23 @@ pub struct ReadPrompt<'a> {
     pub logits: Vec<f32>,
 }
 
+/// What is noted of a forward pass besides its logits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Recorded {
+    Nothing,
+    /// How the last token looks at the last image.
+    Look,
+}
+
+/// What comes behind the last token read.
+pub(crate) struct Behind {
+    /// Logits `[vocab]`.
+    pub(crate) logits: Vec<f32>,
+    /// How the last token shares its attention among the latents of the last image
+    /// `[latents]`; empty where there is none or it was not to be recorded.
+    pub(crate) look: Vec<f32>,
+}
+
 /// A prompt that a model has read, with what it generated behind it.
 pub struct PrefixCache {
     tokens: Vec<u32>,
@@ -52,8 +69,8 @@ impl PrefixCache {
         self.tokens.is_empty()
     }
 
-    /// Reads a prompt, except for what it shares with the last one, and gives the
-    /// logits `[vocab]` behind it and the number of tokens that were shared.
+    /// Reads a prompt, except for what it shares with the last one, and gives what
+    /// comes behind it and the number of tokens that were shared.
     ///
     /// # Errors
     /// Where the prompt holds another model's media or the device fails.
@@ -61,7 +78,20 @@ impl PrefixCache {
         &mut self,
         model: &Model,
         prompt: &Prompt<EncodedMedia>,
-    ) -> Result<(Vec<f32>, usize), RuntimeError> {
+        recorded: Recorded,
+    ) -> Result<(Behind, usize), RuntimeError> {
+        let shared = self.prepare(model, prompt)?;
+        let behind = self.push(model, &prompt.tokens[shared..], recorded).await?;
+        Ok((behind, shared))
+    }
+
+    /// Forgets what the prompt does not share, sees its other images, and gives the
+    /// number of tokens that are shared.
+    fn prepare(
+        &mut self,
+        model: &Model,
+        prompt: &Prompt<EncodedMedia>,
+    ) -> Result<usize, RuntimeError> {
         let shared = self.shared_with(model, prompt);
         self.truncate(model, shared);
         let latents = prompt
@@ -73,22 +103,31 @@ impl PrefixCache {
             .collect::<Result<Vec<_>, _>>()?;
         self.seen.extend(model.flamingo().media(&latents));
         self.media.clone_from(&prompt.media);
-        let logits = self.push(model, &prompt.tokens[shared..]).await?;
-        Ok((logits, shared))
+        Ok(shared)
     }
 
-    /// Reads more tokens and gives the logits `[vocab]` behind the last.
+    /// Reads more tokens and gives what comes behind the last.
     pub(crate) async fn push(
         &mut self,
         model: &Model,
         tokens: &[u32],
-    ) -> Result<Vec<f32>, RuntimeError> {
-        let logits =
-            model
-                .flamingo()
-                .forward(tokens, &self.seen, &mut self.cache, Positions::Last)?;
+        recorded: Recorded,
+    ) -> Result<Behind, RuntimeError> {
+        let (flamingo, cache) = (model.flamingo(), &mut self.cache);
+        let (logits, look) = match recorded {
+            Recorded::Nothing => {
+                let logits = flamingo.forward(tokens, &self.seen, cache, Positions::Last)?;
+                (logits, None)
+            }
+            Recorded::Look => flamingo.forward_recorded(tokens, &self.seen, cache)?,
+        };
         self.tokens.extend_from_slice(tokens);
-        model.read(logits).await
+        let logits = model.read(logits).await?;
+        let look = match look {
+            Some(look) => model.read(look).await?,
+            None => Vec::new(),
+        };
+        Ok(Behind { logits, look })
     }
 
     /// Lends what was read to work that gives the cache back as it was.

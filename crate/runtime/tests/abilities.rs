@@ -676,3 +676,45 @@ fn matrices_of_one_input_may_be_packed_differently() {
         );
     }
 }
+
+/// Asking where a token looked changes no token; the maps cover the last image's grid,
+/// differ between images, and there is none where there is no image.
+#[test]
+fn a_token_tells_where_it_looked() {
+    let model = load();
+    let (image, other) = (photo(&model), other_photo(&model));
+    let options = GenerateOptions {
+        attention: true,
+        ..short_answer()
+    };
+    let side = 32 / 2 / 2;
+    let maps = |media: &EncodedMedia, frames: usize| {
+        let prompt = caption_of(media);
+        let (generation, pieces) = generate(&model, &prompt, &options);
+        let (plain, without) = generate(&model, &prompt, &short_answer());
+        assert_eq!(generation.token_ids, plain.token_ids);
+        assert!(without.iter().all(|piece| piece.attention.is_none()));
+        let maps = pieces.into_iter().map(|piece| piece.attention.unwrap());
+        let maps: Vec<Vec<f32>> = maps
+            .map(|map| {
+                assert_eq!((map.frames, map.side), (frames, side));
+                assert_eq!(map.weights.len(), frames * side * side);
+                map.weights
+            })
+            .collect();
+        for map in &maps {
+            let sum: f32 = map.iter().sum();
+            assert!(map.iter().all(|&weight| weight > 0.0), "{map:?}");
+            assert!(sum > 0.1 && sum < 1.0 + 1e-5, "{sum}");
+        }
+        maps
+    };
+    let first = maps(&image, 1);
+    assert_ne!(first[0], first[1]);
+    assert_ne!(first[0], maps(&other, 1)[0]);
+    let frames = [pixels("images/photo.jpg"), pixels("images/photo.jpg")];
+    maps(&block_on(model.encode_clip(&frames)).unwrap(), 2);
+
+    let (_, blind) = generate(&model, &[Segment::Text("Output:".to_owned())], &options);
+    assert!(blind.iter().all(|piece| piece.attention.is_none()));
+}

@@ -2,7 +2,9 @@
 
 use std::ops::ControlFlow;
 
-use flamingo_runtime::{Alternative, Generation, Hypothesis, StopReason, Timings, TokenPiece};
+use flamingo_runtime::{
+    Alternative, AttentionMap, Generation, Hypothesis, StopReason, Timings, TokenPiece,
+};
 use js_sys::{Function, Promise};
 use serde::Serialize;
 use wasm_bindgen::prelude::JsValue;
@@ -62,6 +64,26 @@ struct Piece<'a> {
     text: &'a str,
     log_probability: f32,
     alternatives: Vec<Candidate<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    attention: Option<Map<'a>>,
+}
+
+/// [`AttentionMap`] as JavaScript gets it.
+#[derive(Serialize)]
+struct Map<'a> {
+    frames: usize,
+    side: usize,
+    weights: &'a [f32],
+}
+
+impl<'a> From<&'a AttentionMap> for Map<'a> {
+    fn from(map: &'a AttentionMap) -> Self {
+        Self {
+            frames: map.frames,
+            side: map.side,
+            weights: &map.weights,
+        }
+    }
 }
 
 /// [`Alternative`] as JavaScript gets it.
@@ -85,6 +107,7 @@ impl<'a> From<&'a TokenPiece> for Piece<'a> {
             text: &piece.text,
             log_probability: piece.log_probability,
             alternatives: piece.alternatives.iter().map(candidate).collect(),
+            attention: piece.attention.as_ref().map(Map::from),
         }
     }
 }

@@ -33,6 +33,7 @@ pub(crate) struct Generate {
     banned: Vec<u32>,
     constraint: Option<Pattern>,
     alternatives: usize,
+    attention: bool,
 }
 
 /// What a text must be like.
@@ -57,6 +58,7 @@ impl Default for Generate {
             banned,
             constraint: _,
             alternatives,
+            attention,
         } = GenerateOptions::default();
         Self {
             max_new_tokens,
@@ -70,6 +72,7 @@ impl Default for Generate {
             banned,
             constraint: None,
             alternatives,
+            attention,
         }
     }
 }
@@ -94,6 +97,7 @@ impl Generate {
             banned: self.banned,
             constraint,
             alternatives: self.alternatives,
+            attention: self.attention,
         })
     }
 }

@@ -14,6 +14,7 @@ mod python;
 mod serve;
 mod stamp;
 mod test;
+mod toolchain;
 mod wasm;
 mod workspace;
 

@@ -9,7 +9,7 @@ use wasm_bindgen_cli_support::Bindgen;
 
 use crate::stamp::{self, Inputs};
 use crate::workspace::Workspace;
-use crate::{npm, process};
+use crate::{npm, process, toolchain};
 
 /// A crate that becomes a WebAssembly module.
 struct Module {
@@ -113,17 +113,19 @@ pub(crate) fn outputs(workspace: &Workspace) -> [PathBuf; 3] {
 }
 
 /// `cargo SUBCOMMAND` for modules of a kind.
-pub(crate) fn cargo(workspace: &Workspace, subcommand: &str, kind: Kind) -> Command {
+pub(crate) fn cargo(workspace: &Workspace, subcommand: &str, kind: Kind) -> Result<Command> {
+    toolchain::browser_target(workspace)?;
     let mut cargo = workspace.command("cargo");
     cargo.arg(subcommand).args(BUILD);
     if kind == Kind::Threads {
+        toolchain::library_source(workspace)?;
         cargo
             .args(BUILD_THREADS)
             // The stable compiler compiles the standard library that is its own.
             .env("RUSTC_BOOTSTRAP", "1");
     }
     cargo.arg("--target-dir").arg(target(workspace, kind));
-    cargo
+    Ok(cargo)
 }
 
 /// Build scripts look at `RUSTC_BOOTSTRAP`, so what was compiled with it and what was not
@@ -136,7 +138,7 @@ fn target(workspace: &Workspace, kind: Kind) -> PathBuf {
 }
 
 fn build_modules(workspace: &Workspace, modules: &[Module], kind: Kind) -> Result<()> {
-    let mut cargo = cargo(workspace, "build", kind);
+    let mut cargo = cargo(workspace, "build", kind)?;
     for module in modules {
         cargo.arg(format!("--package={}", module.package));
     }

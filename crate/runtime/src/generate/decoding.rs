@@ -88,6 +88,7 @@ impl<'a> Decoding<'a> {
             text,
             log_probability: logits.of(id) as f32,
             alternatives,
+            attention: None,
         };
         let reason = if stopped {
             Some(StopReason::StopText)

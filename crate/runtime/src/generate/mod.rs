@@ -11,6 +11,7 @@ use std::ops::RangeInclusive;
 
 use serde::Serialize;
 
+use crate::attention_map::AttentionMap;
 use crate::error::RuntimeError;
 
 pub use beam::{BeamOptions, Hypothesis};
@@ -48,6 +49,8 @@ pub struct GenerateOptions {
     pub constraint: Option<Constraint>,
     /// How many of the likeliest tokens to report at each step.
     pub alternatives: usize,
+    /// Whether to report where each token looked.
+    pub attention: bool,
 }
 
 impl Default for GenerateOptions {
@@ -66,6 +69,7 @@ impl Default for GenerateOptions {
             banned: Vec::new(),
             constraint: None,
             alternatives: 0,
+            attention: false,
         }
     }
 }
@@ -134,6 +138,9 @@ pub struct TokenPiece {
     pub log_probability: f32,
     /// The likeliest tokens in its place, as many as were asked for.
     pub alternatives: Vec<Alternative>,
+    /// Where in the last image the model looked when it chose the token, if that was
+    /// asked for and there is an image.
+    pub attention: Option<AttentionMap>,
 }
 
 /// Why decoding ended.

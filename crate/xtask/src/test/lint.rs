@@ -52,14 +52,14 @@ pub(super) fn clippy_native(workspace: &Workspace) -> Result<Tally> {
 
 /// What is compiled for browsers.
 pub(super) fn clippy_wasm(workspace: &Workspace) -> Result<Tally> {
-    let mut cargo = wasm::cargo(workspace, "clippy", wasm::Kind::Gpu);
+    let mut cargo = wasm::cargo(workspace, "clippy", wasm::Kind::Gpu)?;
     cargo.args(["--package=flamingo-wasm", "--package=flamingo-parity"]);
     deny_warnings(&mut cargo)
 }
 
 /// What is compiled for browsers with threads.
 pub(super) fn clippy_wasm_threads(workspace: &Workspace) -> Result<Tally> {
-    let mut cargo = wasm::cargo(workspace, "clippy", wasm::Kind::Threads);
+    let mut cargo = wasm::cargo(workspace, "clippy", wasm::Kind::Threads)?;
     deny_warnings(cargo.arg("--package=flamingo-wasm"))
 }
 
