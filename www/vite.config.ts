@@ -4,6 +4,12 @@ import { contentSecurityPolicy, POLICY } from "./build/content-security-policy.j
 import { models } from "./build/models.js";
 import { serviceWorker } from "./build/service-worker.js";
 
+/** Isolates the page from other origins, which threads in WebAssembly require. */
+const ISOLATION = {
+  "Cross-Origin-Opener-Policy": "same-origin",
+  "Cross-Origin-Embedder-Policy": "require-corp",
+};
+
 export default defineConfig({
   // Relative addresses: the site may lie under any path.
   base: "./",
@@ -19,13 +25,7 @@ export default defineConfig({
     // A `data:` address would need a hole in the policy.
     assetsInlineLimit: 0,
   },
-  // A Worker takes its policy from its own response, not from the page. The others isolate the page,
-  // which threads in WebAssembly require.
-  preview: {
-    headers: {
-      "Content-Security-Policy": POLICY,
-      "Cross-Origin-Opener-Policy": "same-origin",
-      "Cross-Origin-Embedder-Policy": "require-corp",
-    },
-  },
+  server: { headers: ISOLATION },
+  // A Worker takes its policy from its own response, not from the page.
+  preview: { headers: { "Content-Security-Policy": POLICY, ...ISOLATION } },
 });

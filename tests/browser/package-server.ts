@@ -27,18 +27,26 @@ export interface PackageServer {
 /** The address, on the server, of a file of the clone. */
 export const pathInClone = (file: string): string => file.slice(ROOT.length - 1);
 
+/** What a server sends to isolate its pages from other origins, so that they may have threads. */
+export const ISOLATION: Readonly<Record<string, string>> = {
+  "Cross-Origin-Opener-Policy": "same-origin",
+  "Cross-Origin-Embedder-Policy": "require-corp",
+};
+
 /**
  * Starts a server; `pages` are the HTML documents by path. Pages of other origins may read
- * everything.
+ * everything. `headers` are sent with every answer.
  */
 export async function servePackage(
   pages: Record<string, string>,
   policy: string = POLICY,
+  headers: Readonly<Record<string, string>> = {},
 ): Promise<PackageServer> {
   const server = createServer((request, response) => {
     const path = new URL(request.url ?? "/", "http://localhost").pathname;
     response.setHeader("Content-Security-Policy", policy);
     response.setHeader("Access-Control-Allow-Origin", "*");
+    for (const [name, value] of Object.entries(headers)) response.setHeader(name, value);
     const page = pages[path];
     if (page !== undefined) {
       response.setHeader("Content-Type", "text/html").end(page);

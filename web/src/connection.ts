@@ -11,6 +11,7 @@ import {
   StartError,
 } from "./errors.js";
 import type { TaskId, WorkerApi } from "./protocol.js";
+import { startWorker } from "./start-worker.js";
 
 /**
  * Makes calls that can be stopped, and that end when the Worker does. Comlink
@@ -43,7 +44,13 @@ export class Connection {
   static toWorker(): Connection {
     let worker: Worker;
     try {
-      worker = startWorker();
+      worker = startWorker(
+        new URL(SCRIPT, import.meta.url),
+        "flamingo",
+        () =>
+          // Bundlers look for exactly this expression.
+          new Worker(new URL("./worker.js", import.meta.url), { type: "module", name: "flamingo" }),
+      );
     } catch (cause) {
       throw new StartError({ reason: describe(cause) }, { cause });
     }
@@ -112,27 +119,6 @@ export class Connection {
     this.#fault = error;
     this.#reject(error);
   }
-}
-
-function startWorker(): Worker {
-  if (new URL(import.meta.url).origin === globalThis.origin) {
-    // Bundlers look for exactly this expression.
-    return new Worker(new URL("./worker.js", import.meta.url), {
-      type: "module",
-      name: "flamingo",
-    });
-  }
-  // A page of another origin, or of none as in a sandboxed frame, may not start the script, but may
-  // start one of its own that imports it. Messages wait until the import has ended.
-  const script = `import ${JSON.stringify(new URL(SCRIPT, import.meta.url).href)};`;
-  const type = "text/javascript";
-  // A blob is of the page's origin, and so is what the Worker may keep. A page of no origin has
-  // none to give, and keeps nothing.
-  const address =
-    globalThis.origin === "null"
-      ? `data:${type},${encodeURIComponent(script)}`
-      : URL.createObjectURL(new Blob([script], { type }));
-  return new Worker(address, { type: "module", name: "flamingo" });
 }
 
 /** Apart from where it is used: beside `import.meta.url` bundlers would copy the file as it is. */

@@ -5,14 +5,7 @@
 
 import { chooseDevice } from "./device.js";
 import { embed, type Loaded, withExamples, withMedia, withPrompt } from "./encoding.js";
-import {
-  DisposedError,
-  describe,
-  InternalError,
-  StartError,
-  throwIfAborted,
-  toWire,
-} from "./errors.js";
+import { DisposedError, InternalError, throwIfAborted, toWire } from "./errors.js";
 import { nextTurn } from "./event-loop.js";
 import { findManifest } from "./find-manifest.js";
 import { infoOf, type Manifest } from "./manifest.js";
@@ -38,7 +31,7 @@ import { Turns } from "./turns.js";
 import type {
   BeamOptions,
   Caption,
-  DevicePreference,
+  DeviceWish,
   GenerateOptions,
   Hypothesis,
   LoadEvent,
@@ -52,6 +45,7 @@ import type {
 import {
   calling,
   type OnPiece,
+  type StartWasm,
   type WasmModel,
   type WasmModule,
   type WasmQuery,
@@ -67,7 +61,7 @@ const PIECE_BYTES = 1024 * 1024;
 
 /** Holds one model. */
 export class Engine implements WorkerApi {
-  readonly #start: () => Promise<WasmModule>;
+  readonly #start: StartWasm;
   readonly #tasks = new Map<TaskId, AbortController>();
   readonly #sessions = new Map<SessionId, WasmSession>();
   readonly #supportSets = new Map<SupportSetId, WasmSupportSet>();
@@ -77,8 +71,8 @@ export class Engine implements WorkerApi {
   #model: WasmModel | undefined;
   #crash: (error: InternalError) => void = () => {};
 
-  /** `start` compiles and starts the module; it is called once, by `load`. */
-  constructor(start: () => Promise<WasmModule>) {
+  /** `start` is called by `load`. */
+  constructor(start: StartWasm) {
     this.#start = start;
     this.#crashed = new Promise((_, reject) => {
       this.#crash = reject;
@@ -94,7 +88,7 @@ export class Engine implements WorkerApi {
   load(
     task: TaskId,
     url: string,
-    preference: DevicePreference,
+    wish: DeviceWish,
     memory: FileStore,
     onEvent: Notify<LoadEvent>,
   ): Promise<LoadedModel> {
@@ -108,7 +102,7 @@ export class Engine implements WorkerApi {
       const cachedBytes = [...kept.values()].reduce((sum, bytes) => sum + bytes, 0);
       void onEvent({ status: "cache", storage: cache.storage, cachedBytes });
 
-      return this.#build(manifest, kept, preference, onEvent, signal, (progress) =>
+      return this.#build(manifest, kept, wish, onEvent, signal, (progress) =>
         loadShards(manifest, url, { cache, progress, signal }),
       );
     });
@@ -118,7 +112,7 @@ export class Engine implements WorkerApi {
     task: TaskId,
     name: string,
     files: FolderFiles,
-    preference: DevicePreference,
+    wish: DeviceWish,
     onEvent: Notify<LoadEvent>,
   ): Promise<LoadedModel> {
     return this.#run(task, async (signal) => {
@@ -126,7 +120,7 @@ export class Engine implements WorkerApi {
       void onEvent({ status: "initiate", model: infoOf(manifest) });
       // All of it is at hand, so nothing is waited for at the rate of a network.
       const kept = new Map(manifest.shards.map(({ file, bytes }) => [file, bytes]));
-      return this.#build(manifest, kept, preference, onEvent, signal, (progress) =>
+      return this.#build(manifest, kept, wish, onEvent, signal, (progress) =>
         readShards(manifest, files, name, { progress, signal }),
       );
     });
@@ -136,16 +130,15 @@ export class Engine implements WorkerApi {
   async #build(
     manifest: Manifest,
     kept: ReadonlyMap<string, number>,
-    preference: DevicePreference,
+    wish: DeviceWish,
     onEvent: Notify<LoadEvent>,
     signal: AbortSignal,
     shards: (progress: Progress) => AsyncIterable<VerifiedShard>,
   ): Promise<LoadedModel> {
-    const wasm = await this.#start().catch((cause: unknown) => {
-      throw new StartError({ reason: describe(cause) }, { cause });
-    });
+    const warn: Warn = (code, message) => void onEvent({ status: "warning", code, message });
+    const limits = manifest.requiredGpuLimits;
+    const { wasm, device, report } = await chooseDevice(this.#start, wish, limits, warn);
     this.#wasm = wasm;
-    const { device, report } = await chooseDevice(wasm, preference, manifest.requiredGpuLimits);
     void onEvent({ status: "device", device: report });
 
     const progress = new Progress(manifest.totalBytes, kept, (report) => {

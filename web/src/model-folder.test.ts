@@ -7,7 +7,7 @@ import { Flamingo } from "./flamingo.js";
 import { folderOf, type ModelFolder } from "./model-folder.js";
 import { type FakeFile, fakeModel } from "./testing/fake-server.js";
 import { join } from "./testing/fake-worker.js";
-import type { LoadEvent } from "./types.js";
+import type { DeviceWish, LoadEvent } from "./types.js";
 
 /** The files of the fake model as a browser gives those of a chosen folder. */
 function chosen(changes: Record<string, string | undefined> = {}, folder = "models/tiny"): File[] {
@@ -23,12 +23,14 @@ function fileAt(path: string, body: string | Uint8Array<ArrayBuffer>): File {
   return Object.defineProperty(file, "webkitRelativePath", { value: path });
 }
 
+const AUTO: DeviceWish = { preference: "auto", int8Activations: false };
+
 async function load(folder: ModelFolder) {
   const { wasm, connection } = join();
   const events: LoadEvent[] = [];
   const onEvent = proxy((event: LoadEvent) => void events.push(event));
   const loaded = await connection.call((remote, task) =>
-    remote.loadFolder(task, folder.name, proxy(folder), "auto", onEvent),
+    remote.loadFolder(task, folder.name, proxy(folder), AUTO, onEvent),
   );
   return { wasm, loaded, events };
 }
@@ -101,7 +103,7 @@ test.each<[string, Record<string, string | undefined>, unknown]>([
       task,
       folder.name,
       proxy(folder),
-      "auto",
+      AUTO,
       proxy(() => {}),
     ),
   );
@@ -116,7 +118,7 @@ test("a file that has gone since it was chosen is told as such", async () => {
   const tiny = folderOf(chosen());
   const { engine } = join();
   const read = async (file: string) => (file === "shard-0.bin" ? gone : tiny.read(file));
-  await expect(engine.loadFolder(1, "tiny", { read }, "auto", () => {})).rejects.toMatchObject({
+  await expect(engine.loadFolder(1, "tiny", { read }, AUTO, () => {})).rejects.toMatchObject({
     code: "model-file",
     details: { reason: "it has changed" },
   });

@@ -11,8 +11,8 @@ import type { FileStore } from "./storage/file-store.js";
 import type {
   BeamOptions,
   Caption,
-  DevicePreference,
   DeviceReport,
+  DeviceWish,
   GenerateOptions,
   Hypothesis,
   LoadEvent,
@@ -73,7 +73,7 @@ export interface WorkerApi {
   load(
     task: TaskId,
     url: string,
-    device: DevicePreference,
+    wish: DeviceWish,
     memory: FileStore,
     onEvent: Notify<LoadEvent>,
   ): Promise<LoadedModel>;
@@ -82,7 +82,7 @@ export interface WorkerApi {
     task: TaskId,
     name: string,
     files: FolderFiles,
-    device: DevicePreference,
+    wish: DeviceWish,
     onEvent: Notify<LoadEvent>,
   ): Promise<LoadedModel>;
   /** Encodes examples once, for every query of the session. */

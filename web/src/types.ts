@@ -6,6 +6,13 @@
 /** Where a model may run. `auto` takes WebGPU where it is real hardware and passes its self-test, else the CPU. */
 export type DevicePreference = "auto" | "webgpu" | "cpu";
 
+/** Where a model is to run, and how. */
+export interface DeviceWish {
+  readonly preference: DevicePreference;
+  /** Whether the CPU rounds activations to bytes; a GPU never does. */
+  readonly int8Activations: boolean;
+}
+
 /** Where a model runs, and why. */
 export interface DeviceReport {
   /** What was taken. */
@@ -24,6 +31,8 @@ export interface DeviceReport {
   readonly maxStorageBufferBindingSize: number;
   /** Whether the adapter has subgroup operations. */
   readonly subgroups: boolean;
+  /** Threads that compute where the CPU was taken. */
+  readonly threads: number;
   /** How the comparison of the GPU's numbers with the CPU's went. */
   readonly selfTest: SelfTest;
 }
@@ -70,6 +79,7 @@ export interface CachedModel extends ModelInfo {
  * - `storage-failed`: a storage failed otherwise; the next one is used.
  * - `damaged-cache`: a shard was damaged where it is kept, and is fetched again.
  * - `offline`: the server could not be reached; the `model.json` of the last visit is used.
+ * - `threads`: the threads of the CPU did not start; it computes on one.
  * - `device-lost`: the GPU went away; the model is loaded again, and its events come once more.
  */
 export type LoadWarning =
@@ -78,6 +88,7 @@ export type LoadWarning =
   | "storage-failed"
   | "damaged-cache"
   | "offline"
+  | "threads"
   | "device-lost";
 
 /** Progress of {@link Flamingo.load}, in this order: `progress` and `done` many times, `warning` at any time. */

@@ -1,7 +1,7 @@
 /**
  * The WebAssembly module as this package sees it. `wasm-bindgen` writes the
- * same surface into `wasm/flamingo.d.ts`; `worker.ts` holds the two against
- * each other, and tests put a module of their own in its place.
+ * same surface into `flamingo.d.ts` of both builds; `modules.ts` holds them against
+ * each other, and tests put a module of their own in their place.
  */
 
 import { type FlamingoError, fromWire } from "./errors.js";
@@ -105,7 +105,7 @@ export interface WasmModel extends WasmHandle {
 /** The module's exports, and its memory. */
 export interface WasmModule {
   readonly memory: WebAssembly.Memory;
-  selectDevice(preference: DevicePreference): Promise<WasmDevice>;
+  selectDevice(preference: DevicePreference, int8Activations: boolean): Promise<WasmDevice>;
   readonly ModelLoader: new (device: WasmDevice) => WasmLoader;
   readonly Frames: new () => WasmFrames;
   readonly Examples: new () => WasmExamples;
@@ -117,6 +117,15 @@ export interface WasmModule {
     fromBytes(bytes: Uint8Array): WasmSupportSet;
   };
 }
+
+/**
+ * What the module was built for: WebGPU, or the CPU on one thread; or the CPU on threads that
+ * share its memory, which browsers allow only to pages that are isolated from other origins.
+ */
+export type WasmBuild = "webgpu" | "threads";
+
+/** Compiles and starts a module. */
+export type StartWasm = (build: WasmBuild) => Promise<WasmModule>;
 
 /** The form in which the module throws. */
 interface WasmError {

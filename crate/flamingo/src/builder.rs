@@ -136,6 +136,8 @@ impl FlamingoBuilder {
             match (alike.last_mut(), waiting.parts.remove(name)) {
                 (Some(last), Some(part)) if last.tensor_type == part.tensor_type => {
                     last.rows += part.rows;
+                    // What is kept for ever takes no more room than it needs.
+                    last.bytes.reserve_exact(part.bytes.len());
                     last.bytes.extend_from_slice(&part.bytes);
                 }
                 (_, part) => alike.extend(part),

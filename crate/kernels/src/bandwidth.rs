@@ -6,7 +6,7 @@ use web_time::Instant;
 use crate::dense::{from_gpu, on_gpu, read};
 use crate::device::{ComputeDevice, Place};
 use crate::error::DeviceError;
-use crate::gpu::Gpu;
+use crate::gpu::{Gpu, GpuTensor};
 
 /// Larger than the caches of most machines, smaller than any limit of a device.
 const BYTES: usize = 64 << 20;
@@ -56,7 +56,7 @@ impl ComputeDevice {
     }
 
     /// Waits until what was enqueued is done: one number is read back.
-    async fn finish(&self, written: &burn_wgpu::CubeTensor) -> Result<(), DeviceError> {
+    async fn finish(&self, written: &GpuTensor) -> Result<(), DeviceError> {
         let first = from_gpu::<2>(written.clone()).narrow(1, 0, 1);
         read(first).await.map(drop)
     }

@@ -5,17 +5,16 @@ use std::ops::Deref;
 
 use burn::tensor::{Tensor, TensorData};
 use burn_flex::{Flex, FlexTensor};
-use burn_wgpu::{CubeTensor, Wgpu, into_contiguous};
 
 use crate::error::DeviceError;
-use crate::gpu;
+use crate::gpu::{self, GpuTensor};
 
 /// A tensor as an implementation takes it, contiguous.
 pub(crate) enum Dense {
     /// In memory.
     Cpu(CpuRows),
     /// In a GPU buffer.
-    Gpu(Box<CubeTensor>),
+    Gpu(Box<GpuTensor>),
 }
 
 /// Contiguous `f32` numbers of a CPU tensor, shared with it.
@@ -36,8 +35,8 @@ impl Dense {
     /// # Panics
     /// Where `tensor` is on neither of this crate's devices.
     pub(crate) fn of<const D: usize>(tensor: Tensor<D>) -> Self {
-        if let Ok(tensor) = tensor.clone().try_into_primitive::<Wgpu>() {
-            return Self::Gpu(Box::new(into_contiguous(tensor)));
+        if let Some(tensor) = gpu::from_burn(tensor.clone()) {
+            return Self::Gpu(Box::new(tensor));
         }
         match tensor.try_into_primitive::<Flex>() {
             Ok(tensor) if tensor.is_contiguous() => Self::Cpu(CpuRows(tensor)),
@@ -62,7 +61,7 @@ pub(crate) fn on_cpu<const D: usize>(tensor: Tensor<D>) -> CpuRows {
 ///
 /// # Panics
 /// Where it lives on another device.
-pub(crate) fn on_gpu<const D: usize>(tensor: Tensor<D>) -> CubeTensor {
+pub(crate) fn on_gpu<const D: usize>(tensor: Tensor<D>) -> GpuTensor {
     match Dense::of(tensor) {
         Dense::Gpu(tensor) => *tensor,
         Dense::Cpu(_) => unreachable!("operands on two devices: one on the CPU, one on the GPU"),
@@ -75,8 +74,8 @@ pub(crate) fn from_cpu<const D: usize>(values: Vec<f32>, shape: [usize; D]) -> T
 }
 
 /// A buffer computed on the GPU, as a tensor of its own shape.
-pub(crate) fn from_gpu<const D: usize>(tensor: CubeTensor) -> Tensor<D> {
-    Tensor::from_primitive::<Wgpu>(tensor)
+pub(crate) fn from_gpu<const D: usize>(tensor: GpuTensor) -> Tensor<D> {
+    gpu::to_burn(tensor)
 }
 
 /// The numbers of `tensor`, row-major. Waits without blocking the thread, as a
@@ -86,10 +85,7 @@ pub(crate) fn from_gpu<const D: usize>(tensor: CubeTensor) -> Tensor<D> {
 /// Where the device failed at anything `tensor` depends on: what the device
 /// reported itself where it reported anything, else what reading reported.
 pub async fn read(tensor: Tensor<2>) -> Result<Vec<f32>, DeviceError> {
-    let faults = match tensor.clone().try_into_primitive::<Wgpu>() {
-        Ok(tensor) => gpu::context(&tensor.device).map(|context| context.faults.clone()),
-        Err(_) => None,
-    };
+    let faults = gpu::faults_of(&tensor);
     let data = tensor.into_data_async().await;
     if let Some(fault) = faults.and_then(|faults| faults.take()) {
         return Err(fault);

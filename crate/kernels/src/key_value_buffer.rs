@@ -4,11 +4,10 @@ use std::sync::Arc;
 
 use burn::tensor::{DType, Tensor};
 use burn_flex::{Flex, FlexTensor, Layout};
-use cubecl::server::Handle;
 
 use crate::dense::{from_gpu, on_cpu, on_gpu};
 use crate::device::{ComputeDevice, Place};
-use crate::gpu::{Gpu, GpuContext};
+use crate::gpu::{Gpu, GpuBuffer, GpuContext};
 
 /// Rows the buffer grows by. A caption with a few examples takes one or two.
 const PAGE: usize = 256;
@@ -32,7 +31,7 @@ enum Storage {
     Cpu(FlexTensor),
     Gpu {
         context: Arc<GpuContext>,
-        rows: Handle,
+        rows: GpuBuffer,
     },
 }
 
@@ -42,7 +41,7 @@ impl KeyValueBuffer {
         let storage = match device.place() {
             Place::Cpu { .. } => Storage::Cpu(FlexTensor::zeros([PAGE, width].into(), DType::F32)),
             Place::Gpu(context) => Storage::Gpu {
-                rows: context.client.empty(PAGE * width * size_of::<f32>()),
+                rows: context.buffer(PAGE * width),
                 context: context.clone(),
             },
         };
@@ -113,7 +112,7 @@ impl KeyValueBuffer {
 
     /// # Panics
     /// Where the buffer is on the CPU: the rows to append are not.
-    pub(crate) fn on_gpu(&self) -> &Handle {
+    pub(crate) fn on_gpu(&self) -> &GpuBuffer {
         match &self.storage {
             Storage::Gpu { rows, .. } => rows,
             Storage::Cpu(_) => unreachable!("rows on the GPU, their buffer on the CPU"),
@@ -130,9 +129,8 @@ impl KeyValueBuffer {
                 Tensor::from_primitive::<Flex>(shared)
             }
             Storage::Gpu { context, rows } => {
-                let unused = (self.capacity - self.len) * self.width * size_of::<f32>();
-                let rows = rows.clone().offset_end(unused as u64);
-                from_gpu(context.tensor(rows, self.len, self.width))
+                let unused = self.capacity - self.len;
+                from_gpu(context.first_rows(rows, self.len, unused, self.width))
             }
         }
     }
@@ -155,9 +153,7 @@ impl KeyValueBuffer {
                 *held = larger;
             }
             Storage::Gpu { context, rows } => {
-                let larger = context
-                    .client
-                    .empty(capacity * self.width * size_of::<f32>());
+                let larger = context.buffer(capacity * self.width);
                 Gpu.copy(context, rows, &larger, 0, used);
                 *rows = larger;
             }

@@ -36,8 +36,6 @@
 mod activation;
 mod attention;
 mod bandwidth;
-#[cfg(target_family = "wasm")]
-mod browser;
 mod conv;
 pub mod cpu;
 mod dense;
@@ -45,6 +43,7 @@ mod device;
 mod embed;
 mod error;
 mod fused;
+#[cfg_attr(not(feature = "webgpu"), path = "no_gpu.rs")]
 pub mod gpu;
 mod kernels;
 mod key_value_buffer;
@@ -53,7 +52,6 @@ mod norm;
 mod packed_matrix;
 pub mod reference;
 mod rope;
-mod self_test;
 
 pub use activation::{Activation, activation, add_scaled};
 pub use attention::{Alibi, AttentionShape, Spans, attention, attention_weights};

@@ -1,9 +1,11 @@
 //! Weight matrices that stay packed.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use flamingo_weights::TensorType;
 
+use crate::cpu::fours;
 use crate::device::{ComputeDevice, Place};
 use crate::error::KernelError;
 use crate::gpu::GpuMatrix;
@@ -17,10 +19,11 @@ pub struct PackedRows {
     pub rows: usize,
     /// Numbers of a row.
     pub cols: usize,
-    /// Row after row, `tensor_type.row_bytes(cols)` each.
+    /// Row after row, `tensor_type.row_bytes(cols)` each; or four of them woven together,
+    /// where they are `in_fours`.
     pub bytes: Vec<u8>,
-    /// Whether the CPU rounds the activations that they are multiplied with to bytes.
-    pub int8_activations: bool,
+    /// Whether the CPU multiplies them with activations rounded to bytes, four rows at once.
+    pub in_fours: bool,
 }
 
 impl PackedRows {
@@ -57,22 +60,40 @@ impl PackedRows {
             rows,
             cols,
             bytes,
-            int8_activations: false,
+            in_fours: false,
         })
+    }
+
+    /// Weaves every four rows together, where they are of blocks: the CPU then multiplies
+    /// them with activations rounded to bytes.
+    pub(crate) fn into_fours(mut self) -> Self {
+        if fours::fit(self.tensor_type) && !self.in_fours {
+            let row_bytes = self.row_bytes();
+            fours::interleave(self.tensor_type, row_bytes, &mut self.bytes);
+            self.in_fours = true;
+        }
+        self
     }
 
     /// Bytes of a row.
     pub fn row_bytes(&self) -> usize {
-        self.bytes.len() / self.rows
+        let rows = match self.in_fours {
+            true => self.rows.next_multiple_of(fours::ROWS),
+            false => self.rows,
+        };
+        self.bytes.len() / rows
     }
 
     /// The bytes of row `index`.
     ///
     /// # Panics
     /// Where there is no such row.
-    pub fn row(&self, index: usize) -> &[u8] {
+    pub fn row(&self, index: usize) -> Cow<'_, [u8]> {
         let row_bytes = self.row_bytes();
-        &self.bytes[index * row_bytes..][..row_bytes]
+        match self.in_fours {
+            true => fours::row(self.tensor_type, row_bytes, &self.bytes, index).into(),
+            false => self.bytes[index * row_bytes..][..row_bytes].into(),
+        }
     }
 }
 
@@ -120,12 +141,15 @@ impl PackedMatrix {
     ///
     /// # Errors
     /// Where the matrix is larger than one buffer of the device may be.
-    pub fn upload(mut packed: PackedRows, device: &ComputeDevice) -> Result<Self, KernelError> {
+    pub fn upload(packed: PackedRows, device: &ComputeDevice) -> Result<Self, KernelError> {
         let (tensor_type, rows, cols) = (packed.tensor_type, packed.rows, packed.cols);
         let byte_len = packed.bytes.len();
         let storage = match device.place() {
             Place::Cpu { int8_activations } => {
-                packed.int8_activations = *int8_activations;
+                let packed = match int8_activations {
+                    true => packed.into_fours(),
+                    false => packed,
+                };
                 Storage::Cpu(Arc::new(packed))
             }
             Place::Gpu(gpu) => Storage::Gpu(GpuMatrix::upload(packed, gpu)?),

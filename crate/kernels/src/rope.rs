@@ -51,6 +51,7 @@ impl RowPositions {
     }
 
     /// Past the last position of `rows` rows.
+    #[cfg_attr(not(feature = "webgpu"), expect(dead_code, reason = "of use to a GPU"))]
     pub(crate) fn end(&self, rows: usize) -> u32 {
         match self {
             Self::From(first) => first + rows as u32,

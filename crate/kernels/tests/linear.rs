@@ -253,6 +253,23 @@ fn activations_may_be_rounded_to_bytes() {
             assert!(loss < 0.02, "{what}: {loss}");
         }
     }
+    // Many activations are not rounded, nor is an embedding.
+    for (tensor_type, n) in [
+        (TensorType::Q8_0, 7),
+        (TensorType::Q4_0, 33),
+        (TensorType::Q4_1, 16),
+    ] {
+        let mut numbers = Numbers::new(5);
+        let packed = numbers.packed(tensor_type, n, 96);
+        let x = numbers.vec(9 * 96);
+        let result = |device: &ComputeDevice| {
+            let weights = matrix(&packed, device);
+            let product = values(linear(tensor(&x, [9, 96], device), &weights, None));
+            let ids = [0, n as u32 - 1, 2];
+            (product, values(embed(&weights, &ids)))
+        };
+        assert_eq!(result(&int8), result(&ComputeDevice::cpu()));
+    }
     // Rows that lose nothing by being packed lose nothing here either.
     let mut numbers = Numbers::new(4);
     let packed = numbers.packed(TensorType::F16, 9, 27);

@@ -31,13 +31,15 @@ impl Device {
     }
 }
 
-/// Opens a device: `auto`, `webgpu` or `cpu`.
+/// Opens a device: `auto`, `webgpu` or `cpu`. With `int8_activations` the CPU rounds
+/// activations to bytes.
 ///
 /// # Errors
 /// As [`select`]; and for any other word.
 #[wasm_bindgen(js_name = selectDevice)]
 pub async fn select_device(
     #[wasm_bindgen(unchecked_param_type = "DevicePreference")] preference: String,
+    #[wasm_bindgen(js_name = int8Activations)] int8_activations: bool,
 ) -> Result<Device, JsValue> {
     let preference = match preference.as_str() {
         "auto" => DevicePreference::Auto,
@@ -50,6 +52,10 @@ pub async fn select_device(
         }
     };
     let (device, report) = select(preference).await.map_err(thrown)?;
+    let device = match (report.kind, int8_activations) {
+        (DeviceKind::Cpu, true) => ComputeDevice::cpu_int8(),
+        _ => device,
+    };
     Ok(Device { device, report })
 }
 
@@ -66,6 +72,7 @@ struct Report<'a> {
     max_buffer_size: u64,
     max_storage_buffer_binding_size: u64,
     subgroups: bool,
+    threads: usize,
     self_test: &'a SelfTestOutcome,
 }
 
@@ -83,6 +90,7 @@ impl<'a> From<&'a DeviceReport> for Report<'a> {
             max_buffer_size: report.max_buffer_size,
             max_storage_buffer_binding_size: report.max_storage_buffer_binding_size,
             subgroups: report.subgroups,
+            threads: report.threads,
             self_test: &report.self_test,
         }
     }

@@ -16,8 +16,11 @@ mod options;
 mod panic;
 mod prompt;
 mod session;
+#[cfg(feature = "webgpu")]
 mod start;
 mod support_set;
+#[cfg(target_feature = "atomics")]
+mod thread;
 mod types;
 
 pub use device::{Device, select_device};
@@ -28,3 +31,5 @@ pub use panic::on_panic;
 pub use prompt::Prompt;
 pub use session::{Examples, Query, Session};
 pub use support_set::SupportSet;
+#[cfg(target_feature = "atomics")]
+pub use thread::{enlist, serve};

@@ -89,6 +89,7 @@ export function fakeWasm(): FakeModule {
         maxBufferSize: limit,
         maxStorageBufferBindingSize: limit,
         subgroups: false,
+        threads: 1,
         selfTest: { outcome: "not_run" },
       };
     }

@@ -53,8 +53,9 @@ export async function load(
   const onEvent = proxy((event: LoadEvent) => {
     events.push(event);
   });
+  const wish = { preference: device, int8Activations: false };
   const model = await connection.call((remote, task) =>
-    remote.load(task, MODEL_URL, device, proxy(memory), onEvent),
+    remote.load(task, MODEL_URL, wish, proxy(memory), onEvent),
   );
   return { model, events, requests: log.map(({ url }) => url) };
 }

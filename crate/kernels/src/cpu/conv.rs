@@ -33,10 +33,11 @@ pub(super) fn conv2d(
             tensor_type: TensorType::F32,
             cols: product.k,
             row_bytes: 4 * product.k,
+            in_fours: false,
             bytes: bytemuck::cast_slice(&weight[first * product.k..][..group_out * product.k]),
         };
         let bias = bias.map(|bias| &bias[first..first + group_out]);
-        let results = linear::linear(&windows, rows, bias, product, false);
+        let results = linear::linear(&windows, rows, bias, product);
         for (out, results) in out
             .chunks_exact_mut(shape.c_out)
             .zip(results.chunks_exact(group_out))

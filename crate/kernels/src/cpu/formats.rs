@@ -29,7 +29,7 @@ pub(super) struct Q4One;
 
 /// IEEE binary16 to binary32, exact, without a table and without branches.
 #[inline(always)]
-pub(super) fn half(bits: [u8; 2]) -> f32 {
+fn half(bits: [u8; 2]) -> f32 {
     let bits = u32::from(u16::from_le_bytes(bits));
     let sign = (bits & 0x8000) << 16;
     // The exponents' bias differs by 112; the product makes subnormal halves
@@ -88,13 +88,13 @@ fn joined(low: i16x16, high: i16x16, number: impl Fn(f32x8) -> f32x8) -> [f32x8;
 
 /// Sixteen signed bytes, from `start` on.
 #[inline(always)]
-pub(super) fn signed_bytes(bytes: &[u8], start: usize) -> i16x16 {
+fn signed_bytes(bytes: &[u8], start: usize) -> i16x16 {
     i16x16::from(i8x16::new(sixteen(bytes, start).map(|byte| byte as i8)))
 }
 
 /// The low and the high halves of sixteen bytes, from `start` on.
 #[inline(always)]
-pub(super) fn nibbles(bytes: &[u8], start: usize) -> (i16x16, i16x16) {
+fn nibbles(bytes: &[u8], start: usize) -> (i16x16, i16x16) {
     let both = i16x16::from(u8x16::new(sixteen(bytes, start)));
     (both & i16x16::splat(15), both >> 4)
 }

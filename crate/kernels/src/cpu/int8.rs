@@ -2,30 +2,36 @@
 //! llama.cpp computes it: an option that trades digits for speed.
 //!
 //! Every 32 activations become bytes with a scale of their own, and a block of weights
-//! meets them as whole numbers: one product of sixteen pairs where the other way takes
-//! sixteen conversions first. Sums of a block are exact and the rest adds in a fixed
-//! order, so that every machine gives the same bits here too.
+//! meets them as whole numbers. Four rows are multiplied at once ([`super::fours`]), a lane
+//! each. Sums of a block are exact and the blocks of a row add up in their order, so that
+//! every machine gives the same bits here too.
+
+#[cfg_attr(target_family = "wasm", path = "int8/wasm.rs")]
+#[cfg_attr(not(target_family = "wasm"), path = "int8/native.rs")]
+mod lanes;
 
 use flamingo_weights::TensorType;
-use wide::{f32x8, i16x16};
+#[cfg(not(target_family = "wasm"))]
+use multiversion::multiversion;
+use wide::f32x4;
 
-use super::formats::{GROUP, half, nibbles, signed_bytes};
+use super::formats::GROUP;
+use super::fours;
 use super::linear::{Rows, by_weight_rows};
-use super::math::sum_lanes;
 use crate::kernels::LinearShape;
+use lanes::{Quants, Sums, halves, nibbles, signed};
 
 /// Activation rows that share one reading of the weights.
 const TILE: usize = 4;
 
-/// Activations in blocks of 32.
-struct Blocks(Vec<Block>);
+/// Words of four quants in a block of activations.
+const WORDS: usize = GROUP / 4;
 
 /// 32 activations: `scale * quants`.
 #[derive(Clone, Copy)]
 struct Block {
-    /// Whole numbers from -127 to 127, in 16 bits as they are multiplied.
-    low: i16x16,
-    high: i16x16,
+    /// Whole numbers from -127 to 127.
+    quants: Quants,
     scale: f32,
     /// `scale` times the sum of the quants: what a block's minimum is multiplied by.
     sum: f32,
@@ -38,135 +44,201 @@ impl Block {
         let scale = largest / 127.0;
         let quants = x.map(|x| (x * inverse).round_ties_even() as i16);
         let sum: i32 = quants.iter().map(|&quant| i32::from(quant)).sum();
-        let half = |from: usize| {
-            let mut half = [0; 16];
-            half.copy_from_slice(&quants[from..from + 16]);
-            i16x16::new(half)
-        };
         Self {
-            low: half(0),
-            high: half(16),
+            quants: Quants::new(quants),
             scale,
             sum: scale * sum as f32,
         }
     }
 }
 
-impl Blocks {
-    fn of(x: &[f32]) -> Self {
-        let (groups, _) = x.as_chunks::<GROUP>();
-        Self(groups.iter().map(Block::of).collect())
-    }
+fn blocks_of(x: &[f32]) -> Vec<Block> {
+    let (groups, _) = x.as_chunks::<GROUP>();
+    groups.iter().map(Block::of).collect()
 }
 
-/// A block of weights: `scale * quants + minimum`.
-struct Weights {
-    low: i16x16,
-    high: i16x16,
-    scale: f32,
-    minimum: f32,
-}
-
+/// How four blocks of weights lie side by side: `scale * quants + minimum`, a lane for
+/// each row.
 trait Format {
+    /// Bytes of the four.
     const BYTES: usize;
-    fn read(bytes: &[u8]) -> Weights;
+
+    fn scales(four: &[u8]) -> f32x4;
+
+    /// Nothing where it is zero.
+    fn minima(four: &[u8]) -> Option<f32x4>;
+
+    /// Adds the products of the quants with those of `M` blocks of activations.
+    fn add<const M: usize>(four: &[u8], x: [&Quants; M], sums: &mut [Sums; M]);
 }
 
 struct Q8;
 struct Q4Zero;
 struct Q4One;
 
+/// Sixteen bytes from `start` on.
+#[inline(always)]
+fn sixteen(four: &[u8], start: usize) -> &[u8; 16] {
+    match four[start..].first_chunk() {
+        Some(bytes) => bytes,
+        None => unreachable!("blocks are whole"),
+    }
+}
+
+/// Four halves from `start` on.
+#[inline(always)]
+fn four_halves(four: &[u8], start: usize) -> f32x4 {
+    match four[start..].first_chunk() {
+        Some(bytes) => halves(bytes),
+        None => unreachable!("blocks are whole"),
+    }
+}
+
+/// The quants of a four with nibbles, which begin at `start`.
+#[inline(always)]
+fn add_nibbles<const M: usize>(four: &[u8], start: usize, x: [&Quants; M], sums: &mut [Sums; M]) {
+    for word in 0..WORDS / 2 {
+        let (low, high) = nibbles(sixteen(four, start + 16 * word));
+        for (x, sums) in x.iter().zip(&mut *sums) {
+            sums.add_nibbles(low, x, word);
+            sums.add_nibbles(high, x, WORDS / 2 + word);
+        }
+    }
+}
+
 impl Format for Q8 {
-    const BYTES: usize = 34;
+    const BYTES: usize = 4 * 34;
 
     #[inline(always)]
-    fn read(bytes: &[u8]) -> Weights {
-        Weights {
-            low: signed_bytes(bytes, 2),
-            high: signed_bytes(bytes, 18),
-            scale: half([bytes[0], bytes[1]]),
-            minimum: 0.0,
-        }
+    fn scales(four: &[u8]) -> f32x4 {
+        four_halves(four, 0)
     }
-}
-
-impl Format for Q4Zero {
-    const BYTES: usize = 18;
 
     #[inline(always)]
-    fn read(bytes: &[u8]) -> Weights {
-        let scale = half([bytes[0], bytes[1]]);
-        let (low, high) = nibbles(bytes, 2);
-        Weights {
-            low,
-            high,
-            scale,
-            minimum: -8.0 * scale,
-        }
+    fn minima(_: &[u8]) -> Option<f32x4> {
+        None
     }
-}
-
-impl Format for Q4One {
-    const BYTES: usize = 20;
 
     #[inline(always)]
-    fn read(bytes: &[u8]) -> Weights {
-        let (low, high) = nibbles(bytes, 4);
-        Weights {
-            low,
-            high,
-            scale: half([bytes[0], bytes[1]]),
-            minimum: half([bytes[2], bytes[3]]),
-        }
-    }
-}
-
-/// `x [m, k] · rows [n, k]ᵀ`, where the rows are quantized; nothing else for plain types,
-/// which lose nothing to be gained.
-pub(super) fn linear(x: &[f32], rows: Rows<'_>, shape: LinearShape) -> Option<Vec<f32>> {
-    let products = match rows.tensor_type {
-        TensorType::F32 | TensorType::F16 => return None,
-        TensorType::Q8_0 => products::<Q8>,
-        TensorType::Q4_0 => products::<Q4Zero>,
-        TensorType::Q4_1 => products::<Q4One>,
-    };
-    let x = Blocks::of(x);
-    let part = |first, out: &mut [f32]| products(&x, rows, first, shape.m, out);
-    Some(by_weight_rows(shape, part))
-}
-
-/// Products of the weight rows from `first` on with all `m` rows of `x`: `out` is
-/// `[weight rows, m]`.
-fn products<F: Format>(x: &Blocks, rows: Rows<'_>, first: usize, m: usize, out: &mut [f32]) {
-    let blocks = rows.cols / GROUP;
-    for (row, out) in rows.from(first).zip(out.chunks_exact_mut(m)) {
-        let x = x.0.chunks(TILE * blocks);
-        for (x, out) in x.zip(out.chunks_mut(TILE)) {
-            match out.len() {
-                1 => product::<F, 1>(x, row, blocks, out),
-                2 => product::<F, 2>(x, row, blocks, out),
-                3 => product::<F, 3>(x, row, blocks, out),
-                _ => product::<F, 4>(x, row, blocks, out),
+    fn add<const M: usize>(four: &[u8], x: [&Quants; M], sums: &mut [Sums; M]) {
+        for word in 0..WORDS {
+            let weights = signed(sixteen(four, 8 + 16 * word));
+            for (x, sums) in x.iter().zip(&mut *sums) {
+                sums.add_signed(weights, x, word);
             }
         }
     }
 }
 
+impl Format for Q4Zero {
+    const BYTES: usize = 4 * 18;
+
+    #[inline(always)]
+    fn scales(four: &[u8]) -> f32x4 {
+        four_halves(four, 0)
+    }
+
+    #[inline(always)]
+    fn minima(four: &[u8]) -> Option<f32x4> {
+        Some(f32x4::splat(-8.0) * four_halves(four, 0))
+    }
+
+    #[inline(always)]
+    fn add<const M: usize>(four: &[u8], x: [&Quants; M], sums: &mut [Sums; M]) {
+        add_nibbles(four, 8, x, sums);
+    }
+}
+
+impl Format for Q4One {
+    const BYTES: usize = 4 * 20;
+
+    #[inline(always)]
+    fn scales(four: &[u8]) -> f32x4 {
+        four_halves(four, 0)
+    }
+
+    #[inline(always)]
+    fn minima(four: &[u8]) -> Option<f32x4> {
+        Some(four_halves(four, 8))
+    }
+
+    #[inline(always)]
+    fn add<const M: usize>(four: &[u8], x: [&Quants; M], sums: &mut [Sums; M]) {
+        add_nibbles(four, 16, x, sums);
+    }
+}
+
+/// `x [m, k] · rows [n, k]ᵀ`, where the rows lie in fours.
+pub(super) fn linear(x: &[f32], rows: Rows<'_>, shape: LinearShape) -> Vec<f32> {
+    let x = blocks_of(x);
+    by_weight_rows(shape, |first, out| {
+        products(&x, rows, first, shape.m, out);
+    })
+}
+
+/// Products of the weight rows from `first` on, the first of a four, with all `m` rows of
+/// `x`: `out` is `[weight rows, m]`.
+#[cfg_attr(not(target_family = "wasm"), multiversion(targets("x86_64+avx2")))]
+#[cfg_attr(
+    all(target_family = "wasm", target_feature = "atomics"),
+    target_feature(enable = "relaxed-simd")
+)]
+fn products(x: &[Block], rows: Rows<'_>, first: usize, m: usize, out: &mut [f32]) {
+    match rows.tensor_type {
+        TensorType::F32 | TensorType::F16 => unreachable!("only blocks lie in fours"),
+        TensorType::Q8_0 => products_of::<Q8>(x, rows, first, m, out),
+        TensorType::Q4_0 => products_of::<Q4Zero>(x, rows, first, m, out),
+        TensorType::Q4_1 => products_of::<Q4One>(x, rows, first, m, out),
+    }
+}
+
 #[inline(always)]
-fn product<F: Format, const M: usize>(x: &[Block], row: &[u8], blocks: usize, out: &mut [f32]) {
-    let x: [&[Block]; M] = std::array::from_fn(|i| &x[i * blocks..][..blocks]);
-    let mut sums = [f32x8::ZERO; M];
-    let mut minima = [0.0; M];
-    for (block, bytes) in row.chunks_exact(F::BYTES).enumerate() {
-        let weights = F::read(bytes);
-        for ((x, sum), minimum) in x.iter().zip(&mut sums).zip(&mut minima) {
-            let x = &x[block];
-            let whole = weights.low.dot(x.low) + weights.high.dot(x.high);
-            *sum += whole.round_float() * f32x8::splat(weights.scale * x.scale);
-            *minimum += weights.minimum * x.sum;
+fn products_of<F: Format>(x: &[Block], rows: Rows<'_>, first: usize, m: usize, out: &mut [f32]) {
+    let blocks = rows.cols / GROUP;
+    let fours = rows.bytes[first * rows.row_bytes..].chunks_exact(fours::ROWS * rows.row_bytes);
+    for (four, out) in fours.zip(out.chunks_mut(fours::ROWS * m)) {
+        for (tile, x) in x.chunks(TILE * blocks).enumerate() {
+            let column = tile * TILE;
+            match x.len() / blocks {
+                1 => product::<F, 1>(x, four, blocks, m, &mut out[column..]),
+                2 => product::<F, 2>(x, four, blocks, m, &mut out[column..]),
+                3 => product::<F, 3>(x, four, blocks, m, &mut out[column..]),
+                _ => product::<F, 4>(x, four, blocks, m, &mut out[column..]),
+            }
         }
     }
-    for ((out, sum), minimum) in out.iter_mut().zip(sums).zip(minima) {
-        *out = sum_lanes(sum.to_array()) + minimum;
+}
+
+/// Products of four rows with `M` rows of `x`; `out` has a row of `m` numbers for each of
+/// the four that is there.
+#[inline(always)]
+fn product<F: Format, const M: usize>(
+    x: &[Block],
+    four: &[u8],
+    blocks: usize,
+    m: usize,
+    out: &mut [f32],
+) {
+    let x: [&[Block]; M] = std::array::from_fn(|i| &x[i * blocks..][..blocks]);
+    let mut totals = [f32x4::ZERO; M];
+    let mut minima = [f32x4::ZERO; M];
+    for (index, four) in four.chunks_exact(F::BYTES).enumerate() {
+        let mut sums = [Sums::ZERO; M];
+        F::add(four, x.map(|x| &x[index].quants), &mut sums);
+        let scales = F::scales(four);
+        for (i, sums) in sums.into_iter().enumerate() {
+            totals[i] += sums.total() * (scales * f32x4::splat(x[i][index].scale));
+        }
+        if let Some(minimum) = F::minima(four) {
+            for (x, minima) in x.iter().zip(&mut minima) {
+                *minima += minimum * f32x4::splat(x[index].sum);
+            }
+        }
+    }
+    for (i, (total, minimum)) in totals.into_iter().zip(minima).enumerate() {
+        let rows = (total + minimum).to_array();
+        for (out, product) in out.chunks_mut(m).zip(rows) {
+            out[i] = product;
+        }
     }
 }

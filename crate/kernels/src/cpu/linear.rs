@@ -10,11 +10,15 @@
 //! Both add in an order that depends on the sizes alone, not on the machine or
 //! the number of threads.
 
+use std::borrow::Cow;
+use std::ops::Range;
+
 use flamingo_weights::TensorType;
 use multiversion::multiversion;
 use wide::f32x8;
 
 use super::formats::{self, F16, F32, Format, GROUP, Q4One, Q4Zero, Q8};
+use super::fours;
 use super::int8;
 use super::math::{LANES, sum_lanes};
 use super::threads::for_each_chunk;
@@ -40,30 +44,40 @@ pub(super) struct Rows<'a> {
     pub(super) cols: usize,
     pub(super) row_bytes: usize,
     pub(super) bytes: &'a [u8],
+    /// See [`super::fours`].
+    pub(super) in_fours: bool,
 }
 
 impl<'a> Rows<'a> {
+    /// The rows from `first` on, where they are not in fours.
     #[inline(always)]
-    pub(super) fn from(self, first: usize) -> impl Iterator<Item = &'a [u8]> {
+    fn from(self, first: usize) -> impl Iterator<Item = &'a [u8]> {
         self.bytes[first * self.row_bytes..].chunks_exact(self.row_bytes)
+    }
+
+    /// One row.
+    fn row(self, index: usize) -> Cow<'a, [u8]> {
+        match self.in_fours {
+            true => fours::row(self.tensor_type, self.row_bytes, self.bytes, index).into(),
+            false => self.bytes[index * self.row_bytes..][..self.row_bytes].into(),
+        }
     }
 }
 
-/// `x [m, k] · rows [n, k]ᵀ + bias [n]`; `int8` rounds the activations to bytes where the
-/// weights are quantized and the activations few: of many, unpacking is shared, and
-/// `f32` is faster.
+/// `x [m, k] · rows [n, k]ᵀ + bias [n]`. Rows in fours meet activations rounded to bytes
+/// where these are few: of many, unpacking is shared, and `f32` is faster.
 pub(super) fn linear(
     x: &[f32],
     rows: Rows<'_>,
     bias: Option<&[f32]>,
     shape: LinearShape,
-    int8: bool,
 ) -> Vec<f32> {
     let mut out = if shape.m > FEW_ROWS {
         many_rows(x, rows, shape)
+    } else if rows.in_fours {
+        int8::linear(x, rows, shape)
     } else {
-        let rounded = int8.then(|| int8::linear(x, rows, shape)).flatten();
-        rounded.unwrap_or_else(|| few_rows(x, rows, shape))
+        few_rows(x, rows, shape)
     };
     if let Some(bias) = bias {
         for row in out.chunks_exact_mut(shape.n) {
@@ -180,7 +194,8 @@ fn many_rows(x: &[f32], rows: Rows<'_>, shape: LinearShape) -> Vec<f32> {
     let panels = n.div_ceil(PANEL);
     let mut by_panel = vec![0.0; panels * padded_m * PANEL];
     for_each_chunk(&mut by_panel, padded_m * PANEL, m * n * k, |panel, out| {
-        fill_panel(&tiles, rows, panel * PANEL, out);
+        let first = panel * PANEL;
+        fill_panel(&tiles, rows, first..n.min(first + PANEL), out);
     });
     let mut out = vec![0.0; m * n];
     for (panel, results) in by_panel.chunks_exact(padded_m * PANEL).enumerate() {
@@ -211,15 +226,15 @@ fn interleave_tiles(x: &[f32], shape: LinearShape) -> Vec<f32> {
     tiles
 }
 
-/// Products of the weight rows `first .. first + PANEL` with every tile: `out`
+/// Products of a `range` of up to [`PANEL`] weight rows with every tile: `out`
 /// is `[tiles * TILE_ROWS, PANEL]`.
 #[multiversion(targets("x86_64+avx512f+avx512vl", "x86_64+avx2"))]
-fn fill_panel(tiles: &[f32], rows: Rows<'_>, first: usize, out: &mut [f32]) {
+fn fill_panel(tiles: &[f32], rows: Rows<'_>, range: Range<usize>, out: &mut [f32]) {
     let k = rows.cols;
     let mut row_values = vec![0.0; k];
     let mut panel = vec![0.0; k * PANEL];
-    for (lane, row) in rows.from(first).take(PANEL).enumerate() {
-        formats::unpack_row(rows.tensor_type, row, &mut row_values);
+    for (lane, index) in range.enumerate() {
+        formats::unpack_row(rows.tensor_type, &rows.row(index), &mut row_values);
         for (column, &value) in row_values.iter().enumerate() {
             panel[column * PANEL + lane] = value;
         }

@@ -3,11 +3,14 @@
 mod attention;
 mod conv;
 mod formats;
+pub(crate) mod fours;
 mod int8;
 mod linear;
 mod math;
 mod norm;
 mod pointwise;
+#[cfg(all(target_family = "wasm", target_feature = "atomics"))]
+mod pool;
 mod threads;
 
 use crate::activation::Activation;
@@ -15,6 +18,9 @@ use crate::conv::Conv2dShape;
 use crate::kernels::{AttentionTask, Kernels, LinearShape, NormTask};
 use crate::packed_matrix::PackedRows;
 use crate::rope::RopeTask;
+#[cfg(all(target_family = "wasm", target_feature = "atomics"))]
+pub use pool::{enlist, serve};
+pub use threads::thread_count;
 
 /// The implementation for machines without a GPU worth using.
 #[derive(Clone, Copy, Debug)]
@@ -36,14 +42,15 @@ impl Kernels for Cpu {
             cols: shape.k,
             row_bytes: w.row_bytes(),
             bytes: &w.bytes,
+            in_fours: w.in_fours,
         };
-        linear::linear(x, rows, bias, shape, w.int8_activations)
+        linear::linear(x, rows, bias, shape)
     }
 
     fn embed(&self, w: &PackedRows, ids: &[u32]) -> Vec<f32> {
         let mut out = vec![0.0; ids.len() * w.cols];
         for (&id, out) in ids.iter().zip(out.chunks_exact_mut(w.cols)) {
-            formats::unpack_row(w.tensor_type, w.row(id as usize), out);
+            formats::unpack_row(w.tensor_type, &w.row(id as usize), out);
         }
         out
     }

@@ -17,7 +17,7 @@ use crate::rope::Rope;
 
 /// One device: how to reach it, what it can do, what it reported.
 pub(crate) struct GpuContext {
-    pub(crate) device: Device,
+    pub(super) device: Device,
     /// The same device below Burn, for error scopes.
     pub(super) webgpu: wgpu::Device,
     pub(crate) client: Client,
@@ -85,6 +85,11 @@ impl GpuContext {
             .unwrap_or_else(PoisonError::into_inner)
             .push(context.clone());
         context
+    }
+
+    /// The device for Burn.
+    pub(crate) fn burn(&self) -> burn::tensor::Device {
+        burn::tensor::Device::new(self.device.clone())
     }
 
     /// See [`ComputeDevice::check`](crate::ComputeDevice::check).

@@ -44,14 +44,31 @@ pub(super) fn groups_for(invocations: usize) -> usize {
 }
 
 impl GpuContext {
+    /// A buffer of so many numbers with nothing in it yet.
+    pub(crate) fn buffer(&self, numbers: usize) -> Handle {
+        self.client.empty(numbers * size_of::<f32>())
+    }
+
+    /// The first `rows` rows of a buffer, which holds `unused` more.
+    pub(crate) fn first_rows(
+        &self,
+        buffer: &Handle,
+        rows: usize,
+        unused: usize,
+        width: usize,
+    ) -> CubeTensor {
+        let unused = unused * width * size_of::<f32>();
+        self.tensor(buffer.clone().offset_end(unused as u64), rows, width)
+    }
+
     /// A buffer of `rows * cols` numbers with nothing in it yet, as a tensor.
     pub(crate) fn empty(&self, rows: usize, cols: usize) -> CubeTensor {
-        let handle = self.client.empty(rows * cols * size_of::<f32>());
+        let handle = self.buffer(rows * cols);
         self.tensor(handle, rows, cols)
     }
 
     /// `handle` as a tensor of `rows * cols` numbers.
-    pub(crate) fn tensor(&self, handle: Handle, rows: usize, cols: usize) -> CubeTensor {
+    fn tensor(&self, handle: Handle, rows: usize, cols: usize) -> CubeTensor {
         CubeTensor::new_contiguous(
             self.client.clone(),
             self.device.clone(),

@@ -38,12 +38,12 @@ impl GpuMatrix {
         let PackedRows {
             tensor_type,
             cols,
-            bytes,
+            bytes: mut planar,
             ..
         } = packed;
         let limit = context.client.properties().memory.max_page_size;
         let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-        let byte_len = bytes.len().next_multiple_of(16);
+        let byte_len = planar.len().next_multiple_of(16);
         if byte_len > limit {
             return Err(KernelError::TooLarge {
                 bytes: byte_len,
@@ -51,15 +51,14 @@ impl GpuMatrix {
             });
         }
         let scale_bytes = scale_bytes(tensor_type);
-        let blocks = bytes.len() / tensor_type.block_bytes();
+        let blocks = planar.len() / tensor_type.block_bytes();
         let scales = match scale_bytes {
             0 => 0,
             _ => blocks * (tensor_type.block_bytes() - scale_bytes) / 4,
         };
-        let mut planar = match scale_bytes {
-            0 => bytes,
-            _ => split_blocks(&bytes, tensor_type.block_bytes(), scale_bytes),
-        };
+        if scale_bytes > 0 {
+            split_blocks(&mut planar, tensor_type.block_bytes(), scale_bytes);
+        }
         planar.resize(byte_len, 0);
         // Weights live as long as the model: their own exact buffers, not pages
         // of a pool that rounds sizes up.
@@ -88,16 +87,20 @@ fn scale_bytes(tensor_type: TensorType) -> usize {
     }
 }
 
-/// Blocks taken apart: all quants, then all scales.
-fn split_blocks(bytes: &[u8], block_bytes: usize, scale_bytes: usize) -> Vec<u8> {
-    let mut planar = Vec::with_capacity(bytes.len().next_multiple_of(16));
-    for block in bytes.chunks_exact(block_bytes) {
-        planar.extend_from_slice(&block[scale_bytes..]);
+/// Takes blocks apart: all quants, then all scales. In place, because the largest matrix
+/// would otherwise be on the heap twice.
+fn split_blocks(bytes: &mut [u8], block_bytes: usize, scale_bytes: usize) {
+    let blocks = bytes.chunks_exact(block_bytes);
+    let scales: Vec<u8> = blocks
+        .flat_map(|block| &block[..scale_bytes])
+        .copied()
+        .collect();
+    let mut end = 0;
+    for start in (0..bytes.len()).step_by(block_bytes) {
+        bytes.copy_within(start + scale_bytes..start + block_bytes, end);
+        end += block_bytes - scale_bytes;
     }
-    for block in bytes.chunks_exact(block_bytes) {
-        planar.extend_from_slice(&block[..scale_bytes]);
-    }
-    planar
+    bytes[end..].copy_from_slice(&scales);
 }
 
 #[cfg(test)]
@@ -107,8 +110,8 @@ mod tests {
     #[test]
     fn no_byte_of_a_block_is_lost() {
         let bytes: Vec<u8> = (0..5 * 18).collect();
-        let planar = split_blocks(&bytes, 18, 2);
-        assert_eq!(planar.len(), bytes.len());
+        let mut planar = bytes.clone();
+        split_blocks(&mut planar, 18, 2);
         for block in 0..5 {
             let original = &bytes[block * 18..][..18];
             assert_eq!(planar[block * 16..][..16], original[2..]);

@@ -5,12 +5,17 @@
 //! read-only bindings and the output is a buffer of its own, as the WebGPU
 //! standard demands.
 
+mod adapter;
+#[cfg(target_family = "wasm")]
+mod browser;
 mod context;
 mod faults;
 mod launch;
 mod linear;
 mod matrix;
 mod program;
+mod self_test;
+mod tensor;
 #[cfg(test)]
 mod tests;
 
@@ -23,12 +28,18 @@ use crate::conv::Conv2dShape;
 use crate::fused::Fusion;
 use crate::kernels::{AttentionTask, Kernels, LinearShape, NormTask};
 use crate::rope::{RopeTask, RowPositions};
+pub(crate) use adapter::Adapter;
+pub(crate) use context::GpuContext;
 use context::context_of;
-pub(crate) use context::{GpuContext, context};
-pub(crate) use faults::Faults;
 use launch::{Info, groups_for};
 pub use matrix::GpuMatrix;
 use program::{Format, Program, SpanSource};
+pub(crate) use tensor::{faults_of, from_burn, to_burn};
+
+/// Numbers in a buffer of a GPU.
+pub type GpuTensor = CubeTensor;
+/// A buffer of a GPU.
+pub(crate) type GpuBuffer = Handle;
 
 /// The implementation for GPUs.
 #[derive(Clone, Copy, Debug)]

@@ -6,7 +6,7 @@ use anyhow::Result;
 
 use super::tally::Tally;
 use crate::workspace::Workspace;
-use crate::{build, npm, process, python, toolchain, wasm};
+use crate::{build, npm, process, python, wasm};
 
 pub(super) fn rustfmt(workspace: &Workspace) -> Result<Tally> {
     check(workspace.command("cargo").args(["fmt", "--all", "--check"]))
@@ -52,9 +52,15 @@ pub(super) fn clippy_native(workspace: &Workspace) -> Result<Tally> {
 
 /// What is compiled for browsers.
 pub(super) fn clippy_wasm(workspace: &Workspace) -> Result<Tally> {
-    toolchain::browser_target(workspace)?;
-    let packages = ["--package=flamingo-wasm", "--package=flamingo-parity"];
-    clippy(workspace, &[wasm::BUILD, &packages].concat())
+    let mut cargo = wasm::cargo(workspace, "clippy", wasm::Kind::Gpu)?;
+    cargo.args(["--package=flamingo-wasm", "--package=flamingo-parity"]);
+    deny_warnings(&mut cargo)
+}
+
+/// What is compiled for browsers with threads.
+pub(super) fn clippy_wasm_threads(workspace: &Workspace) -> Result<Tally> {
+    let mut cargo = wasm::cargo(workspace, "clippy", wasm::Kind::Threads)?;
+    deny_warnings(cargo.arg("--package=flamingo-wasm"))
 }
 
 pub(super) fn rustdoc(workspace: &Workspace) -> Result<Tally> {
@@ -75,13 +81,11 @@ pub(super) fn typescript(workspace: &Workspace) -> Result<Tally> {
 }
 
 fn clippy(workspace: &Workspace, arguments: &[&str]) -> Result<Tally> {
-    check(
-        workspace
-            .command("cargo")
-            .arg("clippy")
-            .args(arguments)
-            .args(["--", "--deny=warnings"]),
-    )
+    deny_warnings(workspace.command("cargo").arg("clippy").args(arguments))
+}
+
+fn deny_warnings(clippy: &mut Command) -> Result<Tally> {
+    check(clippy.args(["--", "--deny=warnings"]))
 }
 
 fn check(command: &mut Command) -> Result<Tally> {

@@ -57,6 +57,7 @@ const SUITES: &[Suite] = &[
     Suite::new("cargo test", Group::Rust, rust::tests),
     Suite::new("fuzz", Group::Fuzz, rust::fuzz),
     Suite::new("clippy wasm", Group::Lint, lint::clippy_wasm),
+    Suite::new("clippy threads", Group::Lint, lint::clippy_wasm_threads),
     Suite::new("typescript", Group::Lint, lint::typescript),
     Suite::new("vitest web", Group::Browser, browser::package),
     Suite::new("vitest www", Group::Browser, browser::page_logic),

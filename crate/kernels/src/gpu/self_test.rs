@@ -141,7 +141,7 @@ impl Test<'_> {
             rows: ROWS,
             cols: COLS,
             bytes,
-            int8_activations: false,
+            in_fours: false,
         };
         let expected = Reference.linear(&x, &packed, None, shape);
         let matrix = PackedMatrix::new(tensor_type, ROWS, COLS, packed.bytes, self.device)

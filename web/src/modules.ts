@@ -1,0 +1,83 @@
+/** The two builds of the WebAssembly module, as they are started in the Worker. */
+
+import { startWorker } from "./start-worker.js";
+import type { WasmBuild, WasmModule } from "./wasm.js";
+
+/** More would wait for each other longer than they compute. */
+const MOST_THREADS = 8;
+
+/** Hears of a panic, or of anything else that a module does not survive. */
+type OnCrash = (reason: string) => void;
+
+/** Starts one of the builds. */
+export function startModule(build: WasmBuild, onCrash: OnCrash): Promise<WasmModule> {
+  return build === "webgpu" ? startWithGpu(onCrash) : startWithThreads(onCrash);
+}
+
+async function startWithGpu(onCrash: OnCrash): Promise<WasmModule> {
+  const surface = await import("../wasm/flamingo.js");
+  const { memory } = await surface.default({
+    module_or_path: new URL("../wasm/flamingo_bg.wasm", import.meta.url),
+  });
+  surface.onPanic(onCrash);
+  return exportsOf(surface, memory);
+}
+
+async function startWithThreads(onCrash: OnCrash): Promise<WasmModule> {
+  const surface = await import("../wasm-threads/flamingo.js");
+  const url = new URL("../wasm-threads/flamingo_bg.wasm", import.meta.url);
+  const module = await WebAssembly.compileStreaming(fetch(url));
+  const { memory } = await surface.default({ module_or_path: module });
+  surface.onPanic(onCrash);
+  const others = Math.min(navigator.hardwareConcurrency, MOST_THREADS) - 1;
+  await Promise.all(Array.from({ length: others }, () => startThread({ module, memory }, onCrash)));
+  return exportsOf(surface, memory);
+}
+
+/** What a thread is sent: the module, and the memory that it shares. */
+export interface SharedModule {
+  readonly module: WebAssembly.Module;
+  readonly memory: WebAssembly.Memory;
+}
+
+/** Resolves when the thread is about to look for work. It ends with this Worker. */
+function startThread(shared: SharedModule, onCrash: OnCrash): Promise<void> {
+  const name = "flamingo-thread";
+  const thread = startWorker(
+    new URL(THREAD, import.meta.url),
+    name,
+    () =>
+      // Bundlers look for exactly this expression.
+      new Worker(new URL("./thread.js", import.meta.url), {
+        type: "module",
+        name: "flamingo-thread",
+      }),
+  );
+  return new Promise((resolve, reject) => {
+    thread.addEventListener("error", ({ message }) => {
+      const reason = message || "the script of a thread could not be loaded";
+      reject(new Error(reason));
+      onCrash(reason);
+    });
+    thread.addEventListener("message", () => resolve(), { once: true });
+    thread.postMessage(shared);
+  });
+}
+
+/** Apart from where it is used: beside `import.meta.url` bundlers would copy the file as it is. */
+const THREAD = "./thread.js";
+
+/** The exports that both builds have, without those that nobody uses. */
+function exportsOf(surface: Omit<WasmModule, "memory">, memory: WebAssembly.Memory): WasmModule {
+  return {
+    memory,
+    selectDevice: surface.selectDevice,
+    ModelLoader: surface.ModelLoader,
+    Frames: surface.Frames,
+    Examples: surface.Examples,
+    Query: surface.Query,
+    Prompt: surface.Prompt,
+    Session: surface.Session,
+    SupportSet: surface.SupportSet,
+  };
+}
