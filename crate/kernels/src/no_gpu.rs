@@ -18,17 +18,17 @@ use crate::rope::RopeTask;
 enum Never {}
 
 /// A tensor of a GPU: there is none.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct GpuTensor {
     pub(crate) handle: GpuBuffer,
 }
 
 /// A buffer of a GPU: there is none.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct GpuBuffer(Never);
 
 /// Weights on a GPU: there are none.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct GpuMatrix(Never);
 
 /// A device: there is none.

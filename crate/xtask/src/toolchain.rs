@@ -25,7 +25,10 @@ pub(crate) fn browser_target(workspace: &Workspace) -> Result<()> {
 /// Installs the standard library's source where it is missing.
 pub(crate) fn library_source(workspace: &Workspace) -> Result<()> {
     let root = process::output(workspace.command("rustc").arg("--print=sysroot"))?;
-    if Path::new(root.trim()).join("lib/rustlib/src/rust/library").is_dir() {
+    if Path::new(root.trim())
+        .join("lib/rustlib/src/rust/library")
+        .is_dir()
+    {
         return Ok(());
     }
     let component = ["component", "add", "rust-src"];

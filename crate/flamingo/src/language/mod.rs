@@ -79,7 +79,10 @@ impl DecoderLayer {
     }
 }
 
-#[expect(clippy::large_enum_variant, reason = "a model has one")]
+#[cfg_attr(
+    feature = "webgpu",
+    expect(clippy::large_enum_variant, reason = "a model has one")
+)]
 enum FinalNorm {
     Rms(RmsNorm),
     Layer(LayerNorm),

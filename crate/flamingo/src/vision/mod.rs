@@ -13,7 +13,10 @@ pub use clip_vit::ClipVit;
 pub use efficientnet_lite::EfficientNetLite;
 
 /// The frozen vision encoder of a model.
-#[expect(clippy::large_enum_variant, reason = "a model has one")]
+#[cfg_attr(
+    feature = "webgpu",
+    expect(clippy::large_enum_variant, reason = "a model has one")
+)]
 pub enum VisionEncoder {
     /// EfficientNet-Lite, its last grid flattened.
     EfficientNetLite(EfficientNetLite),
