@@ -38,9 +38,8 @@ test.describe("Ask", () => {
     const app = await open(page, "ask");
     await app.choosePhoto(PHOTO);
     const answers = await askAll(page);
-    await page.getByRole("link", { name: "Choose" }).click();
-    await expect(page.getByRole("heading", { level: 1 })).toHaveText("Let it choose");
-    await page.getByRole("link", { name: "Ask" }).click();
+    await app.goTo("Choose");
+    await app.goTo("Ask");
     await expect(page.locator(".turn output")).toHaveText(answers);
     await expect(page.locator(".turn .question")).toHaveText(QUESTIONS);
 

@@ -50,6 +50,12 @@ export class CaptionPage {
     await this.page.goto(`./?${new URLSearchParams({ model, device })}${fragment}`);
   }
 
+  /** Goes to another view, and waits until it has come: until then the one before is there. */
+  async goTo(view: "Caption" | "Ask" | "Choose" | "Clip" | "Live" | "Models"): Promise<void> {
+    await this.page.getByRole("link", { name: view, exact: true }).click();
+    await expect(this.page.locator(`main > ${view.toLowerCase()}-view`)).toBeVisible();
+  }
+
   /** Waits for the model, however slow the download; an error of its loading fails at once. */
   async ready(timeout = 60_000): Promise<void> {
     await expect(this.status).toHaveAttribute("data-phase", /ready|failed/, { timeout });

@@ -37,7 +37,7 @@ test.beforeEach(async ({ page }) => {
   app = new CaptionPage(page);
   await app.open(TINY_MODEL, "cpu");
   await app.ready();
-  await page.getByRole("link", { name: "Clip" }).click();
+  await app.goTo("Clip");
 });
 
 const frames = (page: Page) => page.getByRole("list", { name: "Frames" }).getByRole("listitem");

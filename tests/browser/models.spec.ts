@@ -17,7 +17,7 @@ test.beforeEach(async ({ page }) => {
   app = new CaptionPage(page);
   await app.open(TINY_MODEL, "cpu");
   await app.ready();
-  await page.getByRole("link", { name: "Models" }).click();
+  await app.goTo("Models");
 });
 
 const current = (page: Page) => page.locator('.model[data-current="true"]');
@@ -34,7 +34,7 @@ test("what is kept is told and can be removed; the default model is offered", as
     .click();
   await expect(current(page)).toContainText("not kept");
   // What is loaded stays loaded.
-  await page.getByRole("link", { name: "Caption" }).click();
+  await app.goTo("Caption");
   await app.choosePhoto(PHOTO);
   expect((await app.caption()).tokenIds).not.toEqual([]);
 });
@@ -42,14 +42,14 @@ test("what is kept is told and can be removed; the default model is offered", as
 test("a model from the disk is checked and used, and writes what the served one writes", async ({
   page,
 }) => {
-  await page.getByRole("link", { name: "Caption" }).click();
+  await app.goTo("Caption");
   await app.choosePhoto(PHOTO);
   const served = await app.caption();
-  await page.getByRole("link", { name: "Models" }).click();
+  await app.goTo("Models");
   await page.getByLabel("Choose a model's folder").setInputFiles(TINY);
   await expect(current(page)).toContainText("from the disk");
   await app.ready();
-  await page.getByRole("link", { name: "Caption" }).click();
+  await app.goTo("Caption");
   expect(await app.caption()).toEqual(served);
 });
 

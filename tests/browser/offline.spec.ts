@@ -55,10 +55,7 @@ test("under a path and without headers it is isolated, and captions when its ser
   const { tokenIds } = await app.caption();
   expect([tokenIds]).toEqual(await nativeTokenIds(TINY_MODEL, [PHOTO]));
   // Views that were not gone to yet are there as well.
-  for (const name of ["Live", "Clip", "Models"]) {
-    await page.getByRole("link", { name }).click();
-    await expect(page.locator("main h1")).toBeVisible();
-  }
+  for (const view of ["Live", "Clip", "Models"] as const) await app.goTo(view);
   expect(complaints).toEqual([]);
 });
 
@@ -136,11 +133,7 @@ test("serve.py opens the folder from a stick, isolated from the first moment", a
     expect(isolated).toEqual([true]);
     const types = await page.evaluate(async () => {
       const type = async (file: string) => (await fetch(file)).headers.get("content-type");
-      return [
-        await type("site.webmanifest"),
-        await type("service-worker.js"),
-        await type("models"),
-      ];
+      return [await type("site.webmanifest"), await type("service-worker.js")];
     });
     expect(types).toEqual(["application/manifest+json", "text/javascript; charset=utf-8"]);
   } finally {

@@ -152,6 +152,30 @@ test("stop ends a caption within a few tokens, and the next one is whole", async
   expect(await app.caption()).toEqual(whole);
 });
 
+test("another device in the middle of a caption stops it, and the next one is whole", async ({
+  page,
+}) => {
+  const app = new CaptionPage(page);
+  await app.open(TINY_MODEL, "cpu");
+  await app.ready();
+  await app.choosePhoto(PHOTO);
+  const whole = await app.caption();
+  await page.evaluate(() => {
+    const observer = new MutationObserver(() => {
+      const writing = document.querySelector("output")?.dataset.phase === "writing";
+      if (writing && document.querySelectorAll(".tokens li").length >= 3) {
+        observer.disconnect();
+        document.querySelector<HTMLInputElement>('.devices input[value="auto"]')?.click();
+      }
+    });
+    observer.observe(document.body, { childList: true, subtree: true });
+  });
+  await app.captionButton.click();
+  await expect(app.output).toHaveAttribute("data-phase", "stopped");
+  await app.ready();
+  expect(await app.caption()).toEqual(whole);
+});
+
 test("a picture that is none is refused in words, and a good one still works", async ({ page }) => {
   const app = new CaptionPage(page);
   await app.open(TINY_MODEL, "cpu");

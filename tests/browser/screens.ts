@@ -84,7 +84,7 @@ test("every view is taken", async ({ page, browser }) => {
     await page.evaluate((view) => {
       location.hash = `#/${view}`;
     }, view);
-    await expect(page.locator("main h1")).toBeVisible();
+    await expect(page.locator(`main > ${view}-view h1`)).toBeVisible();
     await SCENES[view]?.(page);
     for (const [device, size] of Object.entries(SIZES)) {
       await page.setViewportSize(size);

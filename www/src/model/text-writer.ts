@@ -1,6 +1,12 @@
 /** A text that is being written: its tokens as they come, and what became of it. */
 
-import type { Caption, CaptionStream, Flamingo, TokenPiece } from "flamingo-web";
+import {
+  type Caption,
+  type CaptionStream,
+  DisposedError,
+  type Flamingo,
+  type TokenPiece,
+} from "flamingo-web";
 import { type Fault, faultOf } from "../errors.js";
 
 export type Writing =
@@ -13,7 +19,7 @@ export type Writing =
       /** Of the WebAssembly heap, after this text. */
       readonly heapBytes: number;
     }
-  /** Stopped by the user; what was written so far stays. */
+  /** Stopped by the user, or by a change of the model; what was written so far stays. */
   | { readonly phase: "stopped"; readonly pieces: readonly TokenPiece[] }
   | { readonly phase: "failed"; readonly error: Fault };
 
@@ -59,7 +65,9 @@ export class TextWriter {
       const { heapBytes } = await model.memory();
       update({ phase: "done", pieces, caption, heapBytes });
     } catch (error) {
-      update({ phase: "failed", error: faultOf(error) });
+      // The user took another device or model: nothing failed.
+      if (error instanceof DisposedError) update({ phase: "stopped", pieces });
+      else update({ phase: "failed", error: faultOf(error) });
     }
   }
 

@@ -1,6 +1,6 @@
 /** Given answers, and how likely the model finds each. */
 
-import type { Choice } from "flamingo-web";
+import { type Choice, DisposedError } from "flamingo-web";
 import { html, nothing } from "lit";
 import { ExampleSource } from "../../board/example-source.js";
 import { type Fault, faultOf } from "../../errors.js";
@@ -186,7 +186,9 @@ export class ChooseView extends ViewElement {
       });
       choosing = { phase: "done", choices };
     } catch (error) {
-      choosing = { phase: "failed", error: faultOf(error) };
+      // The user took another device or model: nothing failed.
+      const wasTaken = error instanceof DisposedError;
+      choosing = wasTaken ? { phase: "none" } : { phase: "failed", error: faultOf(error) };
     }
     if (signal.aborted) return;
     this.#choosing = choosing;
