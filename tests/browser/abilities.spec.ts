@@ -378,3 +378,78 @@ test("frames of a video come in the order of time", async () => {
   expect(place).toBe(0);
   expect(stopped).toBe("AbortError");
 });
+
+test("sessions that are asked at the same time write what each writes alone, in turns", async () => {
+  const { together, alone, order } = await page.evaluate(async () => {
+    const { model, photos } = window;
+    const [photo = new Blob(), other = new Blob(), example = new Blob()] = photos;
+    const open = () => [
+      model.session(),
+      model.session({ shots: [{ image: example, text: "A dog in the snow" }] }),
+    ];
+    const order: number[] = [];
+    const [first, second] = open();
+    // The first asks for three texts at once, the second comes later and asks for one.
+    const asked = [photo, other, photo].map((image) => ({ session: first, image, who: 1 }));
+    const captions = [...asked, { session: second, image: photo, who: 2 }].map(
+      async ({ session, image, who }) => {
+        const caption = await session?.caption(image, { maxNewTokens: 8 }).result;
+        order.push(who);
+        return caption?.tokenIds;
+      },
+    );
+    const together = await Promise.all(captions);
+    const alone: (readonly number[] | undefined)[] = [];
+    const [third, fourth] = open();
+    for (const [session, image] of [
+      [third, photo],
+      [third, other],
+      [fourth, photo],
+    ] as const) {
+      alone.push((await session?.caption(image, { maxNewTokens: 8 }).result)?.tokenIds);
+    }
+    return { together, alone, order };
+  });
+  const [photo, other, shown] = alone;
+  expect(together).toEqual([photo, other, photo, shown]);
+  expect(order.indexOf(2)).toBeLessThan(3);
+});
+
+test("what is disposed of gives its memory back, on the heap and on the GPU", async () => {
+  const workers = page.workers().length;
+  const { cpu, gpu, code } = await page.evaluate(
+    async ({ url }) => {
+      const { Flamingo, FlamingoError } = window.flamingo;
+      const [photo = new Blob(), other = new Blob()] = window.photos;
+      /** Memory after each of some sessions that came and went. */
+      const sessions = async (model: Package.Flamingo) => {
+        const reports: Package.MemoryReport[] = [];
+        for (let i = 0; i < 4; i++) {
+          const shots = Array.from({ length: 4 }, () => ({ image: other, text: "A dog" }));
+          const session = model.session({ shots });
+          await session.caption(photo, { maxNewTokens: 4 }).result;
+          session.dispose();
+          // In turn behind what frees the session.
+          await model.embed(photo);
+          reports.push(await model.memory());
+        }
+        return reports;
+      };
+      const gpuModel = await Flamingo.load(url, { device: "webgpu" });
+      const gpu = await sessions(gpuModel);
+      gpuModel.dispose();
+      const error = await gpuModel.memory().catch((error: unknown) => error);
+      const cpu = await sessions(window.model);
+      return { cpu, gpu, code: error instanceof FlamingoError ? error.code : "" };
+    },
+    { url: `/${TINY_MODEL}` },
+  );
+  const heaps = cpu.map(({ heapBytes }) => heapBytes);
+  expect(heaps).toEqual(heaps.map(() => heaps[0]));
+  const inUse = gpu.map(({ gpuBytesInUse }) => gpuBytesInUse);
+  expect(inUse[0]).toBeGreaterThan(0);
+  expect(inUse.slice(1)).toEqual(inUse.slice(1).map(() => inUse[1]));
+  // The model's end is its Worker's, with everything in it.
+  expect(code).toBe("disposed");
+  await expect.poll(() => page.workers().length).toBe(workers);
+});

@@ -263,7 +263,7 @@ function serveStranger(): Promise<PackageServer> {
   ].join("; ");
   const tag = `<flamingo-caption model="${origin}${MODEL}" src="${origin}${PHOTO}" device="cpu"></flamingo-caption>`;
   const frame = `<!doctype html><title>frame</title><iframe sandbox="allow-scripts" src="/"></iframe>`;
-  return servePackage({ "/": html(tag, origin), "/framed": frame }, policy);
+  return servePackage({ "/": html(tag, origin), "/framed": frame }, { policy });
 }
 
 test("serves a page of another origin, with script, module, shards and picture from its own", async ({

@@ -7,12 +7,18 @@ import { promisify } from "node:util";
 const ROOT = fileURLToPath(new URL("../../", import.meta.url));
 const PROGRAM = process.env.FLAMINGO_CLI ?? "target/release/flamingo";
 
-/** Greedy captions on the CPU, as token ids, one list a photo. `model` is a `model.json` below the clone. */
-export async function nativeTokenIds(
+/** A caption as the program tells it. */
+export interface NativeCaption {
+  readonly text: string;
+  readonly tokenIds: readonly number[];
+}
+
+/** Greedy captions on the CPU, one a photo. `model` is a `model.json` below the clone. */
+export async function nativeCaptions(
   model: string,
   photos: readonly string[],
   shotsFile?: string,
-): Promise<number[][]> {
+): Promise<NativeCaption[]> {
   const shots = shotsFile === undefined ? [] : ["--shots", shotsFile];
   const folder = model.slice(0, model.lastIndexOf("/"));
   const { stdout } = await promisify(execFile)(
@@ -23,5 +29,13 @@ export async function nativeTokenIds(
   return stdout
     .trimEnd()
     .split("\n")
-    .map((line) => (JSON.parse(line) as { token_ids: number[] }).token_ids);
+    .map((line) => JSON.parse(line) as { text: string; token_ids: number[] })
+    .map(({ text, token_ids }) => ({ text, tokenIds: token_ids }));
+}
+
+/** The token ids of {@link nativeCaptions}. */
+export async function nativeTokenIds(
+  ...request: Parameters<typeof nativeCaptions>
+): Promise<number[][]> {
+  return (await nativeCaptions(...request)).map(({ tokenIds }) => [...tokenIds]);
 }

@@ -1,20 +1,17 @@
-/**
- * The package file by file, as an embedder without a bundler would serve it, under the site's own
- * policy; and beside it everything else in the clone.
- */
+/** A server of plain files, as an embedder without a bundler has it. */
 
 import { readFileSync } from "node:fs";
-import { createServer } from "node:http";
+import { createServer, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { POLICY } from "../../www/build/content-security-policy.js";
 
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));
-const COMLINK = "node_modules/comlink/dist/esm/comlink.mjs";
 
 const MIME: Record<string, string> = {
+  html: "text/html",
   js: "text/javascript",
-  mjs: "text/javascript",
   wasm: "application/wasm",
   json: "application/json",
 };
@@ -33,33 +30,49 @@ export const ISOLATION: Readonly<Record<string, string>> = {
   "Cross-Origin-Embedder-Policy": "require-corp",
 };
 
+/** How a server answers. */
+export interface Answers {
+  /** The content security policy; none by default. */
+  readonly policy?: string;
+  /** Sent with every answer. */
+  readonly headers?: Readonly<Record<string, string>>;
+  /** Answers by itself where it says so. */
+  readonly answers?: (path: string, response: ServerResponse) => boolean;
+}
+
 /**
- * Starts a server; `pages` are the HTML documents by path. Pages of other origins may read
- * everything. `headers` are sent with every answer.
+ * Serves the clone, the package file by file and everything beside it, under the site's own
+ * policy; `pages` are further HTML documents by path.
  */
-export async function servePackage(
+export function servePackage(
   pages: Record<string, string>,
-  policy: string = POLICY,
-  headers: Readonly<Record<string, string>> = {},
+  { policy = POLICY, ...rest }: Answers = {},
+): Promise<PackageServer> {
+  // The frames of a video are tested with one that the page records.
+  return serveFolder(ROOT, pages, { policy: `${policy}; media-src blob:`, ...rest });
+}
+
+/** Serves the files of a folder, which pages of other origins may read. */
+export async function serveFolder(
+  root: string,
+  pages: Record<string, string> = {},
+  { policy, headers = {}, answers = () => false }: Answers = {},
 ): Promise<PackageServer> {
   const server = createServer((request, response) => {
     const path = new URL(request.url ?? "/", "http://localhost").pathname;
-    response.setHeader("Content-Security-Policy", policy);
+    if (policy !== undefined) response.setHeader("Content-Security-Policy", policy);
     response.setHeader("Access-Control-Allow-Origin", "*");
     for (const [name, value] of Object.entries(headers)) response.setHeader(name, value);
+    if (answers(path, response)) return;
     const page = pages[path];
     if (page !== undefined) {
       response.setHeader("Content-Type", "text/html").end(page);
       return;
     }
     try {
-      const body = readFileSync(`${ROOT}${path}`);
+      const body = readFileSync(join(root, path));
       const type = MIME[path.slice(path.lastIndexOf(".") + 1)] ?? "application/octet-stream";
-      response.setHeader("Content-Type", type);
-      // Names of packages become addresses, as content delivery networks do it: import maps do
-      // not reach Workers.
-      const isScript = path.startsWith("/web/dist/");
-      response.end(isScript ? `${body}`.replaceAll('"comlink"', `"/${COMLINK}"`) : body);
+      response.setHeader("Content-Type", type).end(body);
     } catch {
       response.writeHead(404).end();
     }
@@ -68,6 +81,10 @@ export async function servePackage(
   const { port } = server.address() as AddressInfo;
   return {
     origin: `http://localhost:${port}`,
-    close: () => new Promise((resolve) => server.close(() => resolve())),
+    close: () =>
+      new Promise((resolve) => {
+        server.close(() => resolve());
+        server.closeAllConnections();
+      }),
   };
 }

@@ -20,7 +20,7 @@ for (const device of ["cpu", "webgpu"] as const) {
     const captions = device === "cpu" ? CAPTIONS : Math.ceil(CAPTIONS / 10);
     test.setTimeout(captions * 1000 + 60_000);
     const pages = { "/": "<!doctype html><title>soak</title>" };
-    const server = await servePackage(pages, undefined, ISOLATION);
+    const server = await servePackage(pages, { headers: ISOLATION });
     const page = await browser.newPage();
     await page.goto(server.origin);
     const paths = PHOTOS.slice(0, 4).map(pathInClone);

@@ -14,6 +14,7 @@ const piece = (text: string): TokenPiece => ({
   id: 0,
   text,
   logProbability: 0,
+  elapsedMs: 0,
   alternatives: [],
 });
 const turn = () => new Promise((resolve) => setTimeout(resolve));

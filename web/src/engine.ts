@@ -48,6 +48,7 @@ import {
   type StartWasm,
   type WasmModel,
   type WasmModule,
+  type WasmPiece,
   type WasmQuery,
   type WasmSession,
   type WasmSupportSet,
@@ -169,31 +170,31 @@ export class Engine implements WorkerApi {
     about: Task | undefined,
     shots: readonly WireShot[],
   ): Promise<void> {
-    return this.#runInTurn(task, async (signal) => {
+    return this.#runInTurn(task, session(id), async (signal) => {
       const loaded = this.#loaded();
-      const session = await calling(() => new loaded.wasm.Session(loaded.model, about));
+      const opened = await calling(() => new loaded.wasm.Session(loaded.model, about));
       try {
-        await withExamples(loaded, shots, signal, (examples) => session.setExamples(examples));
+        await withExamples(loaded, shots, signal, (examples) => opened.setExamples(examples));
       } catch (error) {
-        session.free();
+        opened.free();
         throw error;
       }
       // One that is opened again after its device was lost may have moved here already.
       this.#sessions.get(id)?.free();
-      this.#sessions.set(id, session);
+      this.#sessions.set(id, opened);
     });
   }
 
   closeSession(id: SessionId): void {
     // In turn, because a caption that is being written reads the examples.
-    void this.#turns.take(async () => {
+    void this.#turns.take(session(id), async () => {
       this.#sessions.get(id)?.free();
       this.#sessions.delete(id);
     });
   }
 
   forgetTurns(task: TaskId, id: SessionId): Promise<void> {
-    return this.#runInTurn(task, () => calling(() => this.#session(id).forgetTurns()));
+    return this.#runInTurn(task, session(id), () => calling(() => this.#session(id).forgetTurns()));
   }
 
   answer(
@@ -203,13 +204,14 @@ export class Engine implements WorkerApi {
     options: GenerateOptions,
     onPiece: Notify<TokenPiece>,
   ): Promise<Caption> {
-    return this.#runInTurn(task, (signal) =>
-      this.#withQuery(query, signal, (session, query) =>
-        write(signal, onPiece, (hear) =>
+    return this.#runInTurn(task, session(query.session), (signal) => {
+      const tell = timed(onPiece);
+      return this.#withQuery(query, signal, (session, query) =>
+        write(signal, tell, (hear) =>
           remember ? session.converse(query, options, hear) : session.answer(query, options, hear),
         ),
-      ),
-    );
+      );
+    });
   }
 
   choose(
@@ -218,7 +220,7 @@ export class Engine implements WorkerApi {
     choices: readonly string[],
     options: ScoringOptions,
   ): Promise<Float64Array> {
-    return this.#runInTurn(task, (signal) =>
+    return this.#runInTurn(task, session(query.session), (signal) =>
       this.#withQuery(query, signal, (session, query) =>
         session.choose(query, [...choices], options),
       ),
@@ -226,38 +228,40 @@ export class Engine implements WorkerApi {
   }
 
   beamSearch(task: TaskId, query: WireQuery, options: BeamOptions): Promise<Hypothesis[]> {
-    return this.#runInTurn(task, (signal) =>
+    return this.#runInTurn(task, session(query.session), (signal) =>
       this.#withQuery(query, signal, (session, query) => session.beamSearch(query, options)),
     );
   }
 
   generate(
     task: TaskId,
+    asker: SessionId,
     parts: readonly WirePart[],
     options: GenerateOptions,
     onPiece: Notify<TokenPiece>,
   ): Promise<Caption> {
-    return this.#runInTurn(task, (signal) => {
+    return this.#runInTurn(task, session(asker), (signal) => {
       const loaded = this.#loaded();
+      const tell = timed(onPiece);
       return withPrompt(loaded, parts, signal, (prompt) =>
-        write(signal, onPiece, (hear) => loaded.model.generate(prompt, options, hear)),
+        write(signal, tell, (hear) => loaded.model.generate(prompt, options, hear)),
       );
     });
   }
 
-  countTokens(task: TaskId, parts: readonly WirePart[]): Promise<number> {
-    return this.#runInTurn(task, (signal) => {
+  countTokens(task: TaskId, asker: SessionId, parts: readonly WirePart[]): Promise<number> {
+    return this.#runInTurn(task, session(asker), (signal) => {
       const loaded = this.#loaded();
       return withPrompt(loaded, parts, signal, (prompt) => loaded.model.countTokens(prompt));
     });
   }
 
   embed(task: TaskId, image: WireImage): Promise<Float32Array> {
-    return this.#runInTurn(task, () => embed(this.#loaded(), image));
+    return this.#runInTurn(task, "images", () => embed(this.#loaded(), image));
   }
 
   openSupportSet(task: TaskId, id: SupportSetId, saved: Uint8Array | undefined): Promise<void> {
-    return this.#runInTurn(task, async () => {
+    return this.#runInTurn(task, supportSet(id), async () => {
       const { wasm, model } = this.#loaded();
       const set = await calling(() =>
         saved === undefined ? new wasm.SupportSet(model) : wasm.SupportSet.fromBytes(saved),
@@ -268,7 +272,7 @@ export class Engine implements WorkerApi {
   }
 
   closeSupportSet(id: SupportSetId): void {
-    void this.#turns.take(async () => {
+    void this.#turns.take(supportSet(id), async () => {
       this.#supportSets.get(id)?.free();
       this.#supportSets.delete(id);
     });
@@ -280,7 +284,7 @@ export class Engine implements WorkerApi {
     wire: WireImage,
     { image, question = "", text }: SupportExample,
   ): Promise<void> {
-    return this.#runInTurn(task, async (signal) => {
+    return this.#runInTurn(task, supportSet(id), async (signal) => {
       const set = this.#supportSet(id);
       const embedding = await embed(this.#loaded(), wire);
       await nextTurn();
@@ -295,7 +299,7 @@ export class Engine implements WorkerApi {
     image: WireImage,
     count: number,
   ): Promise<SupportEntry[]> {
-    return this.#runInTurn(task, async () => {
+    return this.#runInTurn(task, supportSet(id), async () => {
       const set = this.#supportSet(id);
       const embedding = await embed(this.#loaded(), image);
       return calling(() => set.nearest(embedding, count));
@@ -303,7 +307,9 @@ export class Engine implements WorkerApi {
   }
 
   saveSupportSet(task: TaskId, id: SupportSetId): Promise<Uint8Array> {
-    return this.#runInTurn(task, () => calling(() => this.#supportSet(id).toBytes()));
+    return this.#runInTurn(task, supportSet(id), () =>
+      calling(() => this.#supportSet(id).toBytes()),
+    );
   }
 
   abort(task: TaskId): void {
@@ -331,10 +337,10 @@ export class Engine implements WorkerApi {
     }
   }
 
-  /** {@link #run}, when all calls before it have ended. */
-  #runInTurn<T>(task: TaskId, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
+  /** {@link #run}, when it is the turn of the line that it waits in. */
+  #runInTurn<T>(task: TaskId, line: string, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
     return this.#run(task, (signal) =>
-      this.#turns.take(async () => {
+      this.#turns.take(line, async () => {
         throwIfAborted(signal);
         const answer = await work(signal);
         throwIfAborted(signal);
@@ -381,10 +387,22 @@ export class Engine implements WorkerApi {
   }
 }
 
+/** The line in which a session's calls wait. */
+const session = (id: SessionId) => `session ${id}`;
+
+/** The line in which a support set's calls wait. */
+const supportSet = (id: SupportSetId) => `support set ${id}`;
+
+/** Gives each token the time since now: encoding counts, waiting for one's turn does not. */
+function timed(onPiece: Notify<TokenPiece>): Notify<WasmPiece> {
+  const start = performance.now();
+  return (piece) => onPiece({ ...piece, elapsedMs: performance.now() - start });
+}
+
 /** Has a text written, each token told to the page as it comes, until it ends or is stopped. */
 async function write(
   signal: AbortSignal,
-  onPiece: Notify<TokenPiece>,
+  onPiece: Notify<WasmPiece>,
   generate: (hear: OnPiece) => Promise<Caption>,
 ): Promise<Caption> {
   let told = Promise.resolve();

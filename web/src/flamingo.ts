@@ -132,13 +132,17 @@ export class Flamingo {
 
   /**
    * Forgets what is kept of the model whose `model.json` is at `url` (relative to the page). One
-   * that is loaded stays loaded.
+   * that is loaded stays loaded. Rejects where another tab is just downloading it.
    */
   static remove(url: string | URL): Promise<void> {
     return removeModel(addressOf(url), placesWith(pageMemory));
   }
 
-  /** Puts a task and its examples in front of the model. Sessions share the model and take turns. */
+  /**
+   * Puts a task and its examples in front of the model. Any number of sessions share the model:
+   * each answers its calls in their order, and those that are asked at the same time take turns,
+   * a text at a time.
+   */
   session(options: SessionOptions = {}): Session {
     return new Session(this.#host, ++this.#lastSession, options);
   }

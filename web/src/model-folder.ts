@@ -7,7 +7,7 @@ import {
   ShardLengthError,
   throwIfAborted,
 } from "./errors.js";
-import { type Manifest, manifestOf } from "./manifest.js";
+import { type Manifest, manifestOf, type ShardEntry } from "./manifest.js";
 import type { Progress } from "./progress.js";
 import { sha256 } from "./sha256.js";
 import type { VerifiedShard } from "./shards.js";
@@ -80,20 +80,31 @@ export async function* readShards(
   name: string,
   { progress, signal }: { readonly progress: Progress; readonly signal: AbortSignal },
 ): AsyncGenerator<VerifiedShard> {
-  for (const { file, bytes: expected, sha256: hash } of manifest.shards) {
+  for (const shard of manifest.shards) {
     throwIfAborted(signal);
-    const blob = await readFile(folder, name, file);
-    const url = `${name}/${file}`;
-    // Before it is read: a file of any size may have been chosen.
-    if (blob.size !== expected) {
-      throw new ShardLengthError({ url, expected, received: blob.size });
-    }
-    const bytes = await contentOf(blob, name, file);
-    const received = await sha256(bytes);
-    if (received !== hash) throw new HashMismatchError({ url, expected: hash, received });
+    const { file } = shard;
+    const bytes = await readShard(shard, folder, name);
     progress.read(file, bytes.length);
     yield { file, bytes };
   }
+}
+
+/** Reads one shard of the folder called `name`, and checks its length and hash. */
+export async function readShard(
+  { file, bytes: expected, sha256: hash }: ShardEntry,
+  folder: FolderFiles,
+  name: string,
+): Promise<Uint8Array<ArrayBuffer>> {
+  const blob = await readFile(folder, name, file);
+  const url = `${name}/${file}`;
+  // Before it is read: a file of any size may have been chosen.
+  if (blob.size !== expected) {
+    throw new ShardLengthError({ url, expected, received: blob.size });
+  }
+  const bytes = await contentOf(blob, name, file);
+  const received = await sha256(bytes);
+  if (received !== hash) throw new HashMismatchError({ url, expected: hash, received });
+  return bytes;
 }
 
 async function readFile(folder: FolderFiles, name: string, file: string): Promise<Blob> {

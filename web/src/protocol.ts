@@ -64,7 +64,10 @@ export interface WireQuery {
 /** A part of a prompt as it crosses. */
 export type WirePart = string | { readonly media: WireMedia } | { readonly endOfChunk: true };
 
-/** The Worker's side. One Worker holds one model. */
+/**
+ * The Worker's side. One Worker holds one model. Calls of one session are answered in their order;
+ * sessions and support sets that ask at the same time take turns.
+ */
 export interface WorkerApi {
   /**
    * Fetches and builds the model. `url` is absolute; `memory` is the page's, for what no other
@@ -113,15 +116,16 @@ export interface WorkerApi {
   ): Promise<Float64Array>;
   /** The best answers, best first. */
   beamSearch(task: TaskId, query: WireQuery, options: BeamOptions): Promise<Hypothesis[]>;
-  /** Continues a prompt; `onPiece` gets each token as it is found. */
+  /** Continues a prompt for a session; `onPiece` gets each token as it is found. */
   generate(
     task: TaskId,
+    session: SessionId,
     prompt: readonly WirePart[],
     options: GenerateOptions,
     onPiece: Notify<TokenPiece>,
   ): Promise<Caption>;
   /** Number of tokens of a prompt. */
-  countTokens(task: TaskId, prompt: readonly WirePart[]): Promise<number>;
+  countTokens(task: TaskId, session: SessionId, prompt: readonly WirePart[]): Promise<number>;
   /** What an image looks like, as a direction of length 1. */
   embed(task: TaskId, image: WireImage): Promise<Float32Array>;
   /** Makes a support set, from what `saveSupportSet` gave or an empty one. */

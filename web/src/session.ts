@@ -138,7 +138,7 @@ export class Session implements Tenant {
     const { signal, ...generate } = options;
     return this.#write(
       Promise.all(prompt.map(partToWire)),
-      (remote, task, parts, onPiece) => remote.generate(task, parts, generate, onPiece),
+      (remote, task, parts, onPiece) => remote.generate(task, this.#id, parts, generate, onPiece),
       signal,
     );
   }
@@ -149,7 +149,7 @@ export class Session implements Tenant {
     { signal }: { readonly signal?: AbortSignal } = {},
   ): Promise<number> {
     const parts = await Promise.all(prompt.map(partToWire));
-    return this.#call((remote, task) => remote.countTokens(task, parts), signal);
+    return this.#call((remote, task) => remote.countTokens(task, this.#id, parts), signal);
   }
 
   /** Forgets the questions and answers that were remembered, not the examples. */

@@ -227,7 +227,9 @@ export interface ScoringOptions {
 
 /** A text that a beam search found. */
 export interface Hypothesis {
+  /** The whole text, without white space around it. */
   readonly text: string;
+  /** Rows of the vocabulary, the end of the text not among them. */
   readonly tokenIds: readonly number[];
   /** Sum of the tokens' natural log-probabilities, its end included, divided by the length to the power of `lengthPenalty`. */
   readonly score: number;
@@ -237,6 +239,7 @@ export interface Hypothesis {
 
 /** A given answer and how likely it is among those given. */
 export interface Choice {
+  /** The answer, as it was given. */
   readonly text: string;
   /** 0 to 1; those of all answers sum to 1. */
   readonly probability: number;
@@ -290,6 +293,8 @@ export interface TokenPiece {
   readonly text: string;
   /** Natural logarithm of the probability the model gave it, before any option of sampling. */
   readonly logProbability: number;
+  /** Wall-clock milliseconds from when the model began with this text, its picture included, to this token. */
+  readonly elapsedMs: number;
   /** The likeliest tokens in its place, best first, as many as were asked for. */
   readonly alternatives: readonly Alternative[];
   /** Where in the last picture before it the model looked, where that was asked for and there is one. */
@@ -318,11 +323,15 @@ export interface Timings {
 
 /** A finished text: a caption, an answer, a continuation. */
 export interface Caption {
+  /** The whole text, without white space around it. */
   readonly text: string;
+  /** Rows of the vocabulary, in the order they were written. */
   readonly tokenIds: readonly number[];
+  /** Why it ends where it does. */
   readonly stopReason: StopReason;
   /** Tokens of the prompt that were known from an earlier query of the session and not read again. */
   readonly reusedTokens: number;
+  /** How long each step took. */
   readonly timings: Timings;
 }
 

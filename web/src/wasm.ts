@@ -56,8 +56,11 @@ export interface WasmPrompt extends WasmHandle {
   addEndOfChunk(): void;
 }
 
+/** A token as the module tells it. It has no clock. */
+export type WasmPiece = Omit<TokenPiece, "elapsedMs">;
+
 /** Returns, or resolves to, whether to go on. */
-export type OnPiece = (piece: TokenPiece) => Promise<boolean>;
+export type OnPiece = (piece: WasmPiece) => Promise<boolean>;
 
 /** A task with its examples and turns. It refuses a call while another is under way. */
 export interface WasmSession extends WasmHandle {

@@ -159,6 +159,40 @@ test("captions asked for together are written one after another", async () => {
   expect(log).toEqual([0, 0, 0, 1, 1, 1]);
 });
 
+test("a session that asks for much does not keep another waiting", async () => {
+  const { connection } = join();
+  await load(connection);
+  const busy = new Session(hostOf(connection), 1, {});
+  const other = new Session(hostOf(connection), 2, {});
+  await Promise.all([busy.opened, other.opened]);
+  const log: string[] = [];
+  const captions = [1, 2, 3, 4].map((i) => busy.caption(photo).result.then(() => log.push(`${i}`)));
+  await captions[0];
+  const answer = other.caption(photo).result.then(() => log.push("other"));
+  await Promise.all([...captions, answer]);
+  // The second was under way.
+  expect(log).toEqual(["1", "2", "other", "3", "4"]);
+});
+
+test("each token has its text, id, log-probability and time", async () => {
+  const { connection } = join();
+  await load(connection);
+  const session = new Session(hostOf(connection), 1, {});
+  const times: number[] = [];
+  for await (const piece of session.caption(photo)) {
+    expect(piece).toEqual({
+      id: expect.any(Number),
+      text: expect.any(String),
+      logProbability: -1,
+      elapsedMs: expect.any(Number),
+      alternatives: [],
+    });
+    times.push(piece.elapsedMs);
+  }
+  expect(times).toHaveLength(3);
+  expect(times).toEqual([...times].sort((a, b) => a - b));
+});
+
 test("a disposed session frees its examples and takes no more photos", async () => {
   const { wasm, connection } = join();
   await load(connection);

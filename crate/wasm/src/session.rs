@@ -169,7 +169,7 @@ impl Session {
         #[wasm_bindgen(unchecked_param_type = "GenerateOptions")] options: JsValue,
         #[wasm_bindgen(
             js_name = onPiece,
-            unchecked_param_type = "(piece: TokenPiece) => Promise<boolean>"
+            unchecked_param_type = "(piece: WasmPiece) => Promise<boolean>"
         )]
         on_piece: Function,
     ) -> Result<JsValue, JsValue> {
@@ -198,7 +198,7 @@ impl Session {
         #[wasm_bindgen(unchecked_param_type = "GenerateOptions")] options: JsValue,
         #[wasm_bindgen(
             js_name = onPiece,
-            unchecked_param_type = "(piece: TokenPiece) => Promise<boolean>"
+            unchecked_param_type = "(piece: WasmPiece) => Promise<boolean>"
         )]
         on_piece: Function,
     ) -> Result<JsValue, JsValue> {

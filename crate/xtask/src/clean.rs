@@ -11,7 +11,7 @@ pub(crate) fn clean(workspace: &Workspace) -> Result<()> {
     for output in pack::outputs(workspace).chain(wasm::outputs(workspace)) {
         stamp::remove_output(&output)?;
     }
-    for package in ["web", "www"] {
+    for package in ["web", "www", "examples"] {
         stamp::remove_output(&workspace.root().join(package).join("dist"))?;
     }
     process::run(workspace.command("cargo").arg("clean"))

@@ -6,9 +6,14 @@ use anyhow::{Result, bail};
 
 use crate::process;
 
-/// A browser for the page's tests, and a Vulkan driver that runs on any CPU for the
+/// Browsers for the page's tests, and a Vulkan driver that runs on any CPU for the
 /// native WebGPU tests.
-pub(crate) const BROWSER_TESTS: &[&str] = &["chromium", "libvulkan1", "mesa-vulkan-drivers"];
+pub(crate) const BROWSER_TESTS: &[&str] = &[
+    "chromium",
+    "firefox-esr",
+    "libvulkan1",
+    "mesa-vulkan-drivers",
+];
 
 /// Installs those of the packages that are not there yet.
 ///

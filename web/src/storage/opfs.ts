@@ -68,11 +68,27 @@ export class OpfsStore implements FileStore {
 
   async remove(folder: string, name?: string): Promise<void> {
     if (name === undefined) {
-      await found(this.#root.removeEntry(folder, { recursive: true }));
+      await patiently(() => found(this.#root.removeEntry(folder, { recursive: true })));
     } else {
       const directory = await found(this.#root.getDirectoryHandle(folder));
       if (directory !== undefined) await found(directory.removeEntry(name));
     }
+  }
+}
+
+/** Times that a file which someone is writing is tried again, and milliseconds between them. */
+const [ATTEMPTS, PAUSE_MS] = [20, 100];
+
+/** Tries again what is locked: a Worker that has ended keeps what it was writing for a moment. */
+async function patiently<T>(work: () => Promise<T>): Promise<T> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await work();
+    } catch (error) {
+      const locked = error instanceof DOMException && error.name === "NoModificationAllowedError";
+      if (!locked || attempt === ATTEMPTS) throw error;
+    }
+    await new Promise((resolve) => setTimeout(resolve, PAUSE_MS));
   }
 }
 

@@ -30,7 +30,7 @@ fn vitest(workspace: &Workspace, package: &str) -> Result<Tally> {
     })
 }
 
-/// `tests/browser/`, with Playwright and the system's Chromium.
+/// `tests/browser/`, with Playwright and the system's Chromium and Firefox.
 pub(super) fn page(workspace: &Workspace) -> Result<Tally> {
     packages::install(packages::BROWSER_TESTS)?;
     wasm::build_with_parity(workspace)?;

@@ -26,7 +26,7 @@ pub(crate) enum Group {
     Rust,
     /// A minute of malformed input for each parser
     Fuzz,
-    /// The tests of the npm package and of the page, and the page in Chromium
+    /// The tests of the npm package and of the page, and both in Chromium and Firefox
     Browser,
     /// The training code's tests; installs PyTorch, and runs only when named
     Training,

@@ -1,0 +1,419 @@
+/**
+ * The fault table of `docs/faults.md`, as far as the package alone shows it; `product.spec.ts` has
+ * what needs the page or another process. Every fault is told by its error, and nothing is lost:
+ * when it is gone, the same page writes the program's tokens.
+ */
+
+import { readFileSync } from "node:fs";
+import { crc32, deflateSync } from "node:zlib";
+import { expect, type Page, test } from "@playwright/test";
+import type * as Package from "../../web/dist/index.js";
+import { TINY_MODEL } from "./caption-page.js";
+import { type Fault, FaultyServer, PARTS, SHARDS } from "./faulty-server.js";
+import { PHOTOS } from "./fixtures.js";
+import { nativeCaptions } from "./native.js";
+import { pathInClone } from "./package-server.js";
+
+const [PHOTO = ""] = PHOTOS;
+const IMAGES = new URL("../fixtures/images/", import.meta.url);
+
+const server = new FaultyServer();
+
+/** What the program writes for the photo. */
+let tokenIds: readonly number[];
+
+test.beforeAll(async () => {
+  await server.start();
+  [{ tokenIds } = { tokenIds: [] }] = await nativeCaptions(TINY_MODEL, [PHOTO]);
+});
+
+test.afterAll(() => server.close());
+
+test.beforeEach(async ({ page }) => {
+  server.heal();
+  await page.goto(server.origin);
+});
+
+/** What came of an attempt. */
+interface Outcome {
+  /** Of the error, if there was one. */
+  readonly code?: string | undefined;
+  readonly message?: string | undefined;
+  readonly tokenIds?: readonly number[] | undefined;
+  readonly events: readonly Package.LoadEvent[];
+  /** Milliseconds between the abort and the error. */
+  readonly abortMs?: number | undefined;
+}
+
+/** Loads the model and captions the photo; aborts at the first event of status `abortAt`. */
+function attempt(page: Page, abortAt?: string): Promise<Outcome> {
+  return page.evaluate(
+    async ({ photo, abortAt }): Promise<Outcome> => {
+      const { Flamingo, FlamingoError } = (await import(
+        /* @vite-ignore */ `${location.origin}/web/dist/index.js`
+      )) as typeof Package;
+      const events: Package.LoadEvent[] = [];
+      const controller = new AbortController();
+      let aborted = 0;
+      const abort = () => {
+        aborted ||= performance.now();
+        controller.abort();
+      };
+      if (abortAt === "start") setTimeout(abort, 300);
+      let model: Package.Flamingo | undefined;
+      try {
+        model = await Flamingo.load("/model/model.json", {
+          device: "cpu",
+          signal: controller.signal,
+          onProgress: (event) => {
+            events.push(event);
+            if (event.status === abortAt) abort();
+          },
+        });
+        const image = await (await fetch(photo)).blob();
+        const stream = model.session().caption(image, { signal: controller.signal });
+        for await (const _ of stream) if (abortAt === "token") abort();
+        const { tokenIds } = await stream.result;
+        return { events, tokenIds };
+      } catch (error) {
+        if (!(error instanceof FlamingoError)) throw error;
+        const abortMs = aborted === 0 ? undefined : performance.now() - aborted;
+        return { events, code: error.code, message: error.message, abortMs };
+      } finally {
+        model?.dispose();
+      }
+    },
+    { photo: pathInClone(PHOTO), abortAt },
+  );
+}
+
+const warnings = ({ events }: Outcome) =>
+  events.flatMap((event) => (event.status === "warning" ? [event.code] : []));
+
+/** Bytes of the model that an attempt found kept. */
+const keptBytes = ({ events }: Outcome) =>
+  events.find((event) => event.status === "cache")?.cachedBytes;
+
+/** Everything is well: the program's tokens. */
+async function expectCaption(page: Page): Promise<Outcome> {
+  const outcome = await attempt(page);
+  expect(outcome.message).toBeUndefined();
+  expect(outcome.tokenIds).toEqual(tokenIds);
+  return outcome;
+}
+
+const forget = (page: Page) =>
+  page.evaluate(async () => {
+    const { Flamingo } = (await import(
+      /* @vite-ignore */ `${location.origin}/web/dist/index.js`
+    )) as typeof Package;
+    await Flamingo.remove("/model/model.json");
+  });
+
+const escaped = (file: string) =>
+  `${server.origin}/model/${file}`.replace(/[.*+?^${}()|[\]\\]/g, "\\$&");
+
+test.describe("a shard", () => {
+  const cases: [string, Fault, string, (url: string) => string][] = [
+    [
+      "whose connection is cut",
+      "cut",
+      "network",
+      (url) => `The connection failed while fetching ${url}. Check the network and try again.`,
+    ],
+    [
+      "that is not there",
+      "missing",
+      "http-status",
+      (url) =>
+        `The server answered 404 for ${url}. Check the address; a model's shards must lie in the folder of its model.json.`,
+    ],
+    [
+      "with a web page in its place",
+      "html",
+      "html-instead-of-file",
+      (url) =>
+        `${url} is a web page, not a file of a model or an image. The server may answer missing files with its start page, or ask for a login.`,
+    ],
+    [
+      "with a wrong bit",
+      "damaged",
+      "hash-mismatch",
+      (url) =>
+        `${url} is damaged: its SHA-256 is not the one in model.json, even where it was fetched twice. Publish the model folder anew.`,
+    ],
+  ];
+  for (const [name, fault, code, message] of cases) {
+    test(`${name}, whichever it is, is told, and costs itself alone`, async ({ page }) => {
+      for (const part of PARTS) {
+        await forget(page);
+        server.heal();
+        server.faults.set(part, [fault]);
+        const failed = await attempt(page);
+        expect(failed.code).toBe(code);
+        expect(failed.message).toBe(message(`${server.origin}/model/${part}`));
+      }
+      // The last one is mended: what had come whole is asked for no second time.
+      server.heal();
+      const outcome = await expectCaption(page);
+      expect(keptBytes(outcome)).toBeGreaterThan(0);
+      expect(server.requests).toEqual([PARTS.at(-1)]);
+    });
+  }
+
+  for (const fault of ["cut", "damaged", "short"] as const) {
+    test(`that is ${fault} once, whichever it is, mends itself`, async ({ page }) => {
+      for (const part of PARTS) server.faults.set(part, [fault, undefined]);
+      await expectCaption(page);
+      expect(server.requests).toHaveLength(2 * SHARDS);
+    });
+  }
+});
+
+test("a slow server is waited for, with a time that is left", async ({ page }) => {
+  for (const part of PARTS) server.faults.set(part, ["slow"]);
+  const { events } = await expectCaption(page);
+  const progress = events.flatMap((event) => (event.status === "progress" ? [event] : []));
+  expect(progress.length).toBeGreaterThan(10);
+  const loaded = progress.map(({ loaded }) => loaded);
+  expect(loaded).toEqual([...loaded].sort((a, b) => a - b));
+  expect(progress.at(-1)).toMatchObject({ loaded: progress[0]?.total, remainingMs: 0 });
+  expect(progress.some(({ remainingMs }) => remainingMs !== undefined && remainingMs > 0)).toBe(
+    true,
+  );
+});
+
+test.describe("with the network gone", () => {
+  test("before the first visit there is no model, and it is said", async ({ page }) => {
+    server.faults.set("model.json", ["down"]);
+    const { code, message } = await attempt(page);
+    expect(code).toBe("network");
+    expect(message).toMatch(
+      new RegExp(`^The connection failed while fetching ${escaped("model.json")}`),
+    );
+    server.heal();
+    await expectCaption(page);
+  });
+
+  test("before the module is there", async ({ page }) => {
+    server.faults.set("flamingo_bg.wasm", ["down"]);
+    const { code, message } = await attempt(page);
+    expect(code).toBe("start");
+    expect(message).toMatch(/^flamingo-web could not start: /);
+    server.heal();
+    await expectCaption(page);
+  });
+
+  test("between two shards", async ({ page }) => {
+    for (const part of PARTS.slice(2)) server.faults.set(part, ["down"]);
+    const { code, message } = await attempt(page);
+    expect(code).toBe("network");
+    expect(message).toContain(PARTS[2]);
+    server.heal();
+    await expectCaption(page);
+    expect(server.requests).toEqual(PARTS.slice(2));
+  });
+
+  test("after a visit the model of that visit serves", async ({ page }) => {
+    await expectCaption(page);
+    server.faults.set("model.json", ["down"]);
+    for (const part of PARTS) server.faults.set(part, ["down"]);
+    expect(warnings(await expectCaption(page))).toEqual(["offline"]);
+  });
+
+  test("while a model is loaded nothing changes", async ({ page }) => {
+    const ids = await page.evaluate(async (photo) => {
+      const { Flamingo } = (await import(
+        /* @vite-ignore */ `${location.origin}/web/dist/index.js`
+      )) as typeof Package;
+      const image = await (await fetch(photo)).blob();
+      const model = await Flamingo.load("/model/model.json", { device: "cpu" });
+      const session = model.session();
+      Object.assign(window, { again: () => session.caption(image).result });
+      return (await session.caption(image).result).tokenIds;
+    }, pathInClone(PHOTO));
+    server.down = true;
+    const again = await page.evaluate(
+      async () =>
+        (await (window as unknown as { again(): Promise<Package.Caption> }).again()).tokenIds,
+    );
+    expect([ids, again]).toEqual([tokenIds, tokenIds]);
+  });
+});
+
+test("a full disk costs nothing but the next visit's download", async ({ page }) => {
+  const browser = await page.context().newCDPSession(page);
+  await browser.send("Storage.overrideQuotaForOrigin", { origin: server.origin, quotaSize: 1e6 });
+  expect(warnings(await expectCaption(page))).toContain("quota");
+});
+
+test.describe("an abort", () => {
+  const cases: [string, string, string | undefined][] = [
+    ["while model.json is awaited", "start", "model.json"],
+    ["while the module is awaited", "cache", "flamingo_bg.wasm"],
+    ["while shards are awaited", "done", "part-1.bin"],
+    ["when model.json is there", "initiate", undefined],
+    ["when the device is open", "device", undefined],
+    ["at the first byte", "progress", undefined],
+    ["when the model is ready", "ready", undefined],
+    ["at the first token", "token", undefined],
+  ];
+  for (const [name, abortAt, stalled] of cases) {
+    test(`${name} ends it at once, and the next load is whole`, async ({ page }) => {
+      if (stalled !== undefined) server.faults.set(stalled, ["stalled"]);
+      const { code, message, abortMs } = await attempt(page, abortAt);
+      expect([code, message]).toEqual(["aborted", "Stopped, as asked."]);
+      expect(abortMs).toBeLessThan(1000);
+      await expect.poll(() => page.workers().length).toBe(0);
+      server.heal();
+      await expectCaption(page);
+      // What had come whole is kept.
+      if (abortAt === "done") expect(server.requests).not.toContain(PARTS[0]);
+    });
+  }
+});
+
+test.describe("a picture", () => {
+  /** Captions a picture, then the photo, in one session. */
+  function captionBoth(page: Page, picture: Buffer) {
+    return page.evaluate(
+      async ({ photo, picture }) => {
+        const { Flamingo, FlamingoError } = (await import(
+          /* @vite-ignore */ `${location.origin}/web/dist/index.js`
+        )) as typeof Package;
+        const model = await Flamingo.load("/model/model.json", { device: "cpu" });
+        const session = model.session();
+        const image = Uint8Array.from(atob(picture), (letter) => letter.charCodeAt(0));
+        const first = await session.caption(image).result.then(
+          ({ tokenIds }) => ({ tokenIds }),
+          (error: unknown) => {
+            if (!(error instanceof FlamingoError)) throw error;
+            return { code: error.code, message: error.message };
+          },
+        );
+        const after = await session.caption(await (await fetch(photo)).blob()).result;
+        model.dispose();
+        return { first, after: after.tokenIds };
+      },
+      { photo: pathInClone(PHOTO), picture: picture.toString("base64") },
+    );
+  }
+
+  const fixture = (name: string) => readFileSync(new URL(name, IMAGES));
+
+  const refused: [string, () => Buffer, string][] = [
+    [
+      "of 10,000 × 10,000 pixels",
+      () => blackPng(10_000, 10_000),
+      "The picture has 10000×10000 pixels, more than 50 megapixels or 65535 on a side; scale it down first.",
+    ],
+    ...["jpg", "png", "webp"].map((kind, i): [string, () => Buffer, string] => [
+      `that is broken off, a .${kind}`,
+      () => fixture(`truncated.${kind}`),
+      `The ${["JPEG", "PNG", "WebP"][i]} file ends before its picture does; download or copy it again.`,
+    ]),
+    [
+      "of another format",
+      () => fixture("unsupported.gif"),
+      "GIF images are not read here; save the picture as JPEG, PNG or WebP.",
+    ],
+    [
+      "that is text",
+      () => Buffer.from("a dog in the snow"),
+      "The file is not a picture of a known format; save the picture as JPEG, PNG or WebP.",
+    ],
+    [
+      "of no bytes",
+      () => Buffer.alloc(0),
+      "The file is not a picture of a known format; save the picture as JPEG, PNG or WebP.",
+    ],
+  ];
+  for (const [name, picture, message] of refused) {
+    test(`${name} is refused with its reason`, async ({ page }) => {
+      const { first, after } = await captionBoth(page, picture());
+      expect(first).toEqual({ code: "image", message });
+      expect(after).toEqual(tokenIds);
+    });
+  }
+
+  test("of one pixel is one", async ({ page }) => {
+    const { first, after } = await captionBoth(page, blackPng(1, 1));
+    expect(first).toEqual({ tokenIds: expect.arrayContaining([expect.any(Number)]) });
+    expect(after).toEqual(tokenIds);
+  });
+
+  for (const [name, file, same] of [
+    ["that moves counts by its first frame", "animated.webp", "animated.webp.expected.png"],
+    ["that moves, a PNG, likewise", "animated.png", "animated.png.expected.png"],
+    ["of 16 bits a channel is seen as with 8", "rgb16.png", "rgb16.expected.png"],
+  ] as const) {
+    test(name, async ({ page }) => {
+      const seen = await captionBoth(page, fixture(file));
+      expect(seen).toEqual(await captionBoth(page, fixture(same)));
+      expect(seen.after).toEqual(tokenIds);
+    });
+  }
+});
+
+test("forty examples fit, and four hundred are refused with their number", async ({ page }) => {
+  const outcomes = await page.evaluate(async (photo) => {
+    const { Flamingo, FlamingoError } = (await import(
+      /* @vite-ignore */ `${location.origin}/web/dist/index.js`
+    )) as typeof Package;
+    const model = await Flamingo.load("/model/model.json", { device: "cpu" });
+    const image = await (await fetch(photo)).blob();
+    const outcomes: unknown[] = [];
+    for (const [count, text] of [
+      [40, "A dog in the snow"],
+      [400, "A dog in the snow"],
+      [0, ""],
+    ] as const) {
+      const shots = Array.from({ length: count }, () => ({ image, text }));
+      outcomes.push(
+        await model
+          .session({ shots })
+          .caption(image)
+          .result.then(
+            ({ tokenIds }) => tokenIds,
+            (error: unknown) => {
+              if (!(error instanceof FlamingoError)) throw error;
+              return { code: error.code, message: error.message };
+            },
+          ),
+      );
+    }
+    model.dispose();
+    return outcomes;
+  }, pathInClone(PHOTO));
+  const [forty, tooMany, none] = outcomes;
+  expect(forty).toEqual(expect.arrayContaining([expect.any(Number)]));
+  expect(tooMany).toEqual({
+    code: "prompt-too-long",
+    message:
+      "The prompt has 4003 tokens (401 images and clips), the model takes 2048; use fewer or shorter examples.",
+  });
+  expect(none).toEqual(tokenIds);
+});
+
+/** A black picture with one bit a pixel. */
+function blackPng(width: number, height: number): Buffer {
+  const header = Buffer.alloc(13);
+  header.writeUInt32BE(width, 0);
+  header.writeUInt32BE(height, 4);
+  // One bit of grey; deflate, the five filters, no interlacing.
+  header.set([1, 0, 0, 0, 0], 8);
+  const rows = Buffer.alloc((1 + Math.ceil(width / 8)) * height);
+  const chunk = (type: string, data: Buffer) => {
+    const named = Buffer.concat([Buffer.from(type, "latin1"), data]);
+    const [length, checksum] = [Buffer.alloc(4), Buffer.alloc(4)];
+    length.writeUInt32BE(data.length);
+    checksum.writeUInt32BE(crc32(named));
+    return Buffer.concat([length, named, checksum]);
+  };
+  return Buffer.concat([
+    Buffer.from("\x89PNG\r\n\x1a\n", "latin1"),
+    chunk("IHDR", header),
+    chunk("IDAT", deflateSync(rows)),
+    chunk("IEND", Buffer.alloc(0)),
+  ]);
+}

@@ -1,0 +1,189 @@
+/** The package as npm would publish it: what is in it, its types, its program, its weight. */
+
+import { execFileSync, spawnSync } from "node:child_process";
+import { readFileSync, writeFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import { expect, test } from "@playwright/test";
+import { Folder } from "./packed.js";
+
+const ROOT = fileURLToPath(new URL("../..", import.meta.url));
+
+const folder = new Folder();
+let files: string[];
+
+test.beforeAll(() => {
+  files = folder.install("node_modules/flamingo-web");
+});
+
+test.afterAll(() => folder.remove());
+
+const packed = (file: string) =>
+  readFileSync(`${folder.path}/node_modules/flamingo-web/${file}`, "utf8");
+
+test("has scripts, types, module, program, words and licences, and nothing else", () => {
+  for (const file of [
+    "README.md",
+    "LICENSE-APACHE",
+    "LICENSE-MIT",
+    "bin/flamingo-web.js",
+    "dist/index.js",
+    "dist/index.d.ts",
+    "dist/element.js",
+    "dist/element.d.ts",
+    "dist/worker.js",
+    "dist/vendor/comlink.js",
+    "wasm/flamingo.js",
+    "wasm/flamingo_bg.wasm",
+  ]) {
+    expect(files).toContain(file);
+  }
+  const kinds =
+    /^(package\.json|README\.md|LICENSE-(APACHE|MIT)|bin\/.*\.js|dist\/.*\.(js|d\.ts)|wasm\/.*\.(js|wasm))$/;
+  expect(files.filter((file) => !kinds.test(file))).toEqual([]);
+  expect(files.filter((file) => /test|testing|fake/.test(file))).toEqual([]);
+  for (const licence of ["LICENSE-APACHE", "LICENSE-MIT"]) {
+    expect(packed(licence)).toBe(readFileSync(`${ROOT}/${licence}`, "utf8"));
+  }
+});
+
+test("asks for no other package", () => {
+  const { dependencies, peerDependencies } = JSON.parse(packed("package.json"));
+  expect([dependencies, peerDependencies]).toEqual([undefined, undefined]);
+  for (const file of files.filter((file) => /^dist\/(?!node\/).*\.(js|d\.ts)$/.test(file))) {
+    const wanted = [...packed(file).matchAll(/^(?:import|export)\b[^;]*?\bfrom "([^"]+)"/gm)];
+    for (const [, name = ""] of wanted) expect(name, file).toMatch(/^\.\.?\//);
+  }
+});
+
+for (const resolution of ["NodeNext", "Bundler"]) {
+  test(`its types hold for an embedder, resolved as ${resolution}`, () => {
+    writeFileSync(`${folder.path}/package.json`, '{ "type": "module" }');
+    writeFileSync(`${folder.path}/embedder.ts`, EMBEDDER);
+    const options = [
+      ...["--strict", "--exactOptionalPropertyTypes", "--noEmit", "--target", "es2022"],
+      ...["--lib", "es2023,esnext.disposable,dom,dom.iterable,dom.asynciterable"],
+      // The embedder's own types only; the libraries' are checked too.
+      ...["--types", "", "--skipLibCheck", "false"],
+      ...["--module", resolution === "Bundler" ? "esnext" : resolution],
+      ...["--moduleResolution", resolution],
+    ];
+    const tsc = `${ROOT}/node_modules/.bin/tsc`;
+    const { stdout } = spawnSync(tsc, [...options, "embedder.ts"], {
+      cwd: folder.path,
+      encoding: "utf8",
+    });
+    // The two lines that must fail do, and no other.
+    const errors = stdout.split("\n").filter((line) => line.includes("error TS"));
+    expect(errors.map((line) => line.replace(/^(embedder\.ts)\((\d+),.*$/, "$1 $2"))).toEqual(
+      WRONG_LINES.map((line) => `embedder.ts ${line}`),
+    );
+  });
+}
+
+/** Uses what the README shows, and twice what there is not. */
+const EMBEDDER = `
+import { AbortedError, type Caption, Flamingo, FlamingoError, framesOf } from "flamingo-web";
+import { FlamingoCaption } from "flamingo-web/element";
+
+export async function write(photo: File, video: HTMLVideoElement, signal: AbortSignal) {
+  const model = await Flamingo.load(new URL("model.json", location.href), {
+    device: "cpu", signal, persist: false,
+    onProgress: (event) => { if (event.status === "progress") console.log(event.remainingMs ?? 0); },
+  });
+  const session = model.session({ shots: [{ image: photo, text: "a dog" }, { text: "a cat" }] });
+  try {
+    for await (const { text, id, logProbability, elapsedMs } of session.caption(photo, { signal })) {
+      console.log(text, id + logProbability + elapsedMs);
+    }
+  } catch (error) {
+    if (error instanceof AbortedError) return;
+    if (error instanceof FlamingoError && error.code === "out-of-memory") throw error.cause;
+  }
+  const caption: Caption = await session.caption({ frames: await framesOf(video, { rate: 1 }) }).result;
+  const [first] = await session.choose(photo, ["a", "b"], { calibrated: true });
+  session.caption(photo, { warmth: 1 });
+  session.caption("photo.jpg");
+  const element: FlamingoCaption = document.createElement("flamingo-caption");
+  element.addEventListener("caption", ({ detail }) => console.log(detail.timings.encodeMs));
+  return [caption.text, first?.probability, model.device.reason];
+}
+`;
+
+const WRONG_LINES = EMBEDDER.split("\n").flatMap((line, i) =>
+  /warmth:|"photo\.jpg"/.test(line) ? [i + 1] : [],
+);
+
+test("every member that an embedder sees says what it is", () => {
+  const undocumented: string[] = [];
+  for (const file of [
+    "types",
+    "flamingo",
+    "session",
+    "support-set",
+    "frames-of",
+    "caption-stream",
+  ]) {
+    const lines = packed(`dist/${file}.d.ts`).split("\n");
+    let declaration = "";
+    for (const [i, line] of lines.entries()) {
+      declaration = /^export (?:declare )?(\w+)/.exec(line)?.[1] ?? declaration;
+      const name = /^ {4}(?:static |readonly |get )*([a-z]\w*)[?(<:]/.exec(line)?.[1];
+      // The cases of a union are told apart by what is said of the union.
+      if (name === undefined || !["interface", "class"].includes(declaration)) continue;
+      if (!lines[i - 1]?.endsWith("*/")) undocumented.push(`${file}: ${line.trim()}`);
+    }
+  }
+  expect(undocumented).toEqual([]);
+});
+
+test("its program writes a model folder, and says what is wrong with one", () => {
+  folder.copy("models/tiny", "tiny");
+  const run = (...args: string[]) =>
+    spawnSync("node", ["node_modules/flamingo-web/bin/flamingo-web.js", ...args], {
+      cwd: folder.path,
+      encoding: "utf8",
+    });
+  expect(run("model", "tiny", "public/models/tiny").stdout).toMatch(
+    /^public\/models\/tiny: Flamingo tiny, random weights, \d+\.\d MB, \d+ shards copied\n$/,
+  );
+  const { shards } = JSON.parse(
+    readFileSync(`${folder.path}/public/models/tiny/model.json`, "utf8"),
+  );
+  for (const { file } of shards as { file: string }[]) {
+    const [source, target] = ["tiny", "public/models/tiny"].map((place) =>
+      readFileSync(`${folder.path}/${place}/${file}`),
+    );
+    expect(target).toEqual(source);
+  }
+  expect(run("model", "tiny", "public/models/tiny").stdout).toContain("0 shards copied");
+  writeFileSync(`${folder.path}/tiny/${shards[0].file}`, "damaged");
+  const { status, stderr } = run("model", "tiny", "elsewhere");
+  expect([status, stderr]).toEqual([1, expect.stringContaining(`${shards[0].file} should have`)]);
+  expect(run("copy").status).toBe(2);
+});
+
+test("a page pays for what it imports, and not more than is said", () => {
+  const table = execFileSync("npm", ["run", "--silent", "size", "--workspace", "web"], {
+    cwd: ROOT,
+    encoding: "utf8",
+  }).trim();
+  console.log(table);
+  const [load, everything, element, error] = table
+    .split("\n")
+    .slice(2)
+    .map((row) =>
+      row
+        .split("|")
+        .slice(2, 4)
+        .map((cell) => Number.parseFloat(cell) || 0),
+    );
+  const [page = 0, worker = 0] = load ?? [];
+  expect(page).toBeGreaterThan(1);
+  expect(page).toBeLessThan(12);
+  expect(worker).toBeLessThan(25);
+  expect(everything?.[0]).toBeLessThan(13);
+  expect(element?.[0]).toBeLessThan(15);
+  // An error class brings no Worker along.
+  expect(error?.[0]).toBeLessThan(3);
+  expect(error?.[1]).toBe(0);
+});

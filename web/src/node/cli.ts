@@ -1,0 +1,30 @@
+/** The program `flamingo-web`. */
+
+import { describe } from "../errors.js";
+import { copyModel } from "./copy-model.js";
+
+const USAGE = `Usage: flamingo-web model SOURCE FOLDER
+
+Copies a model into a folder for a static host and checks every file. SOURCE is the address or the
+path of a model.json, or of its folder. What lies in FOLDER already is not copied again.
+
+  npx flamingo-web model ../flamingo/models/flamingo-smollm2-135m public/models/flamingo-smollm2-135m
+`;
+
+const [command, source, folder, ...more] = process.argv.slice(2);
+if (command === "--help" || command === "help") {
+  process.stdout.write(USAGE);
+} else if (command !== "model" || !source || !folder || more.length > 0) {
+  process.stderr.write(USAGE);
+  process.exitCode = 2;
+} else {
+  try {
+    const { name, totalBytes, kept, copied } = await copyModel(source, folder);
+    const megabytes = (totalBytes / 1e6).toFixed(1);
+    const before = kept > 0 ? `, ${kept} were there` : "";
+    console.log(`${folder}: ${name}, ${megabytes} MB, ${copied} shards copied${before}`);
+  } catch (error) {
+    console.error(`flamingo-web: ${describe(error)}`);
+    process.exitCode = 1;
+  }
+}
