@@ -13,6 +13,7 @@ export default defineConfig({
     modulePreload: { polyfill: false },
     // A `data:` address would need a hole in the policy.
     assetsInlineLimit: 0,
+    rolldownOptions: { input: ["index.html", "bench.html"] },
   },
   // A Worker takes its policy from its own response, not from the page.
   preview: { headers: { "Content-Security-Policy": POLICY } },
