@@ -65,7 +65,7 @@ test("fills its table and plots, and saves what it measured", async ({ page }) =
 });
 
 test("stops in the middle, keeps what it has, and starts again", async ({ page }) => {
-  await open(page, { shots: "0", lengths: "2, 256" });
+  await open(page, { shots: "0", lengths: "2, 256", repeats: "10" });
   await page.getByRole("button", { name: "Measure" }).click();
   await expect(page.locator("tbody tr")).toHaveCount(1, { timeout: 60_000 });
   await page.getByRole("button", { name: "Stop" }).click();

@@ -7,14 +7,19 @@ export type Contestant =
       readonly task: "decode";
       readonly engine: "wllama";
       readonly model: "q4_1" | "q4_0" | "q8_0";
-      /** 0 is WebGPU. */
       readonly threads: number;
     }
   | {
       readonly task: "decode";
-      readonly engine: "onnxruntime-web" | "transformers.js";
+      readonly engine: "onnxruntime-web";
       readonly model: "q4" | "q8";
-      /** 0 is WebGPU. */
+      readonly threads: number;
+    }
+  | {
+      readonly task: "decode";
+      readonly engine: "transformers.js";
+      readonly model: "q4" | "q8";
+      readonly device: "wasm" | "webgpu";
       readonly threads: number;
     }
   | { readonly task: "encode"; readonly engine: "flamingo" }

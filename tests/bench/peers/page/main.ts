@@ -50,7 +50,7 @@ function open(contestant: Contestant): Promise<Partial<Decoder & Encoder>> {
     case "onnxruntime-web":
       return onnxRuntimeDecoder(contestant.model, contestant.threads);
     case "transformers.js":
-      return transformersDecoder(contestant.model, contestant.threads);
+      return transformersDecoder(contestant.model, contestant.device, contestant.threads);
   }
 }
 

@@ -25,7 +25,11 @@ class Arrivals extends BaseStreamer {
   override end(): void {}
 }
 
-export async function transformersDecoder(model: "q4" | "q8", threads: number): Promise<Decoder> {
+export async function transformersDecoder(
+  model: "q4" | "q8",
+  device: "wasm" | "webgpu",
+  threads: number,
+): Promise<Decoder> {
   takeModelsFromHere();
   const { wasm } = env.backends.onnx;
   if (wasm === undefined) throw new Error("this build has no WebAssembly");
@@ -33,10 +37,10 @@ export async function transformersDecoder(model: "q4" | "q8", threads: number): 
     mjs: "/ort/ort-wasm-simd-threaded.asyncify.mjs",
     wasm: "/ort/ort-wasm-simd-threaded.asyncify.wasm",
   };
-  wasm.numThreads = threads === 0 ? 1 : threads;
+  wasm.numThreads = threads;
   const tokenizer = await AutoTokenizer.from_pretrained(MODEL);
   const decoder: PreTrainedModel = await AutoModelForCausalLM.from_pretrained(MODEL, {
-    device: threads === 0 ? "webgpu" : "wasm",
+    device,
     dtype: model,
   });
   return {

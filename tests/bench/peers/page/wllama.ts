@@ -1,4 +1,7 @@
-/** llama.cpp, compiled to WebAssembly. */
+/**
+ * llama.cpp, compiled to WebAssembly. On the CPU only: its WebGPU asks for more than a software
+ * adapter has and falls back to the CPU without a word.
+ */
 
 import { LoggerWithoutDebug, Wllama } from "@wllama/wllama";
 import { type Decoder, Stopwatch } from "./contestant.js";
@@ -9,14 +12,13 @@ export async function wllamaDecoder(model: string, threads: number): Promise<Dec
     { logger: LoggerWithoutDebug, suppressNativeLog: true },
   );
   const file = await (await fetch(`/files/gguf/${model}.gguf`)).blob();
-  const onGpu = threads === 0;
   await wllama.loadModel([file], {
     n_ctx: 1024,
     n_parallel: 1,
-    n_threads: onGpu ? 1 : threads,
-    n_gpu_layers: onGpu ? 99_999 : 0,
+    n_threads: threads,
+    n_gpu_layers: 0,
   });
-  if (!onGpu && wllama.getNumThreads() !== threads) {
+  if (wllama.getNumThreads() !== threads) {
     throw new Error(`wllama took ${wllama.getNumThreads()} threads instead of ${threads}`);
   }
   return {

@@ -6,12 +6,23 @@ import { OURS } from "./report.js";
 /** Contestants of one discipline. */
 export interface Discipline {
   readonly name: string;
-  /** Tokens of a text: fewer where a token takes long. */
+  readonly prompt: string;
   readonly newTokens: number;
   /** Threads of every contestant; pages that use more than one are cross-origin isolated. */
   readonly threads: number;
   readonly contestants: readonly Entry[];
 }
+
+/** About as long as a prompt with two examples. */
+const PROMPT =
+  "The lighthouse keeper climbed the stairs every evening to light the lamp. From up there he " +
+  "could see the ships that passed in the distance, the fishing boats that came home, and the " +
+  "gulls that followed them. One night, when the storm was at its worst, he";
+const NEW_TOKENS = 24;
+
+/** Where WebGPU is software a token takes seconds. */
+const SHORT_PROMPT = "The lighthouse keeper climbed the stairs";
+const FEW_NEW_TOKENS = 3;
 
 export interface Entry {
   readonly name: string;
@@ -22,20 +33,23 @@ export interface Entry {
 
 const LANGUAGE_ALONE = "flamingo";
 
+const ONNX = { q4: "onnx/onnx/model_q4.onnx", q8: "onnx/onnx/model_quantized.onnx" };
+
 function onCpu(threads: number): Discipline {
   const wllama = (model: "q4_1" | "q4_0" | "q8_0"): Entry => ({
     name: `wllama ${model.toUpperCase()}`,
     contestant: { task: "decode", engine: "wllama", model, threads },
     file: `gguf/${model}.gguf`,
   });
-  const onnx = (engine: "onnxruntime-web" | "transformers.js", model: "q4" | "q8"): Entry => ({
-    name: `${engine} ${model}`,
-    contestant: { task: "decode", engine, model, threads },
-    file: `onnx/onnx/${model === "q4" ? "model_q4" : "model_quantized"}.onnx`,
+  const onnx = (model: "q4" | "q8"): Entry => ({
+    name: `onnxruntime-web ${model}`,
+    contestant: { task: "decode", engine: "onnxruntime-web", model, threads },
+    file: ONNX[model],
   });
   return {
     name: `decode, CPU, ${threads === 1 ? "one thread" : "two threads"}`,
-    newTokens: 48,
+    prompt: PROMPT,
+    newTokens: NEW_TOKENS,
     threads,
     contestants: [
       {
@@ -46,16 +60,27 @@ function onCpu(threads: number): Discipline {
       wllama("q4_1"),
       wllama("q4_0"),
       wllama("q8_0"),
-      onnx("onnxruntime-web", "q4"),
-      onnx("onnxruntime-web", "q8"),
-      onnx("transformers.js", "q8"),
+      onnx("q4"),
+      onnx("q8"),
+      {
+        name: "transformers.js q8",
+        contestant: {
+          task: "decode",
+          engine: "transformers.js",
+          model: "q8",
+          device: "wasm",
+          threads,
+        },
+        file: ONNX.q8,
+      },
     ],
   };
 }
 
 const ON_GPU: Discipline = {
   name: "decode, WebGPU",
-  newTokens: 12,
+  prompt: SHORT_PROMPT,
+  newTokens: FEW_NEW_TOKENS,
   threads: 1,
   contestants: [
     {
@@ -65,13 +90,14 @@ const ON_GPU: Discipline = {
     },
     {
       name: "transformers.js q4",
-      contestant: { task: "decode", engine: "transformers.js", model: "q4", threads: 0 },
-      file: "onnx/onnx/model_q4.onnx",
-    },
-    {
-      name: "wllama Q4_0",
-      contestant: { task: "decode", engine: "wllama", model: "q4_0", threads: 0 },
-      file: "gguf/q4_0.gguf",
+      contestant: {
+        task: "decode",
+        engine: "transformers.js",
+        model: "q4",
+        device: "webgpu",
+        threads: 1,
+      },
+      file: ONNX.q4,
     },
   ],
 };
@@ -79,6 +105,7 @@ const ON_GPU: Discipline = {
 function seeing(threads: number): Discipline {
   return {
     name: `encode an image, CPU, ${threads === 1 ? "one thread" : "two threads"}`,
+    prompt: "",
     newTokens: 0,
     threads,
     contestants: [

@@ -5,12 +5,6 @@ import type { Decoding } from "../page/contestant.js";
 import type { ContestantPage } from "../page/main.js";
 import type { Discipline, Entry } from "./contestants.js";
 
-/** About as long as a prompt with two examples. */
-const PROMPT =
-  "The lighthouse keeper climbed the stairs every evening to light the lamp. From up there he " +
-  "could see the ships that passed in the distance, the fishing boats that came home, and the " +
-  "gulls that followed them. One night, when the storm was at its worst, he";
-
 declare global {
   interface Window {
     readonly contestantPage: ContestantPage;
@@ -61,9 +55,13 @@ export async function run(
         (contestant) => window.contestantPage.load(contestant),
         entry.contestant,
       );
-      const seat = { entry, page, loadMs, decodings: [], encodings: [] };
+      const seat: Seat = { entry, page, loadMs, decodings: [], encodings: [] };
       // What is compiled at the first call is not measured.
-      await measure(seat, discipline.newTokens);
+      await measure(seat, discipline);
+      const first = seat.decodings[0]?.msPerToken ?? seat.encodings[0] ?? 0;
+      console.error(
+        `${entry.name}: loaded in ${loadMs.toFixed(0)} ms, then ${first.toFixed(1)} ms`,
+      );
       seat.decodings.length = 0;
       seat.encodings.length = 0;
       seats.push(seat);
@@ -75,7 +73,7 @@ export async function run(
   }
   for (let round = 0; round < rounds; round += 1) {
     for (const seat of seats) {
-      await measure(seat, discipline.newTokens);
+      await measure(seat, discipline);
     }
   }
   for (const { page } of seats) await page.close();
@@ -89,7 +87,7 @@ function absent({ name, file }: Entry, failure: string): Result {
   return { name, file, loadMs: 0, ms: [], firstTokenMs: [], promptTokens: 0, text: "", failure };
 }
 
-async function measure(seat: Seat, newTokens: number): Promise<void> {
+async function measure(seat: Seat, { prompt, newTokens }: Discipline): Promise<void> {
   const { page, entry } = seat;
   await page.bringToFront();
   if (entry.contestant.task === "encode") {
@@ -102,7 +100,7 @@ async function measure(seat: Seat, newTokens: number): Promise<void> {
   }
   const decoding = await page.evaluate(
     ({ prompt, newTokens }) => window.contestantPage.decode(prompt, newTokens),
-    { prompt: PROMPT, newTokens },
+    { prompt, newTokens },
   );
   if (decoding.newTokens !== newTokens) {
     throw new Error(`${entry.name} wrote ${decoding.newTokens} tokens instead of ${newTokens}`);
