@@ -1,5 +1,7 @@
-"""The language model as ONNX, as the Hub's models for transformers.js are built: grouped-query attention over
-keys and values that the caller keeps, skip norms, and matrices either in 4-bit blocks (`MatMulNBits`) or in bytes.
+"""The language model as ONNX, as the Hub's models for transformers.js are built.
+
+Grouped-query attention over keys and values that the caller keeps, skip norms, and matrices either
+in 4-bit blocks (`MatMulNBits`) or in bytes.
 """
 
 from __future__ import annotations
@@ -179,11 +181,15 @@ def build(llama: Llama, product: Product) -> onnx.ModelProto:
             "llama",
             [
                 helper.make_tensor_value_info("input_ids", TensorProto.INT64, ["batch_size", "sequence_length"]),
-                helper.make_tensor_value_info("attention_mask", TensorProto.INT64, ["batch_size", "total_sequence_length"]),
+                helper.make_tensor_value_info(
+                    "attention_mask", TensorProto.INT64, ["batch_size", "total_sequence_length"]
+                ),
                 *cache("past_key_values", "past_sequence_length"),
             ],
             [
-                helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["batch_size", "sequence_length", llama.vocabulary]),
+                helper.make_tensor_value_info(
+                    "logits", TensorProto.FLOAT, ["batch_size", "sequence_length", llama.vocabulary]
+                ),
                 *cache("present", "total_sequence_length"),
             ],
             graph.constants,
