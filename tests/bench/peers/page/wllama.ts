@@ -1,6 +1,6 @@
 /**
- * llama.cpp, compiled to WebAssembly. On the CPU only: its WebGPU asks for more than a software
- * adapter has and falls back to the CPU without a word.
+ * llama.cpp, compiled to WebAssembly. On the CPU only: asked for WebGPU on a software adapter, it
+ * puts every tensor on the CPU without a word.
  */
 
 import { LoggerWithoutDebug, Wllama } from "@wllama/wllama";
