@@ -24,6 +24,7 @@ export default defineConfig({
     modulePreload: { polyfill: false },
     // A `data:` address would need a hole in the policy.
     assetsInlineLimit: 0,
+    rolldownOptions: { input: ["index.html", "bench.html"] },
   },
   server: { headers: ISOLATION },
   // A Worker takes its policy from its own response, not from the page.

@@ -57,6 +57,7 @@ export class AppShell extends LightElement {
       <footer>
         <p>No photo leaves this page: the model runs here, and nothing is sent anywhere.</p>
         ${info && html`<p>Model: ${info.name} (${info.licence})</p>`}
+        <p><a href="./bench.html">How fast is this browser?</a></p>
       </footer>
     `;
   }

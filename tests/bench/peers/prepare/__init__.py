@@ -1,0 +1,1 @@
+"""The files that the contestants of the peer benchmark load, all from the same weights."""

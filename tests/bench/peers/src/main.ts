@@ -1,0 +1,84 @@
+/**
+ * Runs this project and its peers in the same Chromium, in turns.
+ *
+ * Usage: npm run bench -- --files FOLDER [--rounds N] [--only TEXT] [--json FILE]
+ */
+
+import { mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { parseArgs } from "node:util";
+import { chromium } from "playwright-core";
+import { build } from "vite";
+import { DISCIPLINES } from "./contestants.js";
+import { type Outcome, outcome, table } from "./report.js";
+import { run } from "./run.js";
+import { serve } from "./server.js";
+
+const ROOT = fileURLToPath(new URL("..", import.meta.url));
+
+const { values } = parseArgs({
+  options: {
+    files: { type: "string" },
+    rounds: { type: "string", default: "7" },
+    only: { type: "string", default: "" },
+    json: { type: "string" },
+  },
+});
+const { files, only, json } = values;
+if (files === undefined) throw new Error("--files must name the folder that `prepare` filled");
+const rounds = Number(values.rounds);
+
+const pages = mkdtempSync(join(tmpdir(), "flamingo-peers-"));
+await build({
+  root: join(ROOT, "page"),
+  base: "./",
+  logLevel: "error",
+  worker: { format: "es" },
+  build: { outDir: pages, emptyOutDir: true, target: "esnext", assetsInlineLimit: 0 },
+});
+const folders = {
+  "": pages,
+  files,
+  ort: join(ROOT, "node_modules/onnxruntime-web/dist"),
+  wllama: join(ROOT, "node_modules/@wllama/wllama/esm/wasm"),
+};
+const plain = await serve(folders, { isolated: false });
+const isolated = await serve(folders, { isolated: true });
+const browser = await chromium.launch({
+  executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
+  args: [
+    "--no-sandbox",
+    // WebGPU without a GPU.
+    "--enable-unsafe-webgpu",
+    "--use-webgpu-adapter=swiftshader",
+    "--enable-unsafe-swiftshader",
+  ],
+});
+const outcomes: Outcome[] = [];
+try {
+  for (const discipline of DISCIPLINES.filter(({ name }) => name.includes(only))) {
+    const { origin } = discipline.threads > 1 ? isolated : plain;
+    const results = await run(browser, discipline, `${origin}/index.html`, rounds);
+    const measured = outcome(discipline, results, (file) => bytesOf(join(files, file)));
+    outcomes.push(measured);
+    console.log(table(measured));
+  }
+} finally {
+  if (json !== undefined) {
+    writeFileSync(json, JSON.stringify({ chromium: browser.version(), rounds, outcomes }, null, 1));
+  }
+  await browser.close();
+  plain.close();
+  isolated.close();
+  rmSync(pages, { recursive: true });
+}
+
+/** Bytes of a file, or of the shards in a folder. */
+function bytesOf(path: string): number {
+  if (statSync(path).isFile()) return statSync(path).size;
+  return readdirSync(path)
+    .filter((name) => name.endsWith(".bin"))
+    .reduce((sum, name) => sum + statSync(join(path, name)).size, 0);
+}

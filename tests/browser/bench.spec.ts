@@ -1,0 +1,85 @@
+/** The benchmark page with the tiny model. */
+
+import { readFileSync } from "node:fs";
+import { expect, type Page, test } from "@playwright/test";
+import { TINY_MODEL } from "./caption-page.js";
+
+/** Opens the page with a short plan in its address. */
+async function open(page: Page, plan: Record<string, string>): Promise<void> {
+  await page.goto(
+    `./bench.html?${new URLSearchParams({ model: TINY_MODEL, device: "cpu", repeats: "1", ...plan })}`,
+  );
+}
+
+const phase = (page: Page) => page.locator(".status").getAttribute("data-phase");
+
+test("fills its table and plots, and saves what it measured", async ({ page }) => {
+  const complaints: string[] = [];
+  page.on("console", (message) => {
+    if (message.type() !== "log") complaints.push(message.text());
+  });
+  await open(page, { shots: "2, 0", lengths: "2,4" });
+  await page.getByRole("button", { name: "Measure" }).click();
+  await expect.poll(() => phase(page), { timeout: 60_000 }).toMatch(/done|failed/);
+  await expect(page.getByRole("alert")).toHaveCount(0);
+
+  const rows = page.locator("tbody tr");
+  const shown = await rows.evaluateAll((rows) =>
+    rows.map((row) => [...row.querySelectorAll("td")].map((cell) => cell.textContent ?? "")),
+  );
+  expect(shown.map((cells) => cells.slice(0, 2))).toEqual([
+    ["0", "2"],
+    ["0", "4"],
+    ["2", "2"],
+    ["2", "4"],
+  ]);
+  for (const cells of shown) {
+    for (const cell of cells) expect(cell).toMatch(/^(–|-?\d+(\.\d+)?( m?s)?)$/);
+  }
+  await expect(page.locator("dl.figures dd")).toHaveText([
+    /^[\d.]+ m?s, 3\.1 MB/,
+    /m?s$/,
+    /m?s$/,
+    /MB$/,
+    /MB$/,
+  ]);
+
+  // A line a series, a point a number of examples.
+  await expect(page.locator(".plot polyline")).toHaveCount(4);
+  await expect(page.locator(".plot circle")).toHaveCount(8);
+
+  const download = page.waitForEvent("download");
+  await page.getByRole("button", { name: "Save as JSON" }).click();
+  const report = JSON.parse(readFileSync(await (await download).path(), "utf8"));
+  expect(report.plan).toMatchObject({ shots: [0, 2], lengths: [2, 4], repeats: 1 });
+  expect(report.device.kind).toBe("cpu");
+  expect(report.rows).toHaveLength(4);
+  for (const row of report.rows) {
+    expect(row.cold_prefill_ms).toBeGreaterThan(0);
+    expect(row.decode_tokens_per_second).toBeGreaterThan(0);
+  }
+  // Examples that are known are not read again.
+  expect(report.rows[2].reused_tokens).toBeGreaterThan(report.rows[0].reused_tokens);
+  expect(report.memory.heap_bytes).toBeGreaterThan(report.memory.weight_bytes);
+  expect(complaints).toEqual([]);
+});
+
+test("stops in the middle, keeps what it has, and starts again", async ({ page }) => {
+  await open(page, { shots: "0", lengths: "2, 256", repeats: "10" });
+  await page.getByRole("button", { name: "Measure" }).click();
+  await expect(page.locator("tbody tr")).toHaveCount(1, { timeout: 60_000 });
+  await page.getByRole("button", { name: "Stop" }).click();
+  await expect.poll(() => phase(page)).toBe("stopped");
+  await expect(page.locator("tbody tr")).toHaveCount(1);
+
+  await page.getByLabel("Tokens of a caption").fill("3");
+  await page.getByRole("button", { name: "Measure" }).click();
+  await expect.poll(() => phase(page), { timeout: 60_000 }).toBe("done");
+  await expect(page.locator("tbody tr")).toHaveCount(1);
+});
+
+test("says what is wrong where there is no model", async ({ page }) => {
+  await open(page, { model: "models/none/model.json" });
+  await page.getByRole("button", { name: "Measure" }).click();
+  await expect(page.getByRole("alert")).toContainText("404");
+});
