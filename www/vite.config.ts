@@ -2,6 +2,7 @@ import { fileURLToPath } from "node:url";
 import { defineConfig } from "vite";
 import { contentSecurityPolicy, POLICY } from "./build/content-security-policy.js";
 import { models } from "./build/models.js";
+import { serviceWorker } from "./build/service-worker.js";
 
 /** Isolates the page from other origins, which threads in WebAssembly require. */
 const ISOLATION = {
@@ -12,7 +13,11 @@ const ISOLATION = {
 export default defineConfig({
   // Relative addresses: the site may lie under any path.
   base: "./",
-  plugins: [contentSecurityPolicy(), models(fileURLToPath(new URL("../models", import.meta.url)))],
+  plugins: [
+    contentSecurityPolicy(),
+    models(fileURLToPath(new URL("../models", import.meta.url))),
+    serviceWorker(),
+  ],
   worker: { format: "es" },
   build: {
     target: "es2022",

@@ -322,12 +322,16 @@ test("what is kept is listed with its size, and can be removed under a loaded mo
   expect(before).toEqual([
     {
       name: "Flamingo tiny, random weights",
+      licence: before[0]?.licence,
+      memoryBytes: before[0]?.memoryBytes,
       url: `${server.origin}/${TINY_MODEL}`,
       bytes: before[0]?.totalBytes,
       totalBytes: before[0]?.totalBytes,
     },
   ]);
   expect(before[0]?.totalBytes).toBeGreaterThan(1e6);
+  expect(before[0]?.memoryBytes).toBeGreaterThan(1e6);
+  expect(before[0]?.licence).toContain("Apache-2.0");
   expect(after).toEqual([]);
   expect(tokens).toBeGreaterThan(0);
 });

@@ -12,6 +12,16 @@ export interface ShownCaption {
   readonly tokenIds: readonly number[];
 }
 
+/** Empties the database of the page's origin; the models are kept elsewhere. */
+async function forgetBoards(page: Page): Promise<void> {
+  const url = page.url();
+  if (!url.startsWith("http")) return;
+  const browser = await page.context().newCDPSession(page);
+  const { origin } = new URL(url);
+  await browser.send("Storage.clearDataForOrigin", { origin, storageTypes: "indexeddb" });
+  await browser.detach();
+}
+
 export class CaptionPage {
   readonly page: Page;
   readonly status: Locator;
@@ -33,8 +43,17 @@ export class CaptionPage {
     this.tokens = page.locator(".tokens li");
   }
 
-  async open(model: string, device: "auto" | "webgpu" | "cpu"): Promise<void> {
-    await this.page.goto(`./?${new URLSearchParams({ model, device })}`);
+  /** Opens the page with empty boards, whatever an earlier visit left there; at a view, where one is named. */
+  async open(model: string, device: "auto" | "webgpu" | "cpu", view?: string): Promise<void> {
+    await forgetBoards(this.page);
+    const fragment = view === undefined ? "" : `#/${view}`;
+    await this.page.goto(`./?${new URLSearchParams({ model, device })}${fragment}`);
+  }
+
+  /** Goes to another view, and waits until it has come: until then the one before is there. */
+  async goTo(view: "Caption" | "Ask" | "Choose" | "Clip" | "Live" | "Models"): Promise<void> {
+    await this.page.getByRole("link", { name: view, exact: true }).click();
+    await expect(this.page.locator(`main > ${view.toLowerCase()}-view`)).toBeVisible();
   }
 
   /** Waits for the model, however slow the download; an error of its loading fails at once. */

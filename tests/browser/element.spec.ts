@@ -219,8 +219,7 @@ test("auto starts by itself, and again with another picture", async ({ page }) =
   await element.evaluate((element: HTMLElementTagNameMap["flamingo-caption"], src) => {
     element.src = src;
   }, OTHER_PHOTO);
-  await expect.poll(() => phase(element)).not.toBe("done");
-  expect(await written(element)).not.toBe(first);
+  await expect.poll(() => written(element)).not.toBe(first);
 });
 
 test("live captions what the camera sees, one frame after another, until it is stopped", async ({

@@ -44,8 +44,7 @@ export async function servePackage(
 ): Promise<PackageServer> {
   const server = createServer((request, response) => {
     const path = new URL(request.url ?? "/", "http://localhost").pathname;
-    // The frames of a video are tested with one that the page records.
-    response.setHeader("Content-Security-Policy", `${policy}; media-src blob:`);
+    response.setHeader("Content-Security-Policy", policy);
     response.setHeader("Access-Control-Allow-Origin", "*");
     for (const [name, value] of Object.entries(headers)) response.setHeader(name, value);
     const page = pages[path];

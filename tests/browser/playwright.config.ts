@@ -1,4 +1,5 @@
 import { defineConfig } from "@playwright/test";
+import { CHROMIUM_ARGS } from "./chromium.js";
 
 /** Another may be chosen where two clones are tested at once. */
 const PORT = process.env.FLAMINGO_TEST_PORT ?? "4179";
@@ -11,24 +12,12 @@ export default defineConfig({
   timeout: 120_000,
   reporter: [["list"]],
   use: {
+    // It would answer requests that tests answer otherwise; offline.spec.ts allows it.
+    serviceWorkers: "block",
     baseURL: `http://localhost:${PORT}/`,
     launchOptions: {
       executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
-      args: [
-        "--no-sandbox",
-        // WebGPU without a GPU.
-        "--enable-unsafe-webgpu",
-        "--use-webgpu-adapter=swiftshader",
-        "--enable-unsafe-swiftshader",
-        // A camera without a camera, and without the question for it.
-        "--use-fake-device-for-media-stream",
-        "--use-fake-ui-for-media-stream",
-        // The browser's own requests would hide the page's.
-        "--disable-background-networking",
-        "--disable-component-update",
-        "--disable-sync",
-        "--no-first-run",
-      ],
+      args: CHROMIUM_ARGS,
     },
   },
   webServer: {

@@ -133,7 +133,9 @@ test("stop ends a caption within a few tokens, and the next one is whole", async
       const stop = [...document.querySelectorAll("button")].find(
         ({ textContent }) => textContent?.trim() === "Stop",
       );
-      if (stop && document.querySelectorAll(".tokens li").length >= 3) {
+      // The tokens of the caption before stand there until the first of this one is drawn.
+      const writing = document.querySelector("output")?.dataset.phase === "writing";
+      if (stop && writing && document.querySelectorAll(".tokens li").length >= 3) {
         observer.disconnect();
         stop.click();
       }
@@ -147,6 +149,30 @@ test("stop ends a caption within a few tokens, and the next one is whole", async
   expect(stopped.length).toBeLessThan(12);
   expect(stopped).toEqual(whole.tokenIds.slice(0, stopped.length));
 
+  expect(await app.caption()).toEqual(whole);
+});
+
+test("another device in the middle of a caption stops it, and the next one is whole", async ({
+  page,
+}) => {
+  const app = new CaptionPage(page);
+  await app.open(TINY_MODEL, "cpu");
+  await app.ready();
+  await app.choosePhoto(PHOTO);
+  const whole = await app.caption();
+  await page.evaluate(() => {
+    const observer = new MutationObserver(() => {
+      const writing = document.querySelector("output")?.dataset.phase === "writing";
+      if (writing && document.querySelectorAll(".tokens li").length >= 3) {
+        observer.disconnect();
+        document.querySelector<HTMLInputElement>('.devices input[value="auto"]')?.click();
+      }
+    });
+    observer.observe(document.body, { childList: true, subtree: true });
+  });
+  await app.captionButton.click();
+  await expect(app.output).toHaveAttribute("data-phase", "stopped");
+  await app.ready();
   expect(await app.caption()).toEqual(whole);
 });
 

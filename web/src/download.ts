@@ -5,19 +5,11 @@ import {
   HashMismatchError,
   HtmlInsteadOfFileError,
   HttpStatusError,
-  ManifestError,
   NetworkError,
   ShardLengthError,
 } from "./errors.js";
-import { type Manifest, parseManifest, type ShardEntry } from "./manifest.js";
+import { manifestOf, type ReadManifest, type ShardEntry } from "./manifest.js";
 import { sha256 } from "./sha256.js";
-
-/** A `model.json` that was fetched. */
-export interface FetchedManifest {
-  readonly manifest: Manifest;
-  /** What it was read from. */
-  readonly json: unknown;
-}
 
 /** What a download needs of its surroundings. */
 export interface DownloadOptions {
@@ -27,18 +19,12 @@ export interface DownloadOptions {
 }
 
 /** Fetches and checks the `model.json` at `url`. */
-export async function fetchManifest(url: string, signal: AbortSignal): Promise<FetchedManifest> {
+export async function fetchManifest(url: string, signal: AbortSignal): Promise<ReadManifest> {
   const response = await request(url, { signal });
   const text = await response.text().catch((cause: unknown) => {
     throw broken(url, signal, cause);
   });
-  let json: unknown;
-  try {
-    json = JSON.parse(text);
-  } catch (cause) {
-    throw new ManifestError({ url, field: "it is not JSON" }, { cause });
-  }
-  return { manifest: parseManifest(json, url), json };
+  return manifestOf(text, url);
 }
 
 /** Fetches a shard and checks its length and hash. One that comes damaged or in part is asked for once more. */

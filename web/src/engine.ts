@@ -4,11 +4,13 @@
  */
 
 import { chooseDevice } from "./device.js";
-import { type FetchedManifest, fetchManifest } from "./download.js";
 import { embed, type Loaded, withExamples, withMedia, withPrompt } from "./encoding.js";
-import { DisposedError, InternalError, NetworkError, throwIfAborted, toWire } from "./errors.js";
+import { DisposedError, InternalError, throwIfAborted, toWire } from "./errors.js";
 import { nextTurn } from "./event-loop.js";
+import { findManifest } from "./find-manifest.js";
+import { infoOf, type Manifest } from "./manifest.js";
 import type { WireImage } from "./media.js";
+import { type FolderFiles, readManifest, readShards } from "./model-folder.js";
 import { Progress } from "./progress.js";
 import type {
   LoadedModel,
@@ -21,7 +23,7 @@ import type {
   WireShot,
   WorkerApi,
 } from "./protocol.js";
-import { loadShards } from "./shards.js";
+import { loadShards, type VerifiedShard } from "./shards.js";
 import type { FileStore } from "./storage/file-store.js";
 import { ModelCache, type Warn } from "./storage/model-cache.js";
 import { placesWith } from "./storage/places.js";
@@ -94,44 +96,71 @@ export class Engine implements WorkerApi {
       const warn: Warn = (code, message) => void onEvent({ status: "warning", code, message });
       const cache = await ModelCache.open(url, placesWith(memory), warn);
       const { manifest, json } = await findManifest(url, cache, signal, warn);
-      const { name, licence, totalBytes } = manifest;
-      const info = { name, licence, totalBytes };
-      void onEvent({ status: "initiate", model: info });
+      void onEvent({ status: "initiate", model: infoOf(manifest) });
 
       const kept = await cache.adopt(manifest, json);
       const cachedBytes = [...kept.values()].reduce((sum, bytes) => sum + bytes, 0);
       void onEvent({ status: "cache", storage: cache.storage, cachedBytes });
 
-      const limits = manifest.requiredGpuLimits;
-      const { wasm, device, report } = await chooseDevice(this.#start, wish, limits, warn);
-      this.#wasm = wasm;
-      void onEvent({ status: "device", device: report });
-
-      const progress = new Progress(totalBytes, kept, (report) => {
-        void onEvent({ status: "progress", ...report });
-      });
-      const loader = new wasm.ModelLoader(device);
-      device.free();
-      try {
-        for await (const { file, bytes } of loadShards(manifest, url, {
-          cache,
-          progress,
-          signal,
-        })) {
-          for (let start = 0; start < bytes.length; start += PIECE_BYTES) {
-            throwIfAborted(signal);
-            await calling(() => loader.push(bytes.subarray(start, start + PIECE_BYTES)));
-          }
-          void onEvent({ status: "done", file });
-        }
-      } catch (error) {
-        loader.free();
-        throw error;
-      }
-      this.#model = await calling(() => loader.finish());
-      await onEvent({ status: "ready" });
-      return { info, device: report };
+      return this.#build(manifest, kept, wish, onEvent, signal, (progress) =>
+        loadShards(manifest, url, { cache, progress, signal }),
+      );
     });
+  }
+
+  loadFolder(
+    task: TaskId,
+    name: string,
+    files: FolderFiles,
+    wish: DeviceWish,
+    onEvent: Notify<LoadEvent>,
+  ): Promise<LoadedModel> {
+    return this.#run(task, async (signal) => {
+      const manifest = await readManifest(files, name);
+      void onEvent({ status: "initiate", model: infoOf(manifest) });
+      // All of it is at hand, so nothing is waited for at the rate of a network.
+      const kept = new Map(manifest.shards.map(({ file, bytes }) => [file, bytes]));
+      return this.#build(manifest, kept, wish, onEvent, signal, (progress) =>
+        readShards(manifest, files, name, { progress, signal }),
+      );
+    });
+  }
+
+  /** Builds a model of its shards on the device that suits; `kept` as in {@link Progress}. */
+  async #build(
+    manifest: Manifest,
+    kept: ReadonlyMap<string, number>,
+    wish: DeviceWish,
+    onEvent: Notify<LoadEvent>,
+    signal: AbortSignal,
+    shards: (progress: Progress) => AsyncIterable<VerifiedShard>,
+  ): Promise<LoadedModel> {
+    const warn: Warn = (code, message) => void onEvent({ status: "warning", code, message });
+    const limits = manifest.requiredGpuLimits;
+    const { wasm, device, report } = await chooseDevice(this.#start, wish, limits, warn);
+    this.#wasm = wasm;
+    void onEvent({ status: "device", device: report });
+
+    const progress = new Progress(manifest.totalBytes, kept, (report) => {
+      void onEvent({ status: "progress", ...report });
+    });
+    const loader = new wasm.ModelLoader(device);
+    device.free();
+    try {
+      for await (const { file, bytes } of shards(progress)) {
+        for (let start = 0; start < bytes.length; start += PIECE_BYTES) {
+          throwIfAborted(signal);
+          await calling(() => loader.push(bytes.subarray(start, start + PIECE_BYTES)));
+        }
+        void onEvent({ status: "done", file });
+      }
+    } catch (error) {
+      loader.free();
+      throw error;
+    }
+    this.#model = await calling(() => loader.finish());
+    await onEvent({ status: "ready" });
+    return { info: infoOf(manifest), device: report };
   }
 
   openSession(
@@ -349,23 +378,6 @@ export class Engine implements WorkerApi {
       throw new DisposedError({ what: "model" });
     }
     return { wasm: this.#wasm, model: this.#model };
-  }
-}
-
-/** The `model.json` from its server or, where that cannot be reached, of the last visit. */
-async function findManifest(
-  url: string,
-  cache: ModelCache,
-  signal: AbortSignal,
-  warn: Warn,
-): Promise<FetchedManifest> {
-  try {
-    return await fetchManifest(url, signal);
-  } catch (error) {
-    const kept = error instanceof NetworkError ? await cache.manifest() : undefined;
-    if (kept === undefined) throw error;
-    warn("offline", `${url} cannot be reached; the model of the last visit is used.`);
-    return kept;
   }
 }
 

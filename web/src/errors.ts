@@ -102,7 +102,24 @@ export class HashMismatchError extends FlamingoError<{
     options?: ErrorOptions,
   ) {
     super(
-      `${details.url} is damaged: its SHA-256 is not the one in model.json, even after fetching it twice. Publish the model folder anew.`,
+      `${details.url} is damaged: its SHA-256 is not the one in model.json, even where it was fetched twice. Publish the model folder anew.`,
+      details,
+      options,
+    );
+  }
+}
+
+/** A file of a model's folder cannot be had. */
+export class ModelFileError extends FlamingoError<{
+  folder: string;
+  file: string;
+  reason: string;
+}> {
+  readonly code = "model-file";
+
+  constructor(details: { folder: string; file: string; reason: string }, options?: ErrorOptions) {
+    super(
+      `${details.file} of ${details.folder} cannot be read (${details.reason}). Choose the folder anew: the one with model.json and all its shards in it.`,
       details,
       options,
     );
@@ -294,6 +311,7 @@ const classes = {
   "html-instead-of-file": HtmlInsteadOfFileError,
   "shard-length": ShardLengthError,
   "hash-mismatch": HashMismatchError,
+  "model-file": ModelFileError,
   manifest: ManifestError,
   "unsupported-version": UnsupportedVersionError,
   "insecure-context": InsecureContextError,

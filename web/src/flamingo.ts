@@ -2,18 +2,22 @@
 
 import { proxy } from "comlink";
 import { Connection } from "./connection.js";
+import { findManifest } from "./find-manifest.js";
+import { infoOf } from "./manifest.js";
 import { imageToWire } from "./media.js";
-import { ModelHost, type StartWorker } from "./model-host.js";
-import type { SessionId, SupportSetId } from "./protocol.js";
+import { type ModelFolder, readManifest } from "./model-folder.js";
+import { type Call, ModelHost, type StartWorker } from "./model-host.js";
+import type { LoadedModel, SessionId, SupportSetId } from "./protocol.js";
 import { Session, type SessionOptions } from "./session.js";
 import { pageMemory } from "./storage/memory.js";
-import { cachedModels, removeModel } from "./storage/model-cache.js";
+import { cachedModels, ModelCache, removeModel } from "./storage/model-cache.js";
 import { placesWith } from "./storage/places.js";
 import { SupportSet } from "./support-set.js";
 import type {
   CachedModel,
   DevicePreference,
   DeviceReport,
+  DeviceWish,
   ImageSource,
   LoadEvent,
   MemoryReport,
@@ -71,26 +75,25 @@ export class Flamingo {
   }
 
   /**
-   * Loads the model whose `model.json` is at `url` (relative to the page). Its shards are kept, so
-   * that the next visit fetches none of them and one after an interruption only those that lack.
+   * Loads the model whose `model.json` is at an address (relative to the page), or that of a folder
+   * at hand. Shards that are fetched are kept, so that the next visit fetches none of them and one
+   * after an interruption only those that lack. A {@link ModelFolder} stays where it is.
    *
    * @throws a {@link FlamingoError}, of the class of its cause.
    */
-  static async load(url: string | URL, options: LoadOptions = {}): Promise<Flamingo> {
+  static async load(
+    source: string | URL | ModelFolder,
+    options: LoadOptions = {},
+  ): Promise<Flamingo> {
     const { device = "auto", int8Activations = false, persist = true } = options;
     const { signal, onProgress = () => {} } = options;
-    const wish = { preference: device, int8Activations };
-    const address = addressOf(url);
+    const load = loading(source, { preference: device, int8Activations }, onProgress);
     // Only a page may ask. Whatever the answer is, the files are kept for now.
     if (persist) navigator.storage?.persist?.().catch(() => {});
     const start: StartWorker = async (signal) => {
       const connection = Connection.toWorker();
       try {
-        const loaded = await connection.call(
-          (remote, task) => remote.load(task, address, wish, proxy(pageMemory), proxy(onProgress)),
-          signal,
-        );
-        return { connection, loaded };
+        return { connection, loaded: await connection.call(load, signal) };
       } catch (error) {
         connection.close("model");
         throw error;
@@ -104,6 +107,22 @@ export class Flamingo {
       });
     };
     return new Flamingo(await ModelHost.open(start, onLost, signal));
+  }
+
+  /**
+   * What the `model.json` at an address (relative to the page) or in a folder says of its model.
+   * Without a network it is the one of the last visit.
+   *
+   * @throws a {@link FlamingoError}, of the class of its cause.
+   */
+  static async inspect(
+    source: string | URL | ModelFolder,
+    { signal = new AbortController().signal }: { readonly signal?: AbortSignal } = {},
+  ): Promise<ModelInfo> {
+    if (isFolder(source)) return infoOf(await readManifest(source, source.name));
+    const url = addressOf(source);
+    const cache = await ModelCache.open(url, placesWith(pageMemory), () => {});
+    return infoOf((await findManifest(url, cache, signal, () => {})).manifest);
   }
 
   /** The models of which at least something is kept for the next visit, whole or in part. */
@@ -150,6 +169,23 @@ export class Flamingo {
   dispose(): void {
     this.#host.close("model");
   }
+}
+
+function loading(
+  source: string | URL | ModelFolder,
+  wish: DeviceWish,
+  onProgress: (event: LoadEvent) => void,
+): Call<LoadedModel> {
+  if (isFolder(source)) {
+    const { name } = source;
+    return (remote, task) => remote.loadFolder(task, name, proxy(source), wish, proxy(onProgress));
+  }
+  const url = addressOf(source);
+  return (remote, task) => remote.load(task, url, wish, proxy(pageMemory), proxy(onProgress));
+}
+
+function isFolder(source: string | URL | ModelFolder): source is ModelFolder {
+  return typeof source === "object" && "read" in source;
 }
 
 function addressOf(url: string | URL): string {

@@ -18,6 +18,7 @@ export {
   InvalidModelError,
   InvalidOptionError,
   ManifestError,
+  ModelFileError,
   NetworkError,
   NoWebGpuError,
   OutOfMemoryError,
@@ -31,6 +32,7 @@ export {
 } from "./errors.js";
 export { Flamingo, type LoadOptions } from "./flamingo.js";
 export { type FrameSampling, framesOf } from "./frames-of.js";
+export { folderOf, type ModelFolder } from "./model-folder.js";
 export {
   type AskOptions,
   type BeamSearchOptions,

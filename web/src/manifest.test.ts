@@ -11,6 +11,7 @@ function valid() {
     name: "tiny",
     licence: "MIT",
     total_bytes: 7,
+    estimated_memory_bytes: 9,
     shards: [
       { file: "a.bin", bytes: 4, sha256: SHA256 },
       { file: "b.bin", bytes: 3, sha256: SHA256 },
@@ -24,6 +25,7 @@ test("reads a whole model.json", () => {
     name: "tiny",
     licence: "MIT",
     totalBytes: 7,
+    memoryBytes: 9,
     shards: [
       { file: "a.bin", bytes: 4, sha256: SHA256 },
       { file: "b.bin", bytes: 3, sha256: SHA256 },

@@ -4,6 +4,7 @@
  */
 
 import { ManifestError, UnsupportedVersionError } from "./errors.js";
+import type { ModelInfo } from "./types.js";
 
 /** The format version this package reads. */
 export const FORMAT_VERSION = 1;
@@ -26,12 +27,36 @@ export interface Manifest {
   readonly name: string;
   readonly licence: string;
   readonly totalBytes: number;
+  /** Memory the loaded model takes, in bytes. */
+  readonly memoryBytes: number;
   readonly shards: readonly ShardEntry[];
   /** What the GPU must allow, in bytes. */
   readonly requiredGpuLimits: {
     readonly maxBufferSize: number;
     readonly maxStorageBufferBindingSize: number;
   };
+}
+
+/** A manifest, and the JSON that it was read from. */
+export interface ReadManifest {
+  readonly manifest: Manifest;
+  readonly json: unknown;
+}
+
+/** Reads and checks the text of a `model.json`; `url` is where it comes from. */
+export function manifestOf(text: string, url: string): ReadManifest {
+  let json: unknown;
+  try {
+    json = JSON.parse(text);
+  } catch (cause) {
+    throw new ManifestError({ url, field: "it is not JSON" }, { cause });
+  }
+  return { manifest: parseManifest(json, url), json };
+}
+
+/** What a manifest says about its model to people. */
+export function infoOf({ name, licence, totalBytes, memoryBytes }: Manifest): ModelInfo {
+  return { name, licence, totalBytes, memoryBytes };
 }
 
 /** Checks the parsed JSON of `url`. */
@@ -58,6 +83,7 @@ export function parseManifest(json: unknown, url: string): Manifest {
     name: root.text("name"),
     licence: root.text("licence"),
     totalBytes,
+    memoryBytes: root.count("estimated_memory_bytes"),
     shards,
     requiredGpuLimits: {
       maxBufferSize: limits.count("max_buffer_size"),

@@ -6,6 +6,7 @@
  */
 
 import type { WireImage, WireMedia } from "./media.js";
+import type { FolderFiles } from "./model-folder.js";
 import type { FileStore } from "./storage/file-store.js";
 import type {
   BeamOptions,
@@ -65,12 +66,23 @@ export type WirePart = string | { readonly media: WireMedia } | { readonly endOf
 
 /** The Worker's side. One Worker holds one model. */
 export interface WorkerApi {
-  /** Fetches and builds the model. `url` is absolute; `memory` is the page's, for what no other place keeps. */
+  /**
+   * Fetches and builds the model. `url` is absolute; `memory` is the page's, for what no other
+   * place keeps.
+   */
   load(
     task: TaskId,
     url: string,
     wish: DeviceWish,
     memory: FileStore,
+    onEvent: Notify<LoadEvent>,
+  ): Promise<LoadedModel>;
+  /** Builds the model of a folder at hand, which people call `name`. */
+  loadFolder(
+    task: TaskId,
+    name: string,
+    files: FolderFiles,
+    wish: DeviceWish,
     onEvent: Notify<LoadEvent>,
   ): Promise<LoadedModel>;
   /** Encodes examples once, for every query of the session. */

@@ -57,21 +57,19 @@ export interface ModelInfo {
   readonly licence: string;
   /** Bytes of all shards. */
   readonly totalBytes: number;
+  /** Memory the loaded model takes, in bytes: on the GPU where it runs there, else on the WebAssembly heap. */
+  readonly memoryBytes: number;
 }
 
 /** Where shards are kept: the origin private file system, Cache Storage, or the page's memory. */
 export type StorageKind = "opfs" | "cache-storage" | "memory";
 
 /** A model of which at least something is kept. */
-export interface CachedModel {
-  /** Name of the model. */
-  readonly name: string;
+export interface CachedModel extends ModelInfo {
   /** Address of its `model.json`. */
   readonly url: string;
-  /** Bytes of it that are kept. */
+  /** Bytes of it that are kept; as many as `totalBytes` where it is whole. */
   readonly bytes: number;
-  /** Bytes of all its shards; as many as `bytes` where it is whole. */
-  readonly totalBytes: number;
 }
 
 /**
@@ -96,6 +94,7 @@ export type LoadWarning =
 /** Progress of {@link Flamingo.load}, in this order: `progress` and `done` many times, `warning` at any time. */
 export type LoadEvent =
   | { readonly status: "initiate"; readonly model: ModelInfo }
+  /** Not of a {@link ModelFolder}, of which nothing is kept. */
   | {
       readonly status: "cache";
       /** Where shards that arrive are kept. */

@@ -21,7 +21,7 @@ test("a model is loaded: every byte once, every event before the end", async () 
   const { wasm, connection } = join();
   const { model, events } = await load(connection);
   expect(wasm.pushed).toEqual([1, 2, 3, 4, 5]);
-  expect(model.info).toEqual({ name: "tiny", licence: "MIT", totalBytes: 5 });
+  expect(model.info).toEqual({ name: "tiny", licence: "MIT", totalBytes: 5, memoryBytes: 100 });
   expect(model.device.kind).toBe("webgpu");
   // Node has no storage for files, as a page in a sandboxed frame.
   expect(events.slice(0, 4)).toMatchObject([

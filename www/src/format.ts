@@ -20,5 +20,11 @@ export function timeLeft(milliseconds: number): string {
 
 /** The probability behind its natural logarithm. */
 export function percent(logProbability: number): string {
-  return `${Math.round(Math.exp(logProbability) * 100)} %`;
+  return percentage(Math.exp(logProbability));
+}
+
+/** A probability; one that is small and yet there is not called none. */
+export function percentage(probability: number): string {
+  const rounded = Math.round(probability * 100);
+  return rounded === 0 && probability > 0 ? "< 1 %" : `${rounded} %`;
 }

@@ -3,7 +3,7 @@
 import type { DevicePreference } from "flamingo-web";
 
 /** Where the default model lies, seen from the page. */
-const DEFAULT_MODEL = "models/flamingo-smollm2-135m/model.json";
+export const DEFAULT_MODEL = "models/flamingo-smollm2-135m/model.json";
 
 /** The devices one can choose, in the order they are offered. */
 export const DEVICES: readonly DevicePreference[] = ["auto", "webgpu", "cpu"];
@@ -21,8 +21,17 @@ export function readSettings(query: URLSearchParams): Settings {
 
 /** Keeps the chosen device in the address, so that a reload or a copied link has it. */
 export function rememberDevice(device: DevicePreference): void {
+  remember("device", device, "auto");
+}
+
+/** Keeps the address of the chosen model there too. */
+export function rememberModel(model: string): void {
+  remember("model", model, DEFAULT_MODEL);
+}
+
+function remember(key: string, value: string, usual: string): void {
   const url = new URL(location.href);
-  if (device === "auto") url.searchParams.delete("device");
-  else url.searchParams.set("device", device);
+  if (value === usual) url.searchParams.delete(key);
+  else url.searchParams.set(key, value);
   history.replaceState(null, "", url);
 }

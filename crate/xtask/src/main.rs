@@ -6,6 +6,7 @@
 
 mod build;
 mod clean;
+mod export;
 mod npm;
 mod pack;
 mod packages;
@@ -46,6 +47,8 @@ enum Command {
     Pack,
     /// Build and pack everything, then serve the page
     Serve(serve::Options),
+    /// Build and pack everything, and write it into one folder for a static host or a memory stick
+    Export(export::Options),
     /// Run the tests; without a name, every suite but those of training/
     Test {
         /// The suites to run, in any number
@@ -86,6 +89,11 @@ fn run(command: Command) -> Result<ExitCode> {
             build::page(&workspace)?;
             pack::models(&workspace)?;
             serve::serve(&workspace, &options)?;
+        }
+        Command::Export(options) => {
+            build::page(&workspace)?;
+            pack::models(&workspace)?;
+            export::export(&workspace, &options)?;
         }
         Command::Test { groups } => return Ok(test::run(&workspace, &groups)),
         Command::Clean => clean::clean(&workspace)?,

@@ -8,8 +8,14 @@ use crate::stamp::{self, Inputs};
 use crate::workspace::Workspace;
 use crate::{build, process, python};
 
-/// What `flamingo convert` can make, and the folder in `models/` it goes to.
-const MODELS: &[(&str, &str)] = &[("default", "flamingo-smollm2-135m"), ("tiny", "tiny")];
+/// The folder in `models/` that the page loads unless it is told otherwise.
+pub(crate) const DEFAULT_MODEL: &str = "flamingo-smollm2-135m";
+
+/// The folder in `models/` that the tests load.
+pub(crate) const TINY_MODEL: &str = "tiny";
+
+/// What `flamingo convert` can make, and the folder it goes to.
+const MODELS: &[(&str, &str)] = &[("default", DEFAULT_MODEL), ("tiny", TINY_MODEL)];
 
 /// Packs the default model and the tiny one, each when its parts or the program that
 /// packs it have changed.

@@ -33,8 +33,8 @@ const HEADERS: &[(&str, &str)] = &[
     (
         "Content-Security-Policy",
         "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; worker-src 'self'; \
-         connect-src 'self'; img-src 'self' blob:; style-src 'self'; base-uri 'none'; \
-         form-action 'none'; frame-ancestors 'none'",
+         connect-src 'self' https:; img-src 'self' blob:; media-src blob:; style-src 'self'; \
+         manifest-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
     ),
     ("Cross-Origin-Opener-Policy", "same-origin"),
     ("Cross-Origin-Embedder-Policy", "require-corp"),
@@ -285,6 +285,7 @@ mod tests {
         let carried = include_str!("../../../www/build/content-security-policy.ts");
         let carried: Vec<&str> = carried
             .lines()
+            .take_while(|line| !line.starts_with(']'))
             .filter_map(|line| line.trim().strip_prefix('"')?.strip_suffix("\","))
             .collect();
         let sent = HEADERS[0].1;

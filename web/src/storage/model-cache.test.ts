@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
-import { type FetchedManifest, fetchManifest } from "../download.js";
+import { fetchManifest } from "../download.js";
+import type { ReadManifest } from "../manifest.js";
 import { fakeModel, MODEL_URL, serve } from "../testing/fake-server.js";
 import { FaultyStore } from "../testing/faulty-store.js";
 import { cachedModels, ModelCache, removeModel } from "./model-cache.js";
@@ -18,6 +19,8 @@ beforeEach(() => {
 });
 afterEach(() => vi.unstubAllGlobals());
 
+const INFO = { name: "tiny", licence: "MIT", memoryBytes: 100 };
+
 const refused: StoragePlace = {
   kind: "opfs",
   open: () => Promise.reject(new DOMException("not in this frame", "SecurityError")),
@@ -33,7 +36,7 @@ const open = (from = places(), url = MODEL_URL) =>
     messages.push(message);
   });
 
-async function published(shards?: Uint8Array<ArrayBuffer>[]): Promise<FetchedManifest> {
+async function published(shards?: Uint8Array<ArrayBuffer>[]): Promise<ReadManifest> {
   serve(fakeModel(shards));
   return fetchManifest(MODEL_URL, new AbortController().signal);
 }
@@ -61,7 +64,7 @@ test("keeps shards where they last, and tells of them by model", async () => {
   expect(shard && (await cache.read(shard))).toEqual(Uint8Array.of(3, 3, 3));
   expect(await memory.folders()).toEqual([]);
   expect(await cachedModels(places())).toEqual([
-    { name: "tiny", url: MODEL_URL, bytes: 5, totalBytes: 5 },
+    { ...INFO, url: MODEL_URL, bytes: 5, totalBytes: 5 },
   ]);
   expect(warnings).toEqual([]);
 });
@@ -73,7 +76,7 @@ test("a model that is removed is gone from every store, and no other with it", a
   await other.adopt(manifest, json);
   await removeModel(MODEL_URL, places());
   expect(await cachedModels(places())).toEqual([
-    { name: "tiny", url: "https://models.test/other/model.json", bytes: 0, totalBytes: 5 },
+    { ...INFO, url: "https://models.test/other/model.json", bytes: 0, totalBytes: 5 },
   ]);
 });
 
@@ -82,7 +85,7 @@ test("shards of an earlier publication are forgotten, those that stayed are not"
   const { manifest, json } = await published([Uint8Array.of(1, 2, 3), Uint8Array.of(9, 9, 9, 9)]);
   expect([...(await (await open()).adopt(manifest, json)).keys()]).toEqual(["shard-0.bin"]);
   expect(await cachedModels(places())).toEqual([
-    { name: "tiny", url: MODEL_URL, bytes: 3, totalBytes: 7 },
+    { ...INFO, url: MODEL_URL, bytes: 3, totalBytes: 7 },
   ]);
 });
 

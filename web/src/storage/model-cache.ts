@@ -4,11 +4,16 @@
  * is believed: whoever reads a shard checks it as if it came from the network.
  */
 
-import type { FetchedManifest } from "../download.js";
 import { describe } from "../errors.js";
-import { type Manifest, parseManifest, type ShardEntry } from "../manifest.js";
+import {
+  infoOf,
+  type Manifest,
+  parseManifest,
+  type ReadManifest,
+  type ShardEntry,
+} from "../manifest.js";
 import { sha256 } from "../sha256.js";
-import type { CachedModel, LoadWarning, StorageKind } from "../types.js";
+import type { CachedModel, LoadWarning, ModelInfo, StorageKind } from "../types.js";
 import type { FileStore } from "./file-store.js";
 import type { StoragePlace } from "./places.js";
 
@@ -16,13 +21,9 @@ import type { StoragePlace } from "./places.js";
 const RECORD = "model.json";
 
 /** What is in it. */
-interface ModelRecord {
+interface ModelRecord extends ModelInfo {
   /** Address of the model's `model.json`. */
   readonly url: string;
-  /** Name of the model. */
-  readonly name: string;
-  /** Bytes of all its shards. */
-  readonly totalBytes: number;
   /** The parsed JSON of its `model.json`. */
   readonly manifest: unknown;
 }
@@ -73,7 +74,7 @@ export class ModelCache {
   }
 
   /** The `model.json` of the last visit, for when the server cannot be reached. */
-  async manifest(): Promise<FetchedManifest | undefined> {
+  async manifest(): Promise<ReadManifest | undefined> {
     for (const { store } of this.#stores) {
       const record = await readRecord(store, this.#folder);
       if (record?.url !== this.#url) continue;
@@ -92,8 +93,7 @@ export class ModelCache {
    * those that lack. Returns the lengths in bytes, by file, of the shards that are here whole.
    */
   async adopt(manifest: Manifest, json: unknown): Promise<ReadonlyMap<string, number>> {
-    const { name, totalBytes } = manifest;
-    const record: ModelRecord = { url: this.#url, name, totalBytes, manifest: json };
+    const record: ModelRecord = { url: this.#url, ...infoOf(manifest), manifest: json };
     this.#record = new Blob([JSON.stringify(record)], { type: "application/json" });
     const lengths = new Map(manifest.shards.map(({ sha256, bytes }) => [sha256, bytes]));
     const whole = new Set<string>();
@@ -202,11 +202,11 @@ export async function cachedModels(places: readonly StoragePlace[]): Promise<Cac
     for (const folder of await store.folders()) {
       const record = await readRecord(store, folder);
       if (record === undefined) continue;
-      const { url, name, totalBytes } = record;
+      const { manifest: _, ...model } = record;
       const bytes = (await store.files(folder))
         .filter(({ name }) => name !== RECORD)
-        .reduce((sum, file) => sum + file.bytes, models.get(url)?.bytes ?? 0);
-      models.set(url, { name, url, bytes, totalBytes });
+        .reduce((sum, file) => sum + file.bytes, models.get(model.url)?.bytes ?? 0);
+      models.set(model.url, { ...model, bytes });
     }
   }
   return [...models.values()];
@@ -231,8 +231,11 @@ async function readRecord(store: FileStore, folder: string): Promise<ModelRecord
 }
 
 function isRecord(value: unknown): value is ModelRecord {
-  const { url, name, totalBytes } = (value ?? {}) as Partial<ModelRecord>;
-  return typeof url === "string" && typeof name === "string" && typeof totalBytes === "number";
+  const { url, name, licence, totalBytes, memoryBytes } = (value ?? {}) as Partial<ModelRecord>;
+  return (
+    [url, name, licence].every((text) => typeof text === "string") &&
+    [totalBytes, memoryBytes].every((count) => typeof count === "number")
+  );
 }
 
 async function openAll(

@@ -32,6 +32,7 @@ export function fakeModel(
       bytes: bytes.length,
       sha256: createHash("sha256").update(bytes).digest("hex"),
     })),
+    estimated_memory_bytes: 100,
     required_gpu_limits: { max_buffer_size: 1000, max_storage_buffer_binding_size: 1000 },
   };
   const files: Record<string, FakeAnswers> = { "model.json": { body: JSON.stringify(manifest) } };

@@ -26,7 +26,7 @@ pub(crate) enum Group {
     Rust,
     /// A minute of malformed input for each parser
     Fuzz,
-    /// The npm package's tests, and the page in Chromium
+    /// The tests of the npm package and of the page, and the page in Chromium
     Browser,
     /// The training code's tests; installs PyTorch, and runs only when named
     Training,
@@ -59,7 +59,8 @@ const SUITES: &[Suite] = &[
     Suite::new("clippy wasm", Group::Lint, lint::clippy_wasm),
     Suite::new("clippy threads", Group::Lint, lint::clippy_wasm_threads),
     Suite::new("typescript", Group::Lint, lint::typescript),
-    Suite::new("vitest", Group::Browser, browser::package),
+    Suite::new("vitest web", Group::Browser, browser::package),
+    Suite::new("vitest www", Group::Browser, browser::page_logic),
     Suite::new("playwright", Group::Browser, browser::page),
     Suite::new("ruff", Group::Training, training::ruff),
     Suite::new("pytest", Group::Training, training::tests),

@@ -1,0 +1,19 @@
+import type { AttentionMap } from "flamingo-web";
+
+/** Draws one frame of a map: pink where the model looked, clear where it did not. */
+export function drawAttention(canvas: HTMLCanvasElement, map: AttentionMap, frame: number): void {
+  const { side, weights } = map;
+  canvas.width = side;
+  canvas.height = side;
+  const context = canvas.getContext("2d");
+  if (context === null) return;
+  const pixels = context.createImageData(side, side);
+  // All frames share one scale, so that they can be compared.
+  let largest = 0;
+  for (let i = 0; i < weights.length; i++) largest = Math.max(largest, weights[i] ?? 0);
+  for (let i = 0; i < side * side; i++) {
+    const share = largest === 0 ? 0 : (weights[frame * side * side + i] ?? 0) / largest;
+    pixels.data.set([255, 45, 120, Math.round(share * 200)], i * 4);
+  }
+  context.putImageData(pixels, 0, 0);
+}

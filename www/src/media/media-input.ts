@@ -1,0 +1,235 @@
+/** A place that takes pictures and clips: by click or key, drop, paste, camera and address. */
+
+import type { AttentionMap } from "flamingo-web";
+import { html, nothing } from "lit";
+import { type Fault, faultOf } from "../errors.js";
+import { faultMessage } from "../parts/fault-message.js";
+import { icon } from "../parts/icon.js";
+import { LightElement } from "../parts/light-element.js";
+import { fetchMedium } from "./fetch-medium.js";
+import { ACCEPT, filesOf, type Medium, mediumOf } from "./medium.js";
+import "./medium-picture.js";
+
+/** Tells what was given, in the order in which it was. */
+export type MediaEvent = CustomEvent<readonly Medium[]>;
+
+export class MediaInput extends LightElement {
+  static override properties = {
+    label: { attribute: false },
+    invitation: { attribute: false },
+    multiple: { attribute: false },
+    pasteFrom: { attribute: false },
+    medium: { attribute: false },
+    attention: { attribute: false },
+    sample: { attribute: false },
+  };
+
+  /** What a screen reader says of the place. */
+  declare label: string;
+  /** What is written there while it is empty. */
+  declare invitation: string;
+  /** Whether several are taken at once. */
+  declare multiple: boolean;
+  /** Where a paste belongs to this place: anywhere on the page, or within the element around it that a selector names. */
+  declare pasteFrom: "page" | (string & {});
+  /** What was given, where it stays on show. */
+  declare medium: Medium | undefined;
+  /** Where the model looked in it. */
+  declare attention: AttentionMap | undefined;
+  /** Fetches a picture for a user who has none at hand; another one each time. */
+  declare sample: (() => Promise<File>) | undefined;
+
+  #pasteTarget: EventTarget | null = null;
+  #over = false;
+  #asking = false;
+  #waiting = false;
+  #fault: Fault | undefined;
+
+  constructor() {
+    super();
+    this.label = "Choose a photo";
+    this.invitation = "Choose a photo";
+    this.multiple = false;
+    this.pasteFrom = "page";
+  }
+
+  override connectedCallback(): void {
+    super.connectedCallback();
+    this.#pasteTarget = this.pasteFrom === "page" ? window : this.closest(this.pasteFrom);
+    this.#pasteTarget?.addEventListener("paste", this.#paste);
+  }
+
+  override disconnectedCallback(): void {
+    super.disconnectedCallback();
+    this.#pasteTarget?.removeEventListener("paste", this.#paste);
+  }
+
+  override render() {
+    return html`
+      <label
+        class=${this.#over ? "drop over" : "drop"}
+        @dragover=${this.#drag}
+        @dragleave=${this.#leave}
+        @drop=${this.#drop}
+      >
+        <input
+          class="visually-hidden"
+          type="file"
+          accept=${ACCEPT}
+          aria-label=${this.label}
+          ?multiple=${this.multiple}
+          @change=${this.#choose}
+        />
+        ${this.medium === undefined ? this.#invite() : this.#shown(this.medium)}
+      </label>
+      <div class="sources">
+        <button type="button" class="quiet" @click=${this.#photograph}>
+          ${icon("camera")}Camera
+        </button>
+        <button
+          type="button"
+          class="quiet"
+          aria-expanded=${this.#asking}
+          @click=${() => this.#set({ asking: !this.#asking })}
+        >
+          ${icon("link")}Address
+        </button>
+        ${
+          this.sample === undefined
+            ? nothing
+            : html`<button type="button" class="quiet" @click=${this.#takeSample}>
+                ${icon("picture")}Sample
+              </button>`
+        }
+        ${this.#waiting ? html`<span class="hint" role="status">One moment …</span>` : nothing}
+      </div>
+      ${this.#asking ? this.#addressForm() : nothing}
+      ${this.#fault === undefined ? nothing : faultMessage(this.#fault)}
+    `;
+  }
+
+  #invite() {
+    return html`
+      <span class="invitation">
+        ${icon("picture")}
+        <strong>${this.invitation}</strong>
+        <span>or drop or paste ${this.multiple ? "some" : "one"}</span>
+        <small>JPEG, PNG, WebP or a video</small>
+      </span>
+    `;
+  }
+
+  #shown(medium: Medium) {
+    return html`
+      <medium-picture
+        .medium=${medium}
+        .attention=${this.attention}
+        .alt=${`The chosen photo, ${medium.name}`}
+      ></medium-picture>
+    `;
+  }
+
+  #addressForm() {
+    return html`
+      <form class="address" @submit=${this.#fetch}>
+        <input
+          type="url"
+          name="address"
+          required
+          aria-label="Address of a picture or a video"
+          placeholder="https://…"
+        />
+        <button type="submit">Fetch</button>
+        <p class="hint">The one way this page asks another server: it is told the address only.</p>
+      </form>
+    `;
+  }
+
+  #set({ over = this.#over, asking = this.#asking, waiting = this.#waiting }): void {
+    this.#over = over;
+    this.#asking = asking;
+    this.#waiting = waiting;
+    this.requestUpdate();
+  }
+
+  readonly #drag = (event: DragEvent) => {
+    event.preventDefault();
+    this.#set({ over: true });
+  };
+
+  readonly #leave = () => this.#set({ over: false });
+
+  readonly #drop = (event: DragEvent) => {
+    event.preventDefault();
+    this.#set({ over: false });
+    this.#take(filesOf(event.dataTransfer));
+  };
+
+  /** A place within an element hears of a paste there before the page does, and takes it. */
+  readonly #paste = (event: Event) => {
+    const files = filesOf((event as ClipboardEvent).clipboardData);
+    if (event.defaultPrevented || files.length === 0) return;
+    event.preventDefault();
+    this.#take(files);
+  };
+
+  readonly #choose = ({ currentTarget }: Event) => {
+    const input = currentTarget as HTMLInputElement;
+    this.#take([...(input.files ?? [])]);
+    // Choosing the same file again is a choice too.
+    input.value = "";
+  };
+
+  readonly #photograph = () =>
+    this.#receive(async () => {
+      const { photograph } = await import("./camera-dialog.js");
+      const medium = await photograph();
+      return medium === undefined ? [] : [medium];
+    });
+
+  readonly #takeSample = () =>
+    this.#receive(async () => {
+      const file = await this.sample?.();
+      return file === undefined ? [] : [await mediumOf(file)];
+    });
+
+  readonly #fetch = (event: SubmitEvent) => {
+    event.preventDefault();
+    const address = new FormData(event.currentTarget as HTMLFormElement).get("address");
+    void this.#receive(async () => {
+      const medium = await fetchMedium(String(address));
+      this.#asking = false;
+      return [medium];
+    });
+  };
+
+  #take(files: readonly File[]): void {
+    const media = (this.multiple ? files : files.slice(0, 1)).map(mediumOf);
+    if (media.length === 0) return;
+    // What is there already is told at once: whatever is pressed next is about it.
+    if (media.every(isThere)) this.#tell(media);
+    else void this.#receive(() => Promise.all(media));
+  }
+
+  async #receive(get: () => Promise<readonly Medium[]>): Promise<void> {
+    this.#fault = undefined;
+    this.#set({ waiting: true });
+    try {
+      this.#tell(await get());
+    } catch (error) {
+      this.#fault = faultOf(error);
+    }
+    this.#set({ waiting: false });
+  }
+
+  #tell(media: readonly Medium[]): void {
+    this.#fault = undefined;
+    this.requestUpdate();
+    if (media.length > 0) this.dispatchEvent(new CustomEvent("media", { detail: media }));
+  }
+}
+
+const isThere = (medium: Medium | Promise<Medium>): medium is Medium =>
+  !(medium instanceof Promise);
+
+customElements.define("media-input", MediaInput);

@@ -1,0 +1,27 @@
+/** Which frames of a clip the model sees. */
+
+/** So many in all, or so many a second. */
+export type Sampling =
+  | { readonly kind: "count"; readonly count: number }
+  | { readonly kind: "rate"; readonly rate: number };
+
+/** Most frames of one clip: each is encoded, and a long video would take minutes. */
+export const MAX_FRAMES = 32;
+
+/** Number of frames for a clip of some seconds; at least one. */
+export function frameCount(sampling: Sampling, seconds: number): number {
+  const frames = sampling.kind === "count" ? sampling.count : Math.round(seconds * sampling.rate);
+  return Math.min(MAX_FRAMES, Math.max(1, frames));
+}
+
+/** When the frames of `framesOf` are taken, in seconds: each in the middle of its share of the clip. */
+export function frameTimes(count: number, seconds: number): number[] {
+  return Array.from({ length: count }, (_, i) => ((i + 0.5) * seconds) / count);
+}
+
+/** A time within a clip: minutes, seconds and tenths. */
+export function clipTime(seconds: number): string {
+  const tenths = Math.round(seconds * 10);
+  const minutes = Math.floor(tenths / 600);
+  return `${minutes}:${((tenths % 600) / 10).toFixed(1).padStart(4, "0")}`;
+}

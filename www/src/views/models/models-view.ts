@@ -1,0 +1,283 @@
+/** The models of this browser, others by address or from the disk, and the device they run on. */
+
+import { type CachedModel, Flamingo, folderOf, type ModelInfo } from "flamingo-web";
+import { html, nothing } from "lit";
+import { repeat } from "lit/directives/repeat.js";
+import { type Fault, faultOf } from "../../errors.js";
+import { megabytes } from "../../format.js";
+import { faultMessage } from "../../parts/fault-message.js";
+import { icon } from "../../parts/icon.js";
+import { DEFAULT_MODEL, rememberModel } from "../../settings.js";
+import { ViewElement } from "../view-element.js";
+import {
+  browserLines,
+  modelLines,
+  type ReportFacts,
+  type ReportLine,
+  reportText,
+} from "./device-report.js";
+import { gatherFacts } from "./gather-facts.js";
+import "./models.css";
+
+/** A model that can be used without giving its address. */
+interface KnownModel {
+  readonly info: ModelInfo;
+  /** The absolute address of its `model.json`; none of a folder from the disk. */
+  readonly url: string | undefined;
+  /** Bytes of it that the browser keeps. */
+  readonly keptBytes: number;
+}
+
+export class ModelsView extends ViewElement {
+  /** Those that are kept, and the default one. */
+  #listed: readonly KnownModel[] = [];
+  #facts: ReportFacts | undefined;
+  /** What the list and the report were made from. */
+  #seen: unknown;
+  #fault: Fault | undefined;
+  /** What a screen reader is told of the last step. */
+  #said = "";
+  #copied = false;
+
+  override connectedCallback(): void {
+    super.connectedCallback();
+    this.#refresh();
+  }
+
+  protected override willUpdate(): void {
+    const { loading } = this.holder.state;
+    const seen = loading.phase === "ready" ? loading.model : loading.phase;
+    if (seen === this.#seen) return;
+    this.#seen = seen;
+    this.#refresh();
+  }
+
+  override render() {
+    return html`
+      <header class="view-head">
+        <h1>Models</h1>
+        <p>What was downloaded is kept in this browser: the next visit needs no network.</p>
+      </header>
+      <div class="workbench">
+        <div class="aside">
+          <section class="card" aria-labelledby="models-title">
+            <h2 id="models-title">At hand</h2>
+            <ul class="models">
+              ${repeat(
+                this.#models(),
+                ({ url }) => url,
+                (model) => this.#model(model),
+              )}
+            </ul>
+            <p class="visually-hidden" role="status">${this.#said}</p>
+          </section>
+          <section class="card" aria-labelledby="other-title">
+            <h2 id="other-title">Another model</h2>
+            ${this.#others()}
+          </section>
+        </div>
+        <section class="card" aria-labelledby="device-title">
+          <div class="board-head">
+            <h2 id="device-title">This device</h2>
+            <button type="button" class="quiet" ?disabled=${this.#facts === undefined} @click=${this.#copy}>
+              ${icon("copy")}${this.#copied ? "Copied" : "Copy for a report"}
+            </button>
+          </div>
+          ${this.#facts === undefined ? nothing : reportView(this.#facts)}
+        </section>
+      </div>
+    `;
+  }
+
+  #model({ info, url, keptBytes }: KnownModel) {
+    const current = this.#isCurrent(url);
+    return html`
+      <li class="model" data-current=${current}>
+        <div>
+          <h3>${info.name}</h3>
+          <p class="model-address">${url ?? "from the disk"}</p>
+          <p class="hint">
+            ${info.licence} · ${megabytes(info.totalBytes)} · ${megabytes(info.memoryBytes, 0)} of
+            memory · <span class="kept">${keptText(info, keptBytes)}</span>
+          </p>
+        </div>
+        <div class="row">
+          ${
+            current
+              ? html`<span class="badge-text">In use</span>`
+              : html`<button
+                  type="button"
+                  class="quiet"
+                  aria-label=${`Use ${info.name}`}
+                  @click=${() => url !== undefined && this.#use(url)}
+                >
+                  Use
+                </button>`
+          }
+          ${
+            url === undefined || keptBytes === 0
+              ? nothing
+              : html`<button
+                  type="button"
+                  class="quiet"
+                  aria-label=${`Remove what is kept of ${info.name}`}
+                  @click=${() => this.#remove(url, info.name)}
+                >
+                  Remove
+                </button>`
+          }
+        </div>
+      </li>
+    `;
+  }
+
+  #others() {
+    return html`
+      <form class="address" @submit=${this.#fetch}>
+        <input
+          type="url"
+          name="address"
+          required
+          aria-label="Address of a model.json"
+          placeholder="https://…/model.json"
+        />
+        <button type="submit">Load</button>
+        <p class="hint">Its server is asked for the model and told nothing else.</p>
+      </form>
+      <label class="drop folder">
+        <input
+          class="visually-hidden"
+          type="file"
+          webkitdirectory
+          aria-label="Choose a model's folder from the disk"
+          @change=${this.#choose}
+        />
+        <span class="invitation small">
+          <strong>Choose a folder</strong>
+          <span>with model.json and its shards, as <code>flamingo convert</code> writes it</span>
+        </span>
+      </label>
+      ${this.#fault === undefined ? nothing : faultMessage(this.#fault)}
+    `;
+  }
+
+  /** Those listed, and the one in use where it is none of them. */
+  #models(): readonly KnownModel[] {
+    const { source, info } = this.holder.state;
+    const url = typeof source === "string" ? absolute(source) : undefined;
+    if (info === undefined || this.#listed.some((model) => model.url === url)) return this.#listed;
+    return [{ info, url, keptBytes: 0 }, ...this.#listed];
+  }
+
+  #isCurrent(url: string | undefined): boolean {
+    const { source } = this.holder.state;
+    return url === (typeof source === "string" ? absolute(source) : undefined);
+  }
+
+  #refresh(): void {
+    void this.#list();
+    void gatherFacts(this.holder.state).then((facts) => {
+      this.#facts = facts;
+      this.#copied = false;
+      this.requestUpdate();
+    });
+  }
+
+  async #list(): Promise<void> {
+    const kept: readonly CachedModel[] = await Flamingo.cached().catch(() => []);
+    const models: KnownModel[] = kept.map(({ url, bytes, ...info }) => ({
+      info,
+      url,
+      keptBytes: bytes,
+    }));
+    const usual = absolute(DEFAULT_MODEL);
+    if (!models.some(({ url }) => url === usual)) {
+      // A site may have been published without it.
+      const info = await Flamingo.inspect(usual).catch(() => undefined);
+      if (info !== undefined) models.unshift({ info, url: usual, keptBytes: 0 });
+    }
+    this.#listed = models;
+    this.requestUpdate();
+  }
+
+  #use(url: string): void {
+    this.#fault = undefined;
+    rememberModel(relative(url));
+    this.holder.chooseModel(url);
+  }
+
+  async #remove(url: string, name: string): Promise<void> {
+    await Flamingo.remove(url);
+    this.#said = `What was kept of ${name} is removed`;
+    await this.#list();
+  }
+
+  readonly #fetch = async (event: SubmitEvent) => {
+    event.preventDefault();
+    const form = event.currentTarget as HTMLFormElement;
+    const url = absolute(String(new FormData(form).get("address")));
+    this.#fault = undefined;
+    try {
+      // Before the model in use is given up for it.
+      await Flamingo.inspect(url);
+      this.#use(url);
+      form.reset();
+    } catch (error) {
+      this.#fault = faultOf(error);
+    }
+    this.requestUpdate();
+  };
+
+  readonly #choose = async ({ currentTarget }: Event) => {
+    const input = currentTarget as HTMLInputElement;
+    const files = [...(input.files ?? [])];
+    // Choosing the same folder again is a choice too.
+    input.value = "";
+    this.#fault = undefined;
+    try {
+      const folder = folderOf(files);
+      await Flamingo.inspect(folder);
+      this.holder.chooseModel(folder);
+    } catch (error) {
+      this.#fault = faultOf(error);
+    }
+    this.requestUpdate();
+  };
+
+  readonly #copy = async () => {
+    if (this.#facts === undefined) return;
+    await navigator.clipboard.writeText(reportText(this.#facts));
+    this.#copied = true;
+    this.#said = "The report is in the clipboard";
+    this.requestUpdate();
+  };
+}
+
+const reportView = (facts: ReportFacts) => html`
+  ${listView(modelLines(facts))}
+  <details class="offered">
+    <summary>What the browser offers</summary>
+    ${listView(browserLines(facts))}
+  </details>
+`;
+
+const listView = (lines: readonly ReportLine[]) => html`
+  <dl class="device-report">
+    ${lines.map(([name, value]) => html`<div><dt>${name}</dt><dd>${value}</dd></div>`)}
+  </dl>
+`;
+
+function keptText({ totalBytes }: ModelInfo, bytes: number): string {
+  if (bytes === 0) return "not kept";
+  return bytes < totalBytes ? `${megabytes(bytes)} of it kept` : "kept for offline use";
+}
+
+const absolute = (url: string): string => new URL(url, document.baseURI).href;
+
+/** An address of this page's own server, seen from the page; another one as it is. */
+function relative(url: string): string {
+  const folder = new URL(".", document.baseURI).href;
+  return url.startsWith(folder) ? url.slice(folder.length) : url;
+}
+
+customElements.define("models-view", ModelsView);
