@@ -11,6 +11,7 @@ const GPU: DeviceReport = {
   maxBufferSize: 2_000_000,
   maxStorageBufferBindingSize: 1_000_000,
   subgroups: true,
+  threads: 1,
   selfTest: { outcome: "passed", operations: 12, worst: 0.25 },
 };
 
