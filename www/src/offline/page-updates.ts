@@ -43,11 +43,12 @@ export class PageUpdates {
     if (container === undefined) return;
     container.addEventListener("controllerchange", () => this.#controlled());
     try {
-      this.#registration = await container.register(new URL("service-worker.js", this.#scope));
+      const registration = await container.register(new URL("service-worker.js", this.#scope));
+      this.#follow(registration);
+      this.#registration = registration;
     } catch {
       return;
     }
-    this.#follow(this.#registration);
     document.addEventListener("visibilitychange", () => {
       // A tab may stay open for weeks. Without a network there is no newer version.
       if (document.visibilityState === "visible") this.#registration?.update().catch(() => {});
