@@ -8,6 +8,7 @@ export type DevicePreference = "auto" | "webgpu" | "cpu";
 
 /** Where a model is to run, and how. */
 export interface DeviceWish {
+  /** Which device. */
   readonly preference: DevicePreference;
   /** Whether the CPU rounds activations to bytes; a GPU never does. */
   readonly int8Activations: boolean;
