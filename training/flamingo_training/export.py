@@ -119,6 +119,15 @@ def read_bridges(path: Path) -> dict[str, Tensor]:
     }
 
 
+def ensemble(trained: dict[str, Tensor], earlier: dict[str, Tensor], weight: float) -> dict[str, Tensor]:
+    """Bridges between those that training ended with and those that it started from, `weight` of the former.
+
+    Fine-tuning forgets; a mean of the weights keeps most of both (Wortsman et al., "Robust fine-tuning of zero-shot
+    models", 2022).
+    """
+    return {name: torch.lerp(earlier[name].float(), tensor.float(), weight) for name, tensor in trained.items()}
+
+
 def write_safetensors(path: Path, state: dict[str, Tensor]) -> str:
     """Writes the f32 parent and returns its SHA-256."""
     save_file({name: tensor.detach().cpu().float().contiguous() for name, tensor in state.items()}, path)
@@ -130,19 +139,22 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--recipe", type=Path, default=DEFAULT)
     parser.add_argument("--checkpoint", type=Path, required=True, help="a training checkpoint or a .safetensors file")
+    parser.add_argument("--earlier", type=Path, help="bridges that training started from, for the recipe's ensemble")
     parser.add_argument("--safetensors", type=Path, help="where to write the f32 parent")
     parser.add_argument("--gguf", type=Path, help="where to write the released bridges")
     parser.add_argument("--vocabulary", type=int, default=49152, help="tokens of the language model, ours excluded")
     arguments = parser.parse_args()
+    recipe = Recipe.load(arguments.recipe)
     if arguments.checkpoint.suffix == ".safetensors":
         state = load_file(arguments.checkpoint)
     else:
         checkpoint = torch.load(arguments.checkpoint, map_location="cpu", weights_only=True)
         state = checkpoint.get("average", checkpoint["bridges"])
+    if arguments.earlier:
+        state = ensemble(state, read_bridges(arguments.earlier), recipe["ensemble"]["weight"])
     if arguments.safetensors:
         print(write_safetensors(arguments.safetensors, state), arguments.safetensors)
     if arguments.gguf:
-        recipe = Recipe.load(arguments.recipe)
         write_gguf(arguments.gguf, state, recipe, arguments.vocabulary, arguments.vocabulary + 1)
         print(hashlib.sha256(arguments.gguf.read_bytes()).hexdigest(), arguments.gguf)
 

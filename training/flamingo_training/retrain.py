@@ -2,6 +2,8 @@
 
     python -m flamingo_training.retrain --parts parts --work work
 
+Bridges that are given with `--bridges` stand in for the tagger and the stage of captions.
+
 A step whose result is there is skipped, and one that was interrupted goes on where it stopped. `work` takes about
 5 GB of features and checkpoints. On CPU every core trains in a process of its own; on CUDA one process does.
 """
@@ -40,8 +42,10 @@ class Step:
         return [*launcher, "-m", f"flamingo_training.{self.module}", *self.arguments]
 
 
-def steps(recipe: Path, language_model: Path, vision_encoder: Path, work: Path) -> list[Step]:
-    """All steps, in order."""
+def steps(
+    recipe: Path, language_model: Path, vision_encoder: Path, work: Path, bridges: Path | None = None
+) -> list[Step]:
+    """All steps, in order; with bridges those that are left for them."""
     cache, common = work / "features", ("--recipe", str(recipe))
     images = ("--weights", str(vision_encoder), "--cache", str(cache))
     training = (*common, "--language-model", str(language_model), "--cache", str(cache))
@@ -50,14 +54,20 @@ def steps(recipe: Path, language_model: Path, vision_encoder: Path, work: Path) 
     found = [
         Step("features", (*images, "--splits", "dev", "train", "vqa-dev", "vqa-train")),
         Step("features", (*images, "--splits", "train", "--views", *mirrored)),
-        Step("tagger", (*common, "--cache", str(cache), "--output", str(tagger)), tagger),
     ]
-    begin = ("--tagger", str(tagger))
-    for stage in STAGES:
+    stages, start = STAGES, work / f"{STAGES[0]}.safetensors"
+    if bridges:
+        stages, start, begin = STAGES[1:], bridges, ("--bridges", str(bridges))
+    else:
+        found.append(Step("tagger", (*common, "--cache", str(cache), "--output", str(tagger)), tagger))
+        begin = ("--tagger", str(tagger))
+    for stage in stages:
         checkpoint, bridges = work / f"{stage}.pt", work / f"{stage}.safetensors"
         kept = ("--checkpoint", str(checkpoint), "--metrics", str(work / "log.jsonl"))
         export = (*common, "--checkpoint", str(checkpoint), "--safetensors", str(bridges))
-        released = ("--gguf", str(work / "bridges.gguf")) if stage == STAGES[-1] else ()
+        released: tuple[str, ...] = ()
+        if stage == STAGES[-1]:
+            released = ("--earlier", str(start), "--gguf", str(work / "bridges.gguf"))
         found += [
             Step("train", (stage, *training, *kept, *begin), bridges, shared=True),
             Step("export", (*export, *released), bridges),
@@ -72,12 +82,13 @@ def main() -> None:
     parser.add_argument("--recipe", type=Path, default=DEFAULT)
     parser.add_argument("--parts", type=Path, required=True, help="where the two pretrained parts were unzipped")
     parser.add_argument("--work", type=Path, required=True, help="features, checkpoints, log and the bridges")
+    parser.add_argument("--bridges", type=Path, help="released bridges to go on from")
     arguments = parser.parse_args()
     arguments.work.mkdir(parents=True, exist_ok=True)
     parts = Recipe.load(arguments.recipe)["parts"]
     [language_model], [vision_encoder] = (list(arguments.parts.rglob(parts[part])) for part in sorted(parts))
     processes = 1 if torch.cuda.is_available() else os.cpu_count() or 1
-    for step in steps(arguments.recipe, language_model, vision_encoder, arguments.work):
+    for step in steps(arguments.recipe, language_model, vision_encoder, arguments.work, arguments.bridges):
         if step.makes is None or not step.makes.exists():
             # The matrices are small: threads that wait for each other lose more than they gain.
             threads = "1" if step.shared else str(processes)

@@ -8,6 +8,7 @@ import torch
 
 from flamingo_training.assemble import load_bridges
 from flamingo_training.export import (
+    ensemble,
     gguf_name,
     is_quantized,
     openflamingo_name,
@@ -49,6 +50,12 @@ def test_safetensors_round_trip(model: Flamingo, tmp_path):
     read = read_bridges(tmp_path / "bridges.safetensors")
     assert read.keys() == state.keys()
     assert all(torch.equal(read[name], state[name]) for name in state)
+
+
+def test_an_ensemble_lies_between_its_bridges():
+    trained, earlier = {"a": torch.tensor([2.0, 4.0])}, {"a": torch.tensor([0.0, 8.0])}
+    assert torch.allclose(ensemble(trained, earlier, 0.75)["a"], torch.tensor([1.5, 5.0]))
+    assert torch.equal(ensemble(trained, earlier, 1.0)["a"], trained["a"])
 
 
 def test_gguf_round_trip(model: Flamingo, recipe: Recipe, tmp_path):

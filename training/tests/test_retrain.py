@@ -6,6 +6,8 @@ import argparse
 import importlib
 from pathlib import Path
 
+import pytest
+
 from flamingo_training.recipe import DEFAULT
 from flamingo_training.retrain import STAGES, steps
 
@@ -30,22 +32,23 @@ def parsed(step, monkeypatch) -> argparse.Namespace:
     raise AssertionError(f"{step.module} reads no arguments")
 
 
-def test_each_step_reads_what_those_before_it_wrote(monkeypatch, tmp_path):
+@pytest.mark.parametrize("released", [(), (Path("bridges.gguf"),)], ids=["from nothing", "from released bridges"])
+def test_each_step_reads_what_those_before_it_wrote(monkeypatch, tmp_path, released):
     language_model, vision_encoder = tmp_path / "lm.gguf", tmp_path / "vision.pth"
-    there = {language_model, vision_encoder, DEFAULT}
+    there = {language_model, vision_encoder, DEFAULT, *released}
     stages = []
-    for step in steps(DEFAULT, language_model, vision_encoder, tmp_path):
+    for step in steps(DEFAULT, language_model, vision_encoder, tmp_path, *released):
         arguments = vars(parsed(step, monkeypatch))
         paths = {name: value for name, value in arguments.items() if isinstance(value, Path)}
         reads = {"recipe", "language_model", "weights", "tagger", "bridges"}
         if step.module == "export":
-            reads.add("checkpoint")
+            reads |= {"checkpoint", "earlier"}
         assert all(path in there for name, path in paths.items() if name in reads), (step, paths)
         there.update(paths.values())
         if step.module == "train":
             stages.append(arguments["stage"])
         assert step.makes is None or step.makes in there or step.module == "train"
-    assert tuple(stages) == STAGES
+    assert tuple(stages) == STAGES[len(released) :]
     assert tmp_path / "bridges.gguf" in there
 
 
