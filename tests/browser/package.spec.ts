@@ -63,6 +63,7 @@ for (const resolution of ["NodeNext", "Bundler"]) {
     writeFileSync(`${folder.path}/embedder.ts`, EMBEDDER);
     const options = [
       ...["--strict", "--exactOptionalPropertyTypes", "--noEmit", "--target", "es2022"],
+      ...["--pretty", "false"],
       ...["--lib", "es2023,esnext.disposable,dom,dom.iterable,dom.asynciterable"],
       // The embedder's own types only; the libraries' are checked too.
       ...["--types", "", "--skipLibCheck", "false"],

@@ -406,6 +406,7 @@ test("shards that are no model are told from a damaged download", async ({ page 
       format_version: 1,
       name: "none",
       licence: "MIT",
+      estimated_memory_bytes: body.length,
       total_bytes: body.length,
       shards: [
         {
