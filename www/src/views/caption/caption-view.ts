@@ -7,6 +7,7 @@ import { type Medium, sourceOf } from "../../media/medium.js";
 import { ExampleSession } from "../../model/example-session.js";
 import { TextWriter } from "../../model/text-writer.js";
 import { waitingFor } from "../../model/waiting.js";
+import { questionField, writeControls } from "../../parts/write-controls.js";
 import { LOOKING, type TokenEvent } from "../../parts/written-text.js";
 import { queryMedium } from "../query-medium.js";
 import { ViewElement } from "../view-element.js";
@@ -50,34 +51,15 @@ export class CaptionView extends ViewElement {
   }
 
   #questionField() {
-    return html`
-      <input
-        type="text"
-        aria-label="Question about the photo"
-        placeholder="A question about the photo"
-        .value=${this.#question}
-        @input=${({ currentTarget }: Event) => {
-          this.#question = (currentTarget as HTMLInputElement).value;
-          this.requestUpdate();
-        }}
-      />
-    `;
+    return questionField("photo", this.#question, (question) => {
+      this.#question = question;
+      this.requestUpdate();
+    });
   }
 
   #controls() {
-    const missing = this.#missing();
-    return html`
-      <div class="row">
-        ${
-          this.#writer.writing.phase === "writing"
-            ? html`<button type="button" @click=${() => this.#writer.stop()}>Stop</button>`
-            : html`<button type="button" ?disabled=${missing !== ""} @click=${this.#write}>
-                ${this.#source.board.asks ? "Answer" : "Caption"}
-              </button>`
-        }
-        <p class="hint">${missing}</p>
-      </div>
-    `;
+    const { asks } = this.#source.board;
+    return writeControls(this.#writer, { asks, missing: this.#missing(), write: this.#write });
   }
 
   /** What has to be there before the button does something; empty where nothing lacks. */

@@ -12,6 +12,7 @@ import { TextWriter } from "../../model/text-writer.js";
 import { waitingFor } from "../../model/waiting.js";
 import { faultMessage } from "../../parts/fault-message.js";
 import { icon } from "../../parts/icon.js";
+import { questionField, writeControls } from "../../parts/write-controls.js";
 import { LOOKING } from "../../parts/written-text.js";
 import { ViewElement } from "../view-element.js";
 import { record } from "./record.js";
@@ -227,34 +228,15 @@ export class ClipView extends ViewElement {
   }
 
   #questionField() {
-    return html`
-      <input
-        type="text"
-        aria-label="Question about the clip"
-        placeholder="A question about the clip"
-        .value=${this.#question}
-        @input=${({ currentTarget }: Event) => {
-          this.#question = (currentTarget as HTMLInputElement).value;
-          this.requestUpdate();
-        }}
-      />
-    `;
+    return questionField("clip", this.#question, (question) => {
+      this.#question = question;
+      this.requestUpdate();
+    });
   }
 
   #controls() {
-    const missing = this.#missing();
-    return html`
-      <div class="row">
-        ${
-          this.#writer.writing.phase === "writing"
-            ? html`<button type="button" @click=${() => this.#writer.stop()}>Stop</button>`
-            : html`<button type="button" ?disabled=${missing !== ""} @click=${this.#write}>
-                ${this.#source.board.asks ? "Answer" : "Caption"}
-              </button>`
-        }
-        <p class="hint">${missing}</p>
-      </div>
-    `;
+    const { asks } = this.#source.board;
+    return writeControls(this.#writer, { asks, missing: this.#missing(), write: this.#write });
   }
 
   /** What has to be there before the button does something; empty where nothing lacks. */
