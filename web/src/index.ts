@@ -72,4 +72,5 @@ export type {
   Task,
   Timings,
   TokenPiece,
+  WorkReport,
 } from "./types.js";

@@ -27,6 +27,13 @@ export interface Report {
   readonly rows: readonly Row[];
   /** At the end; the heap's size is its peak. */
   readonly memory: MemoryReport;
+  /** Bytes of weights that are read to decode one token. */
+  readonly weightBytesPerToken: number;
+  /**
+   * Bytes a second that the device reads and writes where memory is copied. Measured last, because
+   * it takes memory; undefined until then.
+   */
+  readonly copyBandwidth: number | undefined;
 }
 
 /** A caption of some length behind some examples. */
@@ -44,6 +51,8 @@ export interface Row {
   /** The whole caption, its image's encoding included. */
   readonly warmCaptionMs: number;
   readonly decodeTokensPerSecond: number;
+  /** Of the package's own programs; undefined on the CPU, which has none. */
+  readonly dispatchesPerToken: number | undefined;
 }
 
 /** How far it has come. */
@@ -114,7 +123,9 @@ class Measurement {
     this.#progress("Warming up", 0);
     const warmUpMs = await this.#warmUp();
     const examples = this.#examples(Math.max(0, ...shots));
+    const { weightBytesPerToken } = await this.#model.work();
     const rows: Row[] = [];
+    let report: Report | undefined;
     let withoutShots: number | undefined;
     const steps = shots.length * lengths.length;
     for (const count of shots) {
@@ -127,7 +138,7 @@ class Measurement {
         const prefillMsPerShot =
           count === 0 || withoutShots === undefined ? undefined : (prefill - withoutShots) / count;
         rows.push({ ...row, coldPrefillMs: prefill, prefillMsPerShot });
-        this.#listener.report({
+        report = {
           device: this.#model.device,
           loadMs,
           cachedBytes,
@@ -136,8 +147,17 @@ class Measurement {
           encodeMs: median(this.#encodings),
           rows: [...rows],
           memory: await this.#model.memory(),
-        });
+          weightBytesPerToken,
+          copyBandwidth: undefined,
+        };
+        this.#listener.report(report);
       }
+    }
+    if (report !== undefined) {
+      this.#progress("Copying memory", 1);
+      const { signal } = this.#listener;
+      const copyBandwidth = await this.#model.copyBandwidth({ signal });
+      this.#listener.report({ ...report, copyBandwidth });
     }
     this.#progress("Done", 1);
   }
@@ -177,6 +197,7 @@ class Measurement {
     for (let i = 0; i < this.#plan.repeats; i += 1) {
       captions.push(await this.#caption(session, newTokens));
     }
+    const dispatchesPerToken = await this.#dispatchesPerToken(session, newTokens);
     session.dispose();
     const of = (field: keyof Captioned) => median(captions.map((caption) => caption[field]));
     return {
@@ -186,7 +207,21 @@ class Measurement {
       reusedTokens: of("reusedTokens"),
       warmCaptionMs: of("captionMs"),
       decodeTokensPerSecond: 1000 / of("decodeMsPerToken"),
+      dispatchesPerToken,
     };
+  }
+
+  /** What a longer caption launches more than a shorter one. */
+  async #dispatchesPerToken(session: Session, newTokens: number): Promise<number | undefined> {
+    if (this.#model.device.kind === "cpu") return undefined;
+    const launched: number[] = [];
+    for (const tokens of [1, newTokens]) {
+      const before = (await this.#model.work()).dispatches;
+      await this.#caption(session, tokens);
+      launched.push((await this.#model.work()).dispatches - before);
+    }
+    const [short = 0, long = 0] = launched;
+    return (long - short) / (newTokens - 1);
   }
 
   /** A caption of a new picture, of exactly so many tokens. */
