@@ -1,5 +1,6 @@
 /** Results as tables. */
 
+import { markdown, median } from "../../table.js";
 import type { Discipline } from "./contestants.js";
 import type { Result } from "./run.js";
 
@@ -12,12 +13,6 @@ export interface Outcome {
   readonly discipline: string;
   readonly task: "decode" | "encode";
   readonly results: readonly (Result & { readonly bytes: number })[];
-}
-
-/** The middle one, the lower of two. */
-export function median(values: readonly number[]): number {
-  const sorted = values.toSorted((a, b) => a - b);
-  return sorted[Math.floor((sorted.length - 1) / 2)] ?? Number.NaN;
 }
 
 export function outcome(
@@ -33,7 +28,7 @@ export function outcome(
 }
 
 /** A Markdown table; ratios above 1 say how much faster this project is. */
-export function table({ discipline, task, results }: Outcome): string {
+export function table({ task, results }: Outcome): string {
   const decode = task === "decode";
   const ours = [OURS, OURS_INT8].flatMap(
     (name) => results.find((result) => result.name === name) ?? [],
@@ -64,6 +59,5 @@ export function table({ discipline, task, results }: Outcome): string {
       ),
     ];
   });
-  const lines = [head, head.map(() => "---"), ...rows].map((cells) => `| ${cells.join(" | ")} |`);
-  return `### ${discipline}\n\n${lines.join("\n")}\n`;
+  return markdown(head, rows);
 }
