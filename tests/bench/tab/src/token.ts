@@ -153,6 +153,7 @@ function nameOf(code: string): string {
   if (has("rotary_dims")) return "rotation + append";
   if (has("One invocation unpacks eight")) return "embedding";
   if (has("One workgroup normalises one row")) return "norm";
+  console.error(code.slice(0, 1500));
   return "other";
 }
 
