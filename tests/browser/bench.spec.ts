@@ -18,7 +18,7 @@ test("fills its table and plots, and saves what it measured", async ({ page }) =
   page.on("console", (message) => {
     if (message.type() !== "log") complaints.push(message.text());
   });
-  await open(page, { shots: "2, 0", lengths: "2,4" });
+  await open(page, { shots: "2, 0", lengths: "2,4", int8: "on" });
   await page.getByRole("button", { name: "Measure" }).click();
   await expect.poll(() => phase(page), { timeout: 60_000 }).toMatch(/done|failed/);
   await expect(page.getByRole("alert")).toHaveCount(0);
@@ -51,7 +51,12 @@ test("fills its table and plots, and saves what it measured", async ({ page }) =
   const download = page.waitForEvent("download");
   await page.getByRole("button", { name: "Save as JSON" }).click();
   const report = JSON.parse(readFileSync(await (await download).path(), "utf8"));
-  expect(report.plan).toMatchObject({ shots: [0, 2], lengths: [2, 4], repeats: 1 });
+  expect(report.plan).toMatchObject({
+    shots: [0, 2],
+    lengths: [2, 4],
+    repeats: 1,
+    int8_activations: true,
+  });
   expect(report.device.kind).toBe("cpu");
   expect(report.rows).toHaveLength(4);
   for (const row of report.rows) {

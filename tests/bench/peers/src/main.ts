@@ -73,7 +73,7 @@ try {
       ),
     };
     const { origin } = discipline.threads > 1 ? isolated : plain;
-    const conditions = new Conditions(browser.version());
+    const conditions = await Conditions.look(browser.version());
     const results = await run(browser, discipline, `${origin}/index.html`, rounds);
     const measured = outcome(discipline, results, (file) => bytesOf(join(files, file)));
     outcomes.push(measured);

@@ -48,7 +48,7 @@ const { values } = parseArgs({
 await withChromium(async (browser) => {
   const address = MODELS[values.model as ModelName];
   for (const { name, device, isolated } of RUNS.filter(({ name }) => name.includes(values.only))) {
-    const conditions = new Conditions(browser.version());
+    const conditions = await Conditions.look(browser.version());
     const server = await serveSite(isolated);
     const page = await browser.newPage();
     await page.addInitScript(NAMES);

@@ -94,7 +94,7 @@ const { values } = parseArgs({
 await withChromium(async (browser) => {
   for (const sweep of SWEEPS.filter(({ name }) => name.includes(values.only))) {
     const server = await serveSite(sweep.threads);
-    const conditions = new Conditions(browser.version());
+    const conditions = await Conditions.look(browser.version());
     // A service worker would isolate a page that is not to have threads.
     const context = await browser.newContext({ serviceWorkers: "block" });
     await context.addInitScript(NAMES);

@@ -64,7 +64,7 @@ async function measured(): Promise<TokenTrace> {
   try {
     return await withChromium(
       async (browser) => {
-        const conditions = new Conditions(browser.version());
+        const conditions = await Conditions.look(browser.version());
         const page = await browser.newPage();
         await page.addInitScript(NAMES);
         page.on("console", (message) => console.error(message.text()));

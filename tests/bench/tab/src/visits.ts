@@ -77,7 +77,7 @@ for (const visitor of VISITORS.filter(({ name }) => name.includes(values.only)))
     const profile = mkdtempSync(join(tmpdir(), "flamingo-visits-"));
     for (const visits of [first, second]) {
       const context = await chromium.launchPersistentContext(profile, LAUNCH);
-      conditions ??= new Conditions(context.browser()?.version() ?? "");
+      conditions ??= await Conditions.look(context.browser()?.version() ?? "");
       visits.push(await visit(context, server, visitor));
       await context.close();
     }
