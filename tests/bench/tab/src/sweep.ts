@@ -121,8 +121,9 @@ await withChromium(async (browser) => {
       writeFileSync(join(values.output, `${sweep.file}.svg`), svg);
     }
     if (values.docs) {
-      fillIn(sweep.name, text);
-      if (sweep === ON_THREADS) writeFileSync(inClone(`docs/${sweep.file}.svg`), svg);
+      const picture = sweep === ON_THREADS ? `![Its plots](${sweep.file}.svg)\n\n` : "";
+      if (picture !== "") writeFileSync(inClone(`docs/${sweep.file}.svg`), svg);
+      fillIn(sweep.name, picture + text);
     }
     await context.close();
     server.close();

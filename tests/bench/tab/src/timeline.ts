@@ -65,7 +65,7 @@ export function timeline(trace: TokenTrace, before?: TokenTrace): string {
       kinds,
     ),
   );
-  add(20 * kinds.length + 30, legend(trace.dispatches, kinds));
+  add(20 * kinds.length + 40, legend(trace.dispatches, kinds));
   return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${y}" width="${WIDTH}" height="${y}" role="img" aria-label="One token on the GPU">
 <style>${STYLE}
 </style>
@@ -90,6 +90,9 @@ function lengthUs({ dispatches }: TokenTrace): number {
   return last === undefined ? 0 : last.startUs + last.us;
 }
 
+/** Milliseconds; tenths where they are few. */
+const ms = (us: number) => (us < 100_000 ? (us / 1000).toFixed(1) : (us / 1000).toFixed(0));
+
 const colour = (kinds: readonly string[], name: string) =>
   `kind-${Math.min(kinds.indexOf(name), COLOURS - 1)}`;
 
@@ -106,10 +109,10 @@ function strip(
   );
   const ticks = [0, 0.25, 0.5, 0.75, 1].map((share) => {
     const anchor = share === 0 ? "start" : share === 1 ? "end" : "middle";
-    return `<text x="${share * ACROSS}" y="${STRIP + 38}" text-anchor="${anchor}">${((share * wholeUs) / 1000).toFixed(1)} ms</text>`;
+    return `<text x="${share * ACROSS}" y="${STRIP + 38}" text-anchor="${anchor}">${ms(share * wholeUs)} ms</text>`;
   });
   const last = kernels.at(-1);
-  const busy = `${kernels.length} dispatches, ${(sumUs(kernels) / 1000).toFixed(1)} of ${(((last?.startUs ?? 0) + (last?.us ?? 0)) / 1000).toFixed(1)} ms in programs`;
+  const busy = `${kernels.length} dispatches, ${ms(sumUs(kernels))} of ${ms((last?.startUs ?? 0) + (last?.us ?? 0))} ms in programs`;
   return `<text class="title" y="12">${title}</text><text x="${ACROSS}" y="12" text-anchor="end">${busy}</text>
 ${boxes.join("")}<rect class="frame" y="22" width="${ACROSS}" height="${STRIP}" />${ticks.join("")}`;
 }
@@ -120,7 +123,7 @@ function legend(kernels: readonly Kernel[], kinds: readonly string[]): string {
     const of = kernels.filter((kernel) => kernel.name === name);
     const share = sumUs(of) / whole;
     const kind = colour(kinds, name);
-    return `<g transform="translate(0 ${20 * i + 24})"><rect class="${kind}" width="12" height="12" y="-10" rx="2" /><text x="20">${name}</text><text x="230" text-anchor="end">${of.length}×</text><rect class="${kind}" x="250" y="-10" width="${(share * 560).toFixed(1)}" height="12" /><text x="${(share * 560 + 258).toFixed(1)}">${(sumUs(of) / 1000).toFixed(2)} ms</text></g>`;
+    return `<g transform="translate(0 ${20 * i + 36})"><rect class="${kind}" width="12" height="12" y="-10" rx="2" /><text x="20">${name}</text><text x="230" text-anchor="end">${of.length}×</text><rect class="${kind}" x="250" y="-10" width="${(share * 560).toFixed(1)}" height="12" /><text x="${(share * 560 + 258).toFixed(1)}">${ms(sumUs(of))} ms</text></g>`;
   });
-  return `<text class="title" y="6">By kind</text>${rows.join("\n")}`;
+  return `<text class="title" y="12">By kind</text>${rows.join("\n")}`;
 }

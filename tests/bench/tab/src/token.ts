@@ -141,20 +141,20 @@ function middle(all: readonly Dispatch[]): Kernel[] {
 function nameOf(code: string): string {
   const has = (text: string) => code.includes(text);
   if (has("finish(norm(x)")) {
-    return [
-      ...(has("fn normalise") ? ["norm"] : []),
+    const parts = [
+      has("fn normalise") ? "norm" : "",
       "product",
-      ...(has("value_parts") || has("gated") ? ["gate"] : []),
-      ...(has("fn apply") && !has("value_parts") ? ["activation"] : []),
-      ...(has("addend") ? ["residual"] : []),
-    ].join(" + ");
+      has("fn apply") ? "activation" : "",
+      has("addend") ? "residual" : "",
+    ];
+    return parts.filter((part) => part !== "").join(" + ");
   }
   if (has("head_vectors")) return "attention";
   if (has("rotary_dims")) return "rotation + append";
   if (has("One invocation unpacks eight")) return "embedding";
   if (has("One workgroup normalises one row")) return "norm";
-  console.error(code.slice(0, 1500));
-  return "other";
+  const [, burns] = /fn (\w+?)_kernel/.exec(code) ?? [];
+  return burns === undefined ? "other" : `Burn's ${burns.replaceAll("_", " ")}`;
 }
 
 /** Kinds of programs, the slowest first. */
