@@ -18,7 +18,7 @@ test("fills its table and plots, and saves what it measured", async ({ page }) =
   page.on("console", (message) => {
     if (message.type() !== "log") complaints.push(message.text());
   });
-  await open(page, { shots: "2, 0", lengths: "2,4" });
+  await open(page, { shots: "2, 0", lengths: "2,4", int8: "on" });
   await page.getByRole("button", { name: "Measure" }).click();
   await expect.poll(() => phase(page), { timeout: 60_000 }).toMatch(/done|failed/);
   await expect(page.getByRole("alert")).toHaveCount(0);
@@ -34,7 +34,7 @@ test("fills its table and plots, and saves what it measured", async ({ page }) =
     ["2", "4"],
   ]);
   for (const cells of shown) {
-    for (const cell of cells) expect(cell).toMatch(/^(–|-?\d+(\.\d+)?( m?s)?)$/);
+    for (const cell of cells) expect(cell).toMatch(/^(–|-?\d+(\.\d+)?( m?s|×)?)$/);
   }
   await expect(page.locator("dl.figures dd")).toHaveText([
     /^[\d.]+ m?s, 3\.1 MB/,
@@ -45,19 +45,29 @@ test("fills its table and plots, and saves what it measured", async ({ page }) =
   ]);
 
   // A line a series, a point a number of examples.
-  await expect(page.locator(".plot polyline")).toHaveCount(4);
-  await expect(page.locator(".plot circle")).toHaveCount(8);
+  await expect(page.locator(".plot polyline")).toHaveCount(7);
+  await expect(page.locator(".plot circle")).toHaveCount(13);
 
   const download = page.waitForEvent("download");
   await page.getByRole("button", { name: "Save as JSON" }).click();
   const report = JSON.parse(readFileSync(await (await download).path(), "utf8"));
-  expect(report.plan).toMatchObject({ shots: [0, 2], lengths: [2, 4], repeats: 1 });
+  expect(report.plan).toMatchObject({
+    shots: [0, 2],
+    lengths: [2, 4],
+    repeats: 1,
+    int8_activations: true,
+  });
   expect(report.device.kind).toBe("cpu");
   expect(report.rows).toHaveLength(4);
   for (const row of report.rows) {
     expect(row.cold_prefill_ms).toBeGreaterThan(0);
     expect(row.decode_tokens_per_second).toBeGreaterThan(0);
   }
+  // What cannot be held against a caption without examples is left out.
+  expect(report.rows[0].times_bare_caption).toBeUndefined();
+  expect(report.rows[2].times_bare_caption).toBeCloseTo(
+    report.rows[2].warm_caption_ms / report.rows[0].warm_caption_ms,
+  );
   // Examples that are known are not read again.
   expect(report.rows[2].reused_tokens).toBeGreaterThan(report.rows[0].reused_tokens);
   expect(report.memory.heap_bytes).toBeGreaterThan(report.memory.weight_bytes);
