@@ -475,7 +475,7 @@ def test_time_starts_on_a_line_that_latents_tell_apart(make, model):
         attention = resampler.layers[0][0]
         queries = split_heads(attention.to_q(attention.norm_latents(resampler.latents[None])), attention.head_width)
         moved = attention.norm_media.weight * (direction - direction.mean())
-        keys = split_heads(attention.to_kv(moved)[: queries.shape[1] * attention.head_width][None, None], attention.head_width)
+        keys = attention.to_kv(moved).chunk(2)[0].unflatten(0, (-1, attention.head_width))[:, None]
         scores = (queries * keys).sum(-1).flatten()
         return (scores - scores.mean()).norm().item()
 
