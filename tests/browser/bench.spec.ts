@@ -2,6 +2,7 @@
 
 import { readFileSync } from "node:fs";
 import { expect, type Page, test } from "@playwright/test";
+import { violations } from "./axe.js";
 import { TINY_MODEL } from "./caption-page.js";
 
 /** Opens the page with a short plan in its address. */
@@ -93,3 +94,33 @@ test("says what is wrong where there is no model", async ({ page }) => {
   await page.getByRole("button", { name: "Measure" }).click();
   await expect(page.getByRole("alert")).toContainText("404");
 });
+
+for (const colorScheme of ["light", "dark"] as const) {
+  test(`passes axe in ${colorScheme} colours, empty, full and with an error, on a phone too`, async ({
+    page,
+  }) => {
+    await page.emulateMedia({ colorScheme });
+    await open(page, { shots: "0,2", lengths: "2" });
+    await expectNoViolations(page, "empty");
+    await page.getByRole("button", { name: "Measure" }).click();
+    await expect.poll(() => phase(page), { timeout: 60_000 }).toBe("done");
+    await expectNoViolations(page, "full");
+    await open(page, { model: "models/none/model.json" });
+    await page.getByRole("button", { name: "Measure" }).click();
+    await expect(page.getByRole("alert")).toHaveCount(1);
+    await expectNoViolations(page, "failed");
+  });
+}
+
+/** At both widths; the page scrolls sideways at neither. */
+async function expectNoViolations(page: Page, state: string): Promise<void> {
+  for (const size of [
+    { width: 1280, height: 900 },
+    { width: 360, height: 740 },
+  ]) {
+    await page.setViewportSize(size);
+    expect(await violations(page), `${state} at ${size.width}`).toEqual([]);
+    const overflow = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+    expect(overflow, `${state} at ${size.width} scrolls sideways`).toBeLessThanOrEqual(0);
+  }
+}

@@ -2,6 +2,7 @@
 
 import { FlamingoError, InternalError } from "flamingo-web";
 import { html, nothing, render } from "lit";
+import { saveFile } from "../parts/save-file.js";
 import { DEVICES } from "../settings.js";
 import { COLUMNS, figures, toJson } from "./columns.js";
 import { measure, type Progress, type Report, type Row } from "./measure.js";
@@ -59,13 +60,8 @@ export class BenchPage {
   }
 
   #save(report: Report): void {
-    const blob = new Blob([toJson(this.#plan, report)], { type: "application/json" });
-    const link = document.createElement("a");
-    link.href = URL.createObjectURL(blob);
-    link.download = `flamingo-bench-${report.device.kind}.json`;
-    link.click();
-    // The browser has opened it when the event loop comes round.
-    setTimeout(() => URL.revokeObjectURL(link.href));
+    const content = new Blob([toJson(this.#plan, report)], { type: "application/json" });
+    saveFile(`flamingo-bench-${report.device.kind}.json`, content);
   }
 
   #draw(): void {
@@ -81,9 +77,11 @@ export class BenchPage {
         </div>
         <a href="./">To the captions</a>
       </header>
-      ${this.#form()}
-      <div class="status" data-phase=${this.#phase.name}>${this.#status()}</div>
-      ${this.#report === undefined ? nothing : this.#results(this.#report)}
+      <main>
+        ${this.#form()}
+        <div class="status" data-phase=${this.#phase.name}>${this.#status()}</div>
+        ${this.#report === undefined ? nothing : this.#results(this.#report)}
+      </main>
     `;
   }
 
