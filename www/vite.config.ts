@@ -2,6 +2,7 @@ import { fileURLToPath } from "node:url";
 import { defineConfig } from "vite";
 import { contentSecurityPolicy, POLICY } from "./build/content-security-policy.js";
 import { models } from "./build/models.js";
+import { assetFileName } from "./build/module-names.js";
 import { serviceWorker } from "./build/service-worker.js";
 
 /** Isolates the page from other origins, which threads in WebAssembly require. */
@@ -18,7 +19,10 @@ export default defineConfig({
     models(fileURLToPath(new URL("../models", import.meta.url))),
     serviceWorker(),
   ],
-  worker: { format: "es" },
+  worker: {
+    format: "es",
+    rolldownOptions: { output: { assetFileNames: assetFileName } },
+  },
   build: {
     target: "es2022",
     modulePreload: { polyfill: false },

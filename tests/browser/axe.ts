@@ -9,7 +9,8 @@ const WCAG = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22a", "wcag22aa",
 export async function violations(page: Page): Promise<string[]> {
   // Between two colours no contrast is what it will be.
   await page.evaluate(() =>
-    Promise.all(
+    // One that is cut off by the next has settled too.
+    Promise.allSettled(
       document
         .getAnimations()
         .filter((animation) => animation instanceof CSSTransition)

@@ -2,6 +2,7 @@
 
 import { readFileSync } from "node:fs";
 import { expect, type Page, test } from "@playwright/test";
+import { violations } from "./axe.js";
 import { TINY_MODEL } from "./caption-page.js";
 
 /** Opens the page with a short plan in its address. */
@@ -18,7 +19,7 @@ test("fills its table and plots, and saves what it measured", async ({ page }) =
   page.on("console", (message) => {
     if (message.type() !== "log") complaints.push(message.text());
   });
-  await open(page, { shots: "2, 0", lengths: "2,4" });
+  await open(page, { shots: "2, 0", lengths: "2,4", int8: "on" });
   await page.getByRole("button", { name: "Measure" }).click();
   await expect.poll(() => phase(page), { timeout: 60_000 }).toMatch(/done|failed/);
   await expect(page.getByRole("alert")).toHaveCount(0);
@@ -34,7 +35,7 @@ test("fills its table and plots, and saves what it measured", async ({ page }) =
     ["2", "4"],
   ]);
   for (const cells of shown) {
-    for (const cell of cells) expect(cell).toMatch(/^(–|-?\d+(\.\d+)?( m?s| %)?)$/);
+    for (const cell of cells) expect(cell).toMatch(/^(–|-?\d+(\.\d+)?( m?s| %|×)?)$/);
   }
   await expect(page.locator("dl.figures dd")).toHaveText([
     /^[\d.]+ m?s, 3\.1 MB/,
@@ -47,13 +48,18 @@ test("fills its table and plots, and saves what it measured", async ({ page }) =
   ]);
 
   // A line a series, a point a number of examples.
-  await expect(page.locator(".plot polyline")).toHaveCount(4);
-  await expect(page.locator(".plot circle")).toHaveCount(8);
+  await expect(page.locator(".plot polyline")).toHaveCount(7);
+  await expect(page.locator(".plot circle")).toHaveCount(13);
 
   const download = page.waitForEvent("download");
   await page.getByRole("button", { name: "Save as JSON" }).click();
   const report = JSON.parse(readFileSync(await (await download).path(), "utf8"));
-  expect(report.plan).toMatchObject({ shots: [0, 2], lengths: [2, 4], repeats: 1 });
+  expect(report.plan).toMatchObject({
+    shots: [0, 2],
+    lengths: [2, 4],
+    repeats: 1,
+    int8_activations: true,
+  });
   expect(report.device.kind).toBe("cpu");
   expect(report.rows).toHaveLength(4);
   for (const row of report.rows) {
@@ -65,6 +71,11 @@ test("fills its table and plots, and saves what it measured", async ({ page }) =
   expect(report.copy_bandwidth).toBeGreaterThan(1e6);
   expect(report.weight_bytes_per_token).toBeGreaterThan(0);
   expect(report.weight_bytes_per_token).toBeLessThan(report.memory.weight_bytes);
+  // What cannot be held against a caption without examples is left out.
+  expect(report.rows[0].times_bare_caption).toBeUndefined();
+  expect(report.rows[2].times_bare_caption).toBeCloseTo(
+    report.rows[2].warm_caption_ms / report.rows[0].warm_caption_ms,
+  );
   // Examples that are known are not read again.
   expect(report.rows[2].reused_tokens).toBeGreaterThan(report.rows[0].reused_tokens);
   expect(report.memory.heap_bytes).toBeGreaterThan(report.memory.weight_bytes);
@@ -107,3 +118,33 @@ test("says what is wrong where there is no model", async ({ page }) => {
   await page.getByRole("button", { name: "Measure" }).click();
   await expect(page.getByRole("alert")).toContainText("404");
 });
+
+for (const colorScheme of ["light", "dark"] as const) {
+  test(`passes axe in ${colorScheme} colours, empty, full and with an error, on a phone too`, async ({
+    page,
+  }) => {
+    await page.emulateMedia({ colorScheme });
+    await open(page, { shots: "0,2", lengths: "2" });
+    await expectNoViolations(page, "empty");
+    await page.getByRole("button", { name: "Measure" }).click();
+    await expect.poll(() => phase(page), { timeout: 60_000 }).toBe("done");
+    await expectNoViolations(page, "full");
+    await open(page, { model: "models/none/model.json" });
+    await page.getByRole("button", { name: "Measure" }).click();
+    await expect(page.getByRole("alert")).toHaveCount(1);
+    await expectNoViolations(page, "failed");
+  });
+}
+
+/** At both widths; the page scrolls sideways at neither. */
+async function expectNoViolations(page: Page, state: string): Promise<void> {
+  for (const size of [
+    { width: 1280, height: 900 },
+    { width: 360, height: 740 },
+  ]) {
+    await page.setViewportSize(size);
+    expect(await violations(page), `${state} at ${size.width}`).toEqual([]);
+    const overflow = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+    expect(overflow, `${state} at ${size.width} scrolls sideways`).toBeLessThanOrEqual(0);
+  }
+}

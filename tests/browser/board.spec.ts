@@ -156,6 +156,40 @@ test("the board is there at the next visit", async ({ page }) => {
   await expect(board.undo).toBeDisabled();
 });
 
+test("where the browser keeps nothing the board works, and says that it will be gone", async ({
+  page,
+}) => {
+  await page.addInitScript(() => {
+    IDBFactory.prototype.open = () => {
+      throw new DOMException("refused", "SecurityError");
+    };
+  });
+  const board = await open(page);
+  await expect(board.board.locator('.notice[data-code="board-not-kept"]')).toContainText(
+    "This browser does not keep your examples",
+  );
+  await board.add([PHOTO], ["one"]);
+  expect(JSON.parse(await board.export()).examples).toHaveLength(1);
+});
+
+test("a disk that fills up is told on the board, until there is room again", async ({
+  page,
+  baseURL,
+}) => {
+  const board = await open(page);
+  const notice = board.board.locator('.notice[data-code="board-not-kept"]');
+  await expect(notice).toHaveCount(0);
+  const browser = await page.context().newCDPSession(page);
+  const { origin } = new URL(baseURL ?? "");
+  await browser.send("Storage.overrideQuotaForOrigin", { origin, quotaSize: 1 });
+  await board.add([PHOTO], ["one"]);
+  await expect(notice).toHaveCount(1);
+  await browser.send("Storage.overrideQuotaForOrigin", { origin });
+  await board.add([OTHER_PHOTO], ["two"]);
+  await expect(notice).toHaveCount(0);
+  await expect(board.cards).toHaveCount(2);
+});
+
 test("ready-made sets fill the board, and change what is asked for", async ({ page }) => {
   const pictures: string[] = [];
   page.on("request", (request) => {

@@ -44,6 +44,12 @@ const frames = (page: Page) => page.getByRole("list", { name: "Frames" }).getByR
 
 const times = (page: Page) => frames(page).locator("small").allInnerTexts();
 
+/** The maps that lie over the frames, as addresses of their pixels. */
+const drawnMaps = (page: Page) =>
+  frames(page)
+    .locator("canvas")
+    .evaluateAll((canvases) => canvases.map((canvas) => (canvas as HTMLCanvasElement).toDataURL()));
+
 /** Writes the frames on show into a folder, as the program reads one. */
 async function framesFolder(page: Page): Promise<string> {
   const files = await page.evaluate(async () => {
@@ -103,9 +109,20 @@ test("the frames of a file are shown with their times, by number or by rate, and
   const { tokenIds } = await app.caption();
   expect([tokenIds]).toEqual(await nativeTokenIds(TINY_MODEL, [await framesFolder(page)]));
 
+  // A word tells which of the frames it looked at, and where in each.
+  await app.tokens.getByRole("button").first().click();
+  const shares = await frames(page)
+    .locator("meter")
+    .evaluateAll((meters) => meters.map((meter) => (meter as HTMLMeterElement).value));
+  expect(shares).toHaveLength(8);
+  expect(shares.reduce((sum, share) => sum + share, 0)).toBeCloseTo(1, 3);
+  expect(new Set(await drawnMaps(page)).size).toBeGreaterThan(1);
+  expect(await violations(page)).toEqual([]);
+
   await page.getByRole("spinbutton").fill("3");
   await page.getByRole("spinbutton").press("Enter");
   await expect(frames(page)).toHaveCount(3);
+  await expect(frames(page).locator("canvas")).toHaveCount(0);
   await page.getByText("By rate").click();
   await expect(frames(page)).toHaveCount(4);
   await page.getByRole("combobox").selectOption("2");

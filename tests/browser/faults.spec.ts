@@ -110,6 +110,15 @@ const forget = (page: Page) =>
     await Flamingo.remove("/model/model.json");
   });
 
+/** Bytes of all models that are kept. */
+const cachedBytes = (page: Page) =>
+  page.evaluate(async () => {
+    const { Flamingo } = (await import(
+      /* @vite-ignore */ `${location.origin}/web/dist/index.js`
+    )) as typeof Package;
+    return (await Flamingo.cached()).reduce((sum, { bytes }) => sum + bytes, 0);
+  });
+
 const escaped = (file: string) =>
   `${server.origin}/model/${file}`.replace(/[.*+?^${}()|[\]\\]/g, "\\$&");
 
@@ -247,6 +256,36 @@ test("a full disk costs nothing but the next visit's download", async ({ page })
   expect(warnings(await expectCaption(page))).toContain("quota");
 });
 
+test("a model is not removed under the feet of a tab that downloads it", async ({
+  page,
+  context,
+}) => {
+  server.faults.set("part-4.bin", ["stalled"]);
+  const downloading = attempt(page).catch(() => "the tab was closed");
+  const other = await context.newPage();
+  await other.goto(server.origin);
+  await expect.poll(() => cachedBytes(other), { timeout: 60_000 }).toBeGreaterThan(0);
+  const refusal = await other.evaluate(async () => {
+    const { Flamingo, FlamingoError } = (await import(
+      /* @vite-ignore */ `${location.origin}/web/dist/index.js`
+    )) as typeof Package;
+    return Flamingo.remove("/model/model.json").catch((error: unknown) => {
+      if (!(error instanceof FlamingoError)) throw error;
+      return { code: error.code, message: error.message };
+    });
+  });
+  expect(refusal).toEqual({
+    code: "model-in-use",
+    message: `${server.origin}/model/model.json is just being downloaded, here or in another tab. Wait until it is there or close that tab, then remove it.`,
+  });
+  expect(await cachedBytes(other)).toBeGreaterThan(0);
+
+  await page.close();
+  await downloading;
+  await forget(other);
+  expect(await cachedBytes(other)).toBe(0);
+});
+
 test.describe("an abort", () => {
   const cases: [string, string, string | undefined][] = [
     ["while model.json is awaited", "start", "model.json"],
@@ -306,6 +345,11 @@ test.describe("a picture", () => {
       "of 10,000 × 10,000 pixels",
       () => blackPng(10_000, 10_000),
       "The picture has 10000×10000 pixels, more than 50 megapixels or 65535 on a side; scale it down first.",
+    ],
+    [
+      "of 100,000 × 100,000 pixels, more than a 32-bit address can count",
+      () => fixture("huge.png"),
+      "The picture has 100000×100000 pixels, more than 50 megapixels or 65535 on a side; scale it down first.",
     ],
     ...["jpg", "png", "webp"].map((kind, i): [string, () => Buffer, string] => [
       `that is broken off, a .${kind}`,

@@ -35,13 +35,8 @@ test("under a path and without headers it is isolated, and captions when its ser
   const app = new CaptionPage(page);
   await app.ready();
   expect(server.requests.filter((path) => !path.startsWith("/some/path/"))).toEqual([]);
-  const kept = await page.evaluate(async () => {
-    const addresses: string[] = [];
-    for (const name of await caches.keys()) {
-      for (const { url } of await (await caches.open(name)).keys()) addresses.push(url);
-    }
-    return addresses.map((url) => new URL(url).pathname);
-  });
+  await expect.poll(() => keptFiles(page)).toContainEqual(expect.stringMatching(/\.wasm$/));
+  const kept = await keptFiles(page);
   expect(kept).toContain("/some/path/index.html");
   // Shards are kept by the package, and not a second time.
   expect(kept.filter((path) => path.includes("/models/"))).toEqual([]);
@@ -58,6 +53,34 @@ test("under a path and without headers it is isolated, and captions when its ser
   for (const view of ["Live", "Clip", "Models"] as const) await app.goTo(view);
   expect(complaints).toEqual([]);
 });
+
+for (const [device, builds] of [
+  ["cpu", ["threads"]],
+  // The GPU is looked at, and is none.
+  ["auto", ["threads", "webgpu"]],
+] as const) {
+  test(`a first visit on "${device}" fetches the modules that it uses, and these serve offline`, async ({
+    page,
+  }) => {
+    server.isolates = true;
+    const query = `?${new URLSearchParams({ model: TINY_MODEL, device })}`;
+    await page.goto(server.url + query);
+    const app = new CaptionPage(page);
+    await app.ready();
+    const modules = async () =>
+      (await keptFiles(page)).flatMap((path) => /(\w+)-[\w-]{8}\.wasm$/.exec(path)?.[1] ?? []);
+    await expect.poll(async () => (await modules()).sort()).toEqual(builds);
+    const fetched = new Set(server.requests.filter((path) => path.endsWith(".wasm")));
+    expect(fetched.size).toBe(builds.length);
+
+    await server.stop();
+    await page.reload();
+    await app.ready();
+    await app.choosePhoto(PHOTO);
+    const { tokenIds } = await app.caption();
+    expect([tokenIds]).toEqual(await nativeTokenIds(TINY_MODEL, [PHOTO]));
+  });
+}
 
 test("whoever is at work already is not reloaded", async ({ page }) => {
   await page.goto(server.url + QUERY);
@@ -162,6 +185,16 @@ async function openIsolated(page: Page): Promise<void> {
   await page.waitForEvent("load", { timeout: 20_000 });
   expect(await page.evaluate(() => crossOriginIsolated)).toBe(true);
 }
+
+/** Paths of the files that the service worker keeps. */
+const keptFiles = (page: Page): Promise<string[]> =>
+  page.evaluate(async () => {
+    const addresses: string[] = [];
+    for (const name of await caches.keys()) {
+      for (const { url } of await (await caches.open(name)).keys()) addresses.push(url);
+    }
+    return addresses.map((url) => new URL(url).pathname);
+  });
 
 /** Puts another version of the page on the server: its start page, and a service worker that lists it. */
 function publish(): void {

@@ -9,6 +9,9 @@ import { ISOLATION, pathInClone, servePackage } from "./package-server.js";
 /** Captions of a run; more than a test can wait for are worth a look after every great change. */
 const CAPTIONS = Number(process.env.SOAK_CAPTIONS ?? 200);
 
+/** The default model is worth such a look too. */
+const MODEL = process.env.SOAK_MODEL ?? TINY_MODEL;
+
 /** The share of them after which everything has been allocated that is needed. */
 const WARM_UP = 0.25;
 
@@ -43,7 +46,7 @@ for (const device of ["cpu", "webgpu"] as const) {
         }
         return { threads: model.device.threads, warm, end: await model.memory() };
       },
-      { url: `/${TINY_MODEL}`, paths, device, captions, warmUp: WARM_UP },
+      { url: `/${MODEL}`, paths, device, captions, warmUp: WARM_UP },
     );
     await page.close();
     await server.close();

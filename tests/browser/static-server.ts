@@ -1,4 +1,4 @@
-/** A folder under a path, by a server that sends no header but the type: the least that a host does. */
+/** A folder under a path, by a server that sends no header but the type, unless told to: the least that a host does. */
 
 import { readFileSync } from "node:fs";
 import { createServer, type Server } from "node:http";
@@ -19,6 +19,8 @@ export class StaticServer {
   readonly requests: string[] = [];
   /** Changes the text of a file, by its path in the folder. */
   readonly changes = new Map<string, (text: string) => string>();
+  /** Whether the page is isolated from other origins, as by headers that many hosts let one set. */
+  isolates = false;
   readonly #folder: string;
   readonly #path: string;
   readonly #server: Server;
@@ -37,6 +39,10 @@ export class StaticServer {
         const type = TYPES[file.slice(file.lastIndexOf(".") + 1)] ?? "application/octet-stream";
         const change = this.changes.get(file);
         response.setHeader("Content-Type", type);
+        if (this.isolates) {
+          response.setHeader("Cross-Origin-Opener-Policy", "same-origin");
+          response.setHeader("Cross-Origin-Embedder-Policy", "require-corp");
+        }
         response.end(change === undefined ? body : change(`${body}`));
       } catch {
         response.writeHead(404).end();

@@ -125,7 +125,11 @@ def ensemble(trained: dict[str, Tensor], earlier: dict[str, Tensor], weight: flo
     Fine-tuning forgets; a mean of the weights keeps most of both (Wortsman et al., "Robust fine-tuning of zero-shot
     models", 2022).
     """
-    return {name: torch.lerp(earlier[name].float(), tensor.float(), weight) for name, tensor in trained.items()}
+    return {
+        # Temporal embeddings begin anew where they had not spread, and half of a new line would be a shorter one.
+        name: tensor.float() if "frame_embs" in name else torch.lerp(earlier[name].float(), tensor.float(), weight)
+        for name, tensor in trained.items()
+    }
 
 
 def write_safetensors(path: Path, state: dict[str, Tensor]) -> str:

@@ -97,14 +97,25 @@ class PerceiverResampler(nn.Module):
         )
         self.norm = nn.LayerNorm(config.width)
 
+    def time_span(self) -> float:
+        """How far the last temporal embedding lies from the first."""
+        return (self.frame_embs[-1] - self.frame_embs[0]).norm().item()
+
     @torch.no_grad()
     def spread_time(self, scale: float) -> None:
-        """Sets the temporal embeddings on a line: the first at 0, which leaves photos as they are, the last at random.
+        """Sets the temporal embeddings on a line of length `scale`, from the first on, which photos have learned with.
 
-        From zero alone they grow too slowly to be heard beside the pictures.
+        Its direction is the one that the queries of the first layer tell apart best: some latents look at early frames
+        then and others at late ones. All looking at all frames alike, they learn nothing about order.
         """
+        attention = self.layers[0][0]
+        queries = split_heads(attention.to_q(attention.norm_latents(self.latents[None])), attention.head_width)[0]
+        keys = attention.to_kv.weight.chunk(2)[0].unflatten(0, (-1, attention.head_width))
+        told = (torch.einsum("hlw,hwi->hli", queries, keys) * attention.norm_media.weight).flatten(0, 1)
+        told = told - told.mean(1, keepdim=True)  # the norm takes no notice of what all channels have in common
+        direction = torch.linalg.svd(told - told.mean(0), full_matrices=False).Vh[0]
         steps = torch.linspace(0, 1, len(self.frame_embs), device=self.frame_embs.device)
-        self.frame_embs.copy_(steps[:, None] * scale * torch.randn_like(self.frame_embs[0]))
+        self.frame_embs.copy_(self.frame_embs[0] + steps[:, None] * scale * direction)
 
     def forward(self, x: Tensor) -> Tensor:
         """(batch, media, frames, tokens, input_width) -> (batch, media, latents, width)."""

@@ -94,7 +94,7 @@ class Trainer:
             self.batches_an_epoch: dict[int, list[list[list[Chunk]]]] = {}
         elif stage == "self_critical":
             self.scorer = CiderScorer(references, with_end=True)
-        if stage == "episodes" and not model.perceiver.frame_embs.any():
+        if stage == "episodes" and model.perceiver.time_span() < 0.5 * self.settings["time_scale"]:
             model.perceiver.spread_time(self.settings["time_scale"])
         if self.rehearsal:
             photos = Photos.of(train, keep=recipe["data"]["captions_an_image"])
@@ -225,14 +225,18 @@ class Trainer:
     def episode_losses(self, sequences: list[Tensor]) -> Tensor:
         """What an episode teaches, from the cross-entropy of its sequences' tokens, each (tokens).
 
-        Of one sequence all of it; of several the cross-entropy of choosing the first by the mean log-likelihood of
-        its tokens but the last, which ends the chunk.
+        Of one sequence all of it. Of a square of media by texts the cross-entropies of choosing each medium's text, by
+        the mean log-likelihood of its tokens, and each text's medium, by their sum: how common and how long a text is
+        weighs in the first choice and cancels out in the second. The last token, which ends the chunk, does not count.
         """
         if len(sequences) == 1:
             return sequences[0]
-        scores = torch.stack([-tokens[:-1].mean() for tokens in sequences])
-        sharpness = self.recipe["episodes"]["choice_sharpness"]
-        return F.cross_entropy(sharpness * scores[None], scores.new_zeros(1, dtype=torch.long))[None]
+        side = math.isqrt(len(sequences))
+        means = torch.stack([-tokens[:-1].mean() for tokens in sequences]).view(side, side)
+        sums = torch.stack([-tokens[:-1].sum() for tokens in sequences]).view(side, side)
+        right = torch.arange(side, device=means.device)
+        texts = F.cross_entropy(self.recipe["episodes"]["choice_sharpness"] * means, right)
+        return ((texts + F.cross_entropy(sums.T, right)) / 2)[None]
 
     def average_gradients(self) -> None:
         """Replaces every gradient by its mean over the processes."""

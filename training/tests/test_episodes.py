@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import functools
 import itertools
+import math
 from pathlib import Path
 
 import numpy as np
@@ -33,6 +34,7 @@ from flamingo_training.episodes.words import (
     vocabulary,
 )
 from flamingo_training.features import JoinedStores
+from flamingo_training.model import split_heads
 from flamingo_training.sequences import IGNORED, Chunk, collate
 from flamingo_training.train import Trainer
 
@@ -385,9 +387,10 @@ def test_a_step_follows_from_seed_and_step(format_, sixteen, asked):
     for episode in expected:
         rows = [format_.sequence(sequence) for sequence in episode.sequences]
         assert episode.tokens == max(len(ids) for ids, _ in rows)
-        learned = 1 if episode.rivals else sum(target >= 0 for target in rows[0][1])
+        several = len(rows) > 1
+        learned = 1 if several else sum(target >= 0 for target in rows[0][1])
         assert episode.learned == learned > 0
-        assert bool(episode.rivals) == (episode.kind == "choices")
+        assert several == (episode.kind == "choices")
     lengths = [episode.tokens for episode in expected]
     assert lengths == sorted(lengths, reverse=True)
     assert sum(episode.tokens * len(episode.sequences) for episode in expected) >= SETTINGS["tokens"]
@@ -395,27 +398,31 @@ def test_a_step_follows_from_seed_and_step(format_, sixteen, asked):
         build(shares={"captions": 1.0})
 
 
-def test_choices_differ_in_their_answers_alone(format_, sixteen):
-    """The same picture or clip and question, the right answer first, rivals from other photos."""
+def test_choices_are_squares_whose_diagonal_is_right(format_, sixteen):
+    """Rows share a picture or clip, columns a text; the text of each row's own column is true of its medium."""
     photos = Photos.of(sixteen, first=100)
     random = np.random.default_rng(0)
     drawn = [ChoiceEpisodes(format_, photos, SETTINGS, 3).draw(random) for _ in range(40)]
-    clips = [rows for rows in drawn if isinstance(rows[0][0].image, tuple)]
+    squares = [[[chunk for [chunk] in row] for row in square] for square in drawn]
+    clips = [square for square in squares if isinstance(square[0][0].image, tuple)]
     assert 5 < len(clips) < 35
-    for rows in drawn:
-        assert len({(row.image, row.question) for [row] in rows}) == 1
-        right, *rivals = [format_.tokenizer.decode(row.caption) for [row] in rows]
-        shown = {image - 100 for image in rows[0][0].frames}
-        if rows not in clips:
-            [photo] = shown
-            assert any(text.startswith(right) for text in sixteen[photo].captions) and len(rivals) == 2
-            others = [text for other in sixteen if other is not sixteen[photo] for text in other.captions]
-            assert all(any(text.startswith(rival) for text in others) for rival in rivals)
+    for square in squares:
+        assert all(len(row) == len(square) for row in square)
+        assert len({chunk.question for row in square for chunk in row}) == 1
+        for row in square:
+            assert len({chunk.image for chunk in row}) == 1
+        texts = [format_.tokenizer.decode(chunk.caption) for chunk in square[0]]
+        assert all([chunk.caption for chunk in row] == [chunk.caption for chunk in square[0]] for row in square)
+        if square not in clips:
+            assert len(square) == SETTINGS["candidates"]
+            for row, text in zip(square, texts, strict=True):
+                assert any(text in caption for caption in sixteen[row[0].image - 100].captions)
             continue
-        frames = [image - 100 for image in rows[0][0].frames]
-        asked_first = rows[0][0].question == format_.question(FIRST_QUESTION)
-        expected, other = (frames[0], frames[-1]) if asked_first else (frames[-1], frames[0])
-        assert [right, *rivals] == [short_caption(sixteen[photo].captions) for photo in (expected, other)]
+        assert square[1][0].frames[0] == square[0][0].frames[-1] != square[0][0].frames[0]
+        asked_first = square[0][0].question == format_.question(FIRST_QUESTION)
+        for row, text in zip(square, texts, strict=True):
+            right = row[0].frames[0] if asked_first else row[0].frames[-1]
+            assert text == short_caption(sixteen[right - 100].captions)
 
 
 def test_what_is_not_determined_is_not_learned(format_):
@@ -453,14 +460,32 @@ def test_a_resumed_run_takes_the_same_steps(make, tmp_path):
         assert torch.equal(second.average[name], first.average[name]), name
 
 
-def test_time_starts_on_a_line_and_leaves_photos_alone(make, model):
-    """Embeddings that were trained before are kept."""
-    embeddings = make().model.perceiver.frame_embs
-    assert not model.perceiver.frame_embs.any() and not embeddings[0].any()
-    assert embeddings[-1].std() > 0.1
-    torch.testing.assert_close(embeddings, torch.linspace(0, 1, len(embeddings))[:, None] * embeddings[-1])
-    torch.nn.init.ones_(model.perceiver.frame_embs)
-    assert (make().model.perceiver.frame_embs == 1).all()
+def test_time_starts_on_a_line_that_latents_tell_apart(make, model):
+    """Photos, which have the first embedding, are left alone, and embeddings that are far apart are kept."""
+    torch.nn.init.constant_(model.perceiver.frame_embs, 0.25)
+    resampler = make().model.perceiver
+    embeddings = resampler.frame_embs
+    assert (embeddings[0] == 0.25).all()
+    torch.testing.assert_close(resampler.time_span(), SETTINGS["time_scale"])
+    line = torch.linspace(0, 1, len(embeddings))[:, None] * (embeddings[-1] - embeddings[0])
+    torch.testing.assert_close(embeddings - embeddings[0], line)
+
+    def disagreement(direction: torch.Tensor) -> float:
+        """How differently the latents' queries of the first layer look along a direction."""
+        attention = resampler.layers[0][0]
+        queries = split_heads(attention.to_q(attention.norm_latents(resampler.latents[None])), attention.head_width)
+        moved = attention.norm_media.weight * (direction - direction.mean())
+        keys = attention.to_kv(moved).chunk(2)[0].unflatten(0, (-1, attention.head_width))[:, None]
+        scores = (queries * keys).sum(-1).flatten()
+        return (scores - scores.mean()).norm().item()
+
+    chosen = disagreement((embeddings[-1] - embeddings[0]) / SETTINGS["time_scale"])
+    for direction in torch.nn.functional.normalize(torch.randn(50, embeddings.shape[1])):
+        assert disagreement(direction) < chosen
+    with torch.no_grad():
+        model.perceiver.frame_embs[-1] += 1
+    expected = model.perceiver.frame_embs.clone()
+    assert torch.equal(make().model.perceiver.frame_embs, expected)
 
 
 def test_two_steps_move_the_bridges_and_their_average(make):
@@ -522,9 +547,12 @@ def expected_gradient(make) -> torch.Tensor:
             logits = trainer.model.logits(trainer.model.hidden(batch.ids, latents[batch.index]))[0]
             pairs = zip(logits, batch.targets[0].tolist(), strict=True)
             found.append([scores.log_softmax(0)[target] for scores, target in pairs if target != IGNORED])
-        if episode.rivals:
-            means = torch.stack([torch.stack(tokens[:-1]).mean() for tokens in found])
-            losses.append(-weight * (SETTINGS["choice_sharpness"] * means).log_softmax(0)[0])
+        if len(found) > 1:
+            side = math.isqrt(len(found))
+            means = torch.stack([torch.stack(tokens[:-1]).mean() for tokens in found]).view(side, side)
+            sums = torch.stack([torch.stack(tokens[:-1]).sum() for tokens in found]).view(side, side)
+            texts = (SETTINGS["choice_sharpness"] * means).log_softmax(1).diagonal()
+            losses.append(-weight * torch.cat([texts, sums.log_softmax(0).diagonal()]).mean())
             weights.append(weight)
             continue
         losses += [-weight * token for token in found[0]]

@@ -56,6 +56,8 @@ def test_an_ensemble_lies_between_its_bridges():
     trained, earlier = {"a": torch.tensor([2.0, 4.0])}, {"a": torch.tensor([0.0, 8.0])}
     assert torch.allclose(ensemble(trained, earlier, 0.75)["a"], torch.tensor([1.5, 5.0]))
     assert torch.equal(ensemble(trained, earlier, 1.0)["a"], trained["a"])
+    times = "perceiver.frame_embs"
+    assert torch.equal(ensemble({times: trained["a"]}, {times: earlier["a"]}, 0.75)[times], trained["a"])
 
 
 def test_gguf_round_trip(model: Flamingo, recipe: Recipe, tmp_path):

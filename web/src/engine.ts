@@ -4,6 +4,7 @@
  */
 
 import { chooseDevice } from "./device.js";
+import { whileDownloading } from "./download-lock.js";
 import { embed, type Loaded, withExamples, withMedia, withPrompt } from "./encoding.js";
 import { DisposedError, InternalError, throwIfAborted, toWire } from "./errors.js";
 import { nextTurn } from "./event-loop.js";
@@ -95,20 +96,9 @@ export class Engine implements WorkerApi {
     memory: FileStore,
     onEvent: Notify<LoadEvent>,
   ): Promise<LoadedModel> {
-    return this.#run(task, async (signal) => {
-      const warn: Warn = (code, message) => void onEvent({ status: "warning", code, message });
-      const cache = await ModelCache.open(url, placesWith(memory), warn);
-      const { manifest, json } = await findManifest(url, cache, signal, warn);
-      void onEvent({ status: "initiate", model: infoOf(manifest) });
-
-      const kept = await cache.adopt(manifest, json);
-      const cachedBytes = [...kept.values()].reduce((sum, bytes) => sum + bytes, 0);
-      void onEvent({ status: "cache", storage: cache.storage, cachedBytes });
-
-      return this.#build(manifest, kept, wish, onEvent, signal, (progress) =>
-        loadShards(manifest, url, { cache, progress, signal }),
-      );
-    });
+    return this.#run(task, (signal) =>
+      whileDownloading(url, () => this.#download(url, wish, memory, onEvent, signal)),
+    );
   }
 
   loadFolder(
@@ -129,6 +119,28 @@ export class Engine implements WorkerApi {
     });
   }
 
+  /** Loads the model at an address, from the network or where it is kept. */
+  async #download(
+    url: string,
+    wish: DeviceWish,
+    memory: FileStore,
+    onEvent: Notify<LoadEvent>,
+    signal: AbortSignal,
+  ): Promise<LoadedModel> {
+    const warn: Warn = (code, message) => void onEvent({ status: "warning", code, message });
+    const cache = await ModelCache.open(url, placesWith(memory), warn);
+    const { manifest, json } = await findManifest(url, cache, signal, warn);
+    void onEvent({ status: "initiate", model: infoOf(manifest) });
+
+    const kept = await cache.adopt(manifest, json);
+    const cachedBytes = [...kept.values()].reduce((sum, bytes) => sum + bytes, 0);
+    void onEvent({ status: "cache", storage: cache.storage, cachedBytes });
+
+    return this.#build(manifest, kept, wish, onEvent, signal, (progress) =>
+      loadShards(manifest, url, { cache, progress, signal }),
+    );
+  }
+
   /** Builds a model of its shards on the device that suits; `kept` as in {@link Progress}. */
   async #build(
     manifest: Manifest,
@@ -139,8 +151,13 @@ export class Engine implements WorkerApi {
     shards: (progress: Progress) => AsyncIterable<VerifiedShard>,
   ): Promise<LoadedModel> {
     const warn: Warn = (code, message) => void onEvent({ status: "warning", code, message });
+    const start: StartWasm = async (build) => {
+      const wasm = await this.#start(build);
+      void onEvent({ status: "module", url: wasm.url });
+      return wasm;
+    };
     const limits = manifest.requiredGpuLimits;
-    const { wasm, device, report } = await chooseDevice(this.#start, wish, limits, warn);
+    const { wasm, device, report } = await chooseDevice(start, wish, limits, warn);
     this.#wasm = wasm;
     void onEvent({ status: "device", device: report });
 

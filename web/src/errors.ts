@@ -109,6 +109,19 @@ export class HashMismatchError extends FlamingoError<{
   }
 }
 
+/** What is kept of a model cannot be removed while it is being downloaded. */
+export class ModelInUseError extends FlamingoError<{ url: string }> {
+  readonly code = "model-in-use";
+
+  constructor(details: { url: string }, options?: ErrorOptions) {
+    super(
+      `${details.url} is just being downloaded, here or in another tab. Wait until it is there or close that tab, then remove it.`,
+      details,
+      options,
+    );
+  }
+}
+
 /** A file of a model's folder cannot be had. */
 export class ModelFileError extends FlamingoError<{
   folder: string;
@@ -311,6 +324,7 @@ const classes = {
   "html-instead-of-file": HtmlInsteadOfFileError,
   "shard-length": ShardLengthError,
   "hash-mismatch": HashMismatchError,
+  "model-in-use": ModelInUseError,
   "model-file": ModelFileError,
   manifest: ManifestError,
   "unsupported-version": UnsupportedVersionError,

@@ -2,6 +2,7 @@
 
 import { proxy } from "comlink";
 import { Connection } from "./connection.js";
+import { withoutDownload } from "./download-lock.js";
 import { findManifest } from "./find-manifest.js";
 import { infoOf } from "./manifest.js";
 import { imageToWire } from "./media.js";
@@ -133,10 +134,13 @@ export class Flamingo {
 
   /**
    * Forgets what is kept of the model whose `model.json` is at `url` (relative to the page). One
-   * that is loaded stays loaded. Rejects where another tab is just downloading it.
+   * that is loaded stays loaded.
+   *
+   * @throws a {@link ModelInUseError} where it is just being downloaded, by whichever tab.
    */
   static remove(url: string | URL): Promise<void> {
-    return removeModel(addressOf(url), placesWith(pageMemory));
+    const address = addressOf(url);
+    return withoutDownload(address, () => removeModel(address, placesWith(pageMemory)));
   }
 
   /**

@@ -19,6 +19,7 @@ export {
   InvalidOptionError,
   ManifestError,
   ModelFileError,
+  ModelInUseError,
   NetworkError,
   NoWebGpuError,
   OutOfMemoryError,

@@ -41,6 +41,7 @@ test("a model is loaded from the files of a folder, in order, every byte once", 
   expect(loaded.info.name).toBe("tiny");
   expect(events.map(({ status }) => status)).toEqual([
     "initiate",
+    "module",
     "device",
     "progress",
     "compile",

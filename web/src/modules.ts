@@ -16,11 +16,10 @@ export function startModule(build: WasmBuild, onCrash: OnCrash): Promise<WasmMod
 
 async function startWithGpu(onCrash: OnCrash): Promise<WasmModule> {
   const surface = await import("../wasm/flamingo.js");
-  const { memory } = await surface.default({
-    module_or_path: new URL("../wasm/flamingo_bg.wasm", import.meta.url),
-  });
+  const url = new URL("../wasm/flamingo_bg.wasm", import.meta.url);
+  const { memory } = await surface.default({ module_or_path: url });
   surface.onPanic(onCrash);
-  return exportsOf(surface, memory);
+  return exportsOf(surface, url, memory);
 }
 
 async function startWithThreads(onCrash: OnCrash): Promise<WasmModule> {
@@ -31,7 +30,7 @@ async function startWithThreads(onCrash: OnCrash): Promise<WasmModule> {
   surface.onPanic(onCrash);
   const others = Math.min(navigator.hardwareConcurrency, MOST_THREADS) - 1;
   await Promise.all(Array.from({ length: others }, () => startThread({ module, memory }, onCrash)));
-  return exportsOf(surface, memory);
+  return exportsOf(surface, url, memory);
 }
 
 /** What a thread is sent: the module, and the memory that it shares. */
@@ -68,8 +67,13 @@ function startThread(shared: SharedModule, onCrash: OnCrash): Promise<void> {
 const THREAD = "./thread.js";
 
 /** The exports that both builds have, without those that nobody uses. */
-function exportsOf(surface: Omit<WasmModule, "memory">, memory: WebAssembly.Memory): WasmModule {
+function exportsOf(
+  surface: Omit<WasmModule, "url" | "memory">,
+  url: URL,
+  memory: WebAssembly.Memory,
+): WasmModule {
   return {
+    url: url.href,
     memory,
     selectDevice: surface.selectDevice,
     ModelLoader: surface.ModelLoader,

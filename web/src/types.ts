@@ -103,6 +103,11 @@ export type LoadEvent =
       /** Bytes of the model that are kept from an earlier visit. */
       readonly cachedBytes: number;
     }
+  /**
+   * A WebAssembly module has started; two of them where the first finds no device that suits. A page
+   * that is to work offline keeps the files at these addresses.
+   */
+  | { readonly status: "module"; readonly url: string }
   | { readonly status: "device"; readonly device: DeviceReport }
   | {
       readonly status: "progress";

@@ -115,8 +115,10 @@ export interface WasmModel extends WasmHandle {
   generate(prompt: WasmPrompt, options: GenerateOptions, onPiece: OnPiece): Promise<Caption>;
 }
 
-/** The module's exports, and its memory. */
+/** The module's exports, its memory, and where it came from. */
 export interface WasmModule {
+  /** The address of its file. */
+  readonly url: string;
   readonly memory: WebAssembly.Memory;
   selectDevice(preference: DevicePreference, int8Activations: boolean): Promise<WasmDevice>;
   readonly ModelLoader: new (device: WasmDevice) => WasmLoader;

@@ -24,10 +24,11 @@ test("a model is loaded: every byte once, every event before the end", async () 
   expect(model.info).toEqual({ name: "tiny", licence: "MIT", totalBytes: 5, memoryBytes: 100 });
   expect(model.device.kind).toBe("webgpu");
   // Node has no storage for files, as a page in a sandboxed frame.
-  expect(events.slice(0, 4)).toMatchObject([
+  expect(events.slice(0, 5)).toMatchObject([
     { status: "warning", code: "storage-refused" },
     { status: "initiate" },
     { status: "cache", storage: "memory", cachedBytes: 0 },
+    { status: "module", url: wasm.url },
     { status: "device" },
   ]);
   expect(events.filter(({ status }) => status === "done")).toHaveLength(2);

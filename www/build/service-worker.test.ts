@@ -19,8 +19,14 @@ function write(file: string, content: string): void {
 const revisions = () =>
   Object.fromEntries(precacheEntries(folder, "assets").map(({ url, revision }) => [url, revision]));
 
-test("every file is listed but the service worker; names with a hash need no revision", () => {
-  for (const file of ["service-worker.js", "index.html", "icons/192.png", "assets/a-1f.js"]) {
+test("files are listed but the service worker and the modules; names with a hash need no revision", () => {
+  for (const file of [
+    "service-worker.js",
+    "index.html",
+    "icons/192.png",
+    "assets/a-1f.js",
+    "assets/threads-1f.wasm",
+  ]) {
     write(file, file);
   }
   expect(revisions()).toEqual({

@@ -18,7 +18,7 @@ const ENTRY = fileURLToPath(new URL("../service-worker/service-worker.ts", impor
 export const SERVICE_WORKER = "service-worker.js";
 
 /**
- * Writes the service worker beside the built page, with the list of all files of the page. It is
+ * Writes the service worker beside the built page, with the lists of the page's files. It is
  * a build of its own, after the other, because it must be a single classic script: not every
  * browser starts modules as service workers.
  */
@@ -39,6 +39,7 @@ export function serviceWorker(): Plugin {
         define: {
           "process.env.NODE_ENV": JSON.stringify("production"),
           PRECACHE: JSON.stringify(precacheEntries(outDir, config.build.assetsDir)),
+          MODULES: JSON.stringify(pageFiles(outDir).filter(isModule)),
         },
         build: {
           target: "es2022",
@@ -57,19 +58,28 @@ export function serviceWorker(): Plugin {
   };
 }
 
-/** Every file of the built page but the service worker itself. */
+/** What the service worker keeps from the first visit on: every file but the WebAssembly modules. */
 export function precacheEntries(folder: string, assetsDir: string): PrecacheEntry[] {
-  return readdirSync(folder, { recursive: true, withFileTypes: true })
-    .filter((entry) => entry.isFile())
-    .map((entry) => relative(folder, join(entry.parentPath, entry.name)).split(sep).join("/"))
-    .filter((url) => url !== SERVICE_WORKER)
-    .sort()
+  return pageFiles(folder)
+    .filter((url) => !isModule(url))
     .map((url) => ({
       url,
       // Names in this folder have a hash of the content in them.
       revision: url.startsWith(`${assetsDir}/`) ? null : revisionOf(join(folder, url)),
     }));
 }
+
+/** The addresses of the built page's files, relative to it, without the service worker itself. */
+function pageFiles(folder: string): string[] {
+  return readdirSync(folder, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .map((entry) => relative(folder, join(entry.parentPath, entry.name)).split(sep).join("/"))
+    .filter((url) => url !== SERVICE_WORKER)
+    .sort();
+}
+
+/** A visit uses one of them, seldom two, and they are most of the page's bytes. */
+const isModule = (url: string) => url.endsWith(".wasm");
 
 function revisionOf(file: string): string {
   return createHash("sha256").update(readFileSync(file)).digest("hex").slice(0, 16);

@@ -5,12 +5,17 @@
  */
 
 import { addPlugins, type PrecacheEntry, precacheAndRoute } from "workbox-precaching";
+import type { PageMessage } from "../src/offline/page-message.js";
+import { KeptModules } from "./kept-modules.js";
 import { withPageHeaders } from "./page-headers.js";
 
 declare const self: ServiceWorkerGlobalScope;
 
-/** Every file of the page, put here by the build. */
+/** Every file of the page but the modules, put here by the build. */
 declare const PRECACHE: PrecacheEntry[];
+
+/** The WebAssembly modules, likewise. */
+declare const MODULES: string[];
 
 addPlugins([{ handlerWillRespond: async ({ response }) => withPageHeaders(response) }]);
 precacheAndRoute(PRECACHE, {
@@ -19,14 +24,34 @@ precacheAndRoute(PRECACHE, {
   cleanURLs: false,
 });
 
+const { scope } = self.registration;
+const modules = new KeptModules(
+  MODULES.map((url) => new URL(url, scope).href),
+  // Other pages of the origin may have a service worker like this one.
+  () => caches.open(`modules ${scope}`),
+);
+
+self.addEventListener("fetch", (event) => {
+  const { url } = event.request;
+  if (modules.has(url)) {
+    event.respondWith(modules.answer(url, (kept) => event.waitUntil(kept)));
+  }
+});
+
+self.addEventListener("install", (event) => event.waitUntil(modules.succeed()));
+
 // The first version takes over at once, so that whoever goes offline during the first visit loses
 // nothing. Later versions wait until they are asked to.
-self.addEventListener("activate", (event) => event.waitUntil(self.clients.claim()));
+self.addEventListener("activate", (event) => {
+  event.waitUntil(Promise.all([self.clients.claim(), modules.forgetOthers()]));
+});
 
 // A version that takes over removes the files of the one before, so it does not while another tab
 // works with them. The answer says whether it does.
 self.addEventListener("message", (event) => {
-  if (event.data === "take-over") event.waitUntil(takeOver(event.ports[0]));
+  const message: PageMessage = event.data;
+  if (message === "take-over") event.waitUntil(takeOver(event.ports[0]));
+  else event.waitUntil(modules.keep(message.keep));
 });
 
 async function takeOver(answer: MessagePort | undefined): Promise<void> {

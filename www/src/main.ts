@@ -15,10 +15,13 @@ const holder = new ModelHolder(model, device);
 const updates = new PageUpdates(document.baseURI);
 document.getElementById("app")?.replaceWith(new AppShell(holder, updates));
 const loaded = holder.load();
-// The service worker fetches all files of the page, which may wait for the model; not so where only
+// The service worker fetches the files of all views, which may wait for the model; not so where only
 // it can isolate the page. The development server has none.
 if (import.meta.env.PROD) {
   void (crossOriginIsolated ? loaded : Promise.resolve()).then(() => updates.start());
+  holder.subscribe(() => {
+    if (holder.model !== undefined) void updates.keep(holder.state.modules);
+  });
 }
 
 // A picture that misses its place must not replace the page.

@@ -227,6 +227,8 @@ fn an_evaluation_gives_a_table_goes_on_and_repeats_itself() {
         output.to_str().unwrap(),
         "--plot",
         plot.to_str().unwrap(),
+        "--beside",
+        "as published=0:60.6,4:72",
     ];
     let table = success(&run("eval", model.path(), &arguments));
     for row in ["|  | CIDEr | 0 |", "|  | CIDEr | 1 |", "|  | BLEU-4 | 1 |"] {
@@ -236,7 +238,8 @@ fn an_evaluation_gives_a_table_goes_on_and_repeats_itself() {
         table.lines().last().unwrap().ends_with("| 3 | 2 |"),
         "{table}"
     );
-    assert!(fs::read_to_string(&plot).unwrap().contains("<svg"));
+    let drawn = fs::read_to_string(&plot).unwrap();
+    assert!(drawn.contains("<svg") && drawn.contains("as published"));
     let known = fs::read_to_string(&output).unwrap();
     assert_eq!(known.lines().count(), 12);
 

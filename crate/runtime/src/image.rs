@@ -63,8 +63,17 @@ pub enum ImageError {
         /// Name of the format.
         format: &'static str,
     },
+    /// The picture itself is small enough, its decoding is not.
+    #[error(
+        "the {format} file takes more than {} MB of memory to decode; save the picture anew",
+        MAX_DECODER_BYTES / 1_000_000
+    )]
+    Memory {
+        /// Name of the format.
+        format: &'static str,
+    },
     /// The file breaks the rules of its format.
-    #[error("the {format} file cannot be decoded: {reason}")]
+    #[error("the {format} file cannot be decoded ({reason}); save the picture anew")]
     Malformed {
         /// Name of the format.
         format: &'static str,
@@ -111,6 +120,9 @@ impl ImagePixels {
         let format = supported_format(bytes)?;
         let name = format_name(format);
         let fail = |error| decoder_error(name, error);
+        if let (ImageFormat::Png, Some((width, height))) = (format, png_size(bytes)) {
+            check_size(width, height)?;
+        }
 
         let mut reader = ImageReader::with_format(Cursor::new(bytes), format);
         let mut limits = Limits::default();
@@ -219,6 +231,7 @@ fn decoder_error(format: &'static str, error: image::ImageError) -> ImageError {
         image::ImageError::IoError(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => {
             ImageError::Truncated { format }
         }
+        image::ImageError::Limits(_) => ImageError::Memory { format },
         error => ImageError::Malformed {
             format,
             reason: error.to_string(),
@@ -238,6 +251,18 @@ fn orientation(decoder: &mut impl ImageDecoder) -> image::ImageResult<Orientatio
     Ok(record
         .and_then(Orientation::from_exif_chunk)
         .unwrap_or(Orientation::NoTransforms))
+}
+
+/// The size that a PNG file claims in its first chunk, which is its header.
+///
+/// Where addresses have 32 bits the decoder refuses what they cannot count before it tells how
+/// much that is.
+fn png_size(bytes: &[u8]) -> Option<(u32, u32)> {
+    let number = |at: usize| {
+        let bytes = bytes.get(at..)?.first_chunk::<4>()?;
+        Some(u32::from_be_bytes(*bytes))
+    };
+    Some((number(16)?, number(20)?))
 }
 
 /// Whether a JPEG file goes on to its end-of-image marker.

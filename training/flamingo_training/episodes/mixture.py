@@ -24,22 +24,17 @@ FILL = 0.7
 
 @dataclass(frozen=True)
 class Episode:
-    """A sequence, its kind, how many tokens it holds and teaches, and how much each of the latter weighs.
+    """Sequences, their kind, how many tokens the longest holds and they teach, and how much each of the latter weighs.
 
-    `rivals` are sequences that `chunks` is to be likelier than; the choice among all of them counts as one token.
+    Several sequences are a square of media by texts, row after row, whose diagonal is to be the likeliest; learning
+    that counts as one token.
     """
 
     kind: str
-    chunks: list[Chunk]
+    sequences: list[list[Chunk]]
     tokens: int
     learned: int
     weight: float
-    rivals: tuple[list[Chunk], ...] = ()
-
-    @property
-    def sequences(self) -> list[list[Chunk]]:
-        """All sequences, none of them longer than `tokens`."""
-        return [self.chunks, *self.rivals]
 
 
 class Mixture:
@@ -69,16 +64,17 @@ class Mixture:
         self.shares = np.array([shares[kind] for kind in self.kinds]) / sum(shares.values())
 
     def draw(self, random: np.random.Generator) -> Episode:
-        """One sequence of a random kind."""
+        """An episode of a random kind."""
         kind = list(self.kinds)[random.choice(len(self.kinds), p=self.shares)]
         chunks = self.kinds[kind].draw(random)
         weight = self.settings["weights"][kind]
         if kind == "choices":
-            longest = max(len(self.format.sequence(candidate)[0]) for candidate in chunks)
-            return Episode(kind, chunks[0], longest, 1, weight, tuple(chunks[1:]))
+            sequences = [sequence for row in chunks for sequence in row]
+            longest = max(len(self.format.sequence(sequence)[0]) for sequence in sequences)
+            return Episode(kind, sequences, longest, 1, weight)
         ids, targets = self.format.sequence(chunks)
         learned = sum(target != IGNORED for target in targets)
-        return Episode(kind, chunks, len(ids), learned, weight)
+        return Episode(kind, [chunks], len(ids), learned, weight)
 
     def step(self, step: int) -> list[Episode]:
         """All sequences of a step, the longest first; they follow from the seed and the step alone."""

@@ -345,6 +345,7 @@ export function fakeWasm(): FakeModule {
   }
 
   const module: FakeModule = {
+    url: "https://page.test/flamingo_bg.wasm",
     memory: new WebAssembly.Memory({ initial: 1 }),
     selectDevice: async (preference) => new Device(preference),
     ModelLoader,

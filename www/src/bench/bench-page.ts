@@ -2,9 +2,10 @@
 
 import { FlamingoError, InternalError } from "flamingo-web";
 import { html, nothing, render } from "lit";
+import { saveFile } from "../parts/save-file.js";
 import { DEVICES } from "../settings.js";
 import { COLUMNS, figures, toJson } from "./columns.js";
-import { measure, type Progress, type Report } from "./measure.js";
+import { measure, type Progress, type Report, type Row } from "./measure.js";
 import { type Plan, readPlan } from "./plan.js";
 import { PALETTE, plot, type Series } from "./plot.js";
 
@@ -59,13 +60,8 @@ export class BenchPage {
   }
 
   #save(report: Report): void {
-    const blob = new Blob([toJson(this.#plan, report)], { type: "application/json" });
-    const link = document.createElement("a");
-    link.href = URL.createObjectURL(blob);
-    link.download = `flamingo-bench-${report.device.kind}.json`;
-    link.click();
-    // The browser has opened it when the event loop comes round.
-    setTimeout(() => URL.revokeObjectURL(link.href));
+    const content = new Blob([toJson(this.#plan, report)], { type: "application/json" });
+    saveFile(`flamingo-bench-${report.device.kind}.json`, content);
   }
 
   #draw(): void {
@@ -81,14 +77,16 @@ export class BenchPage {
         </div>
         <a href="./">To the captions</a>
       </header>
-      ${this.#form()}
-      <div class="status" data-phase=${this.#phase.name}>${this.#status()}</div>
-      ${this.#report === undefined ? nothing : this.#results(this.#report)}
+      <main>
+        ${this.#form()}
+        <div class="status" data-phase=${this.#phase.name}>${this.#status()}</div>
+        ${this.#report === undefined ? nothing : this.#results(this.#report)}
+      </main>
     `;
   }
 
   #form() {
-    const { device, shots, lengths, repeats } = this.#plan;
+    const { device, int8Activations, shots, lengths, repeats } = this.#plan;
     const running = this.#phase.name === "measuring";
     const submit = (event: SubmitEvent) => {
       event.preventDefault();
@@ -111,7 +109,11 @@ export class BenchPage {
         </label>
         ${number("shots", "Numbers of examples", shots.join(", "))}
         ${number("lengths", "Tokens of a caption", lengths.join(", "))}
-        ${number("repeats", "Repeats", `${repeats}`)}
+        ${number("repeats", "Rounds", `${repeats}`)}
+        <label class="check">
+          <input type="checkbox" name="int8" .checked=${int8Activations} ?disabled=${running} />
+          Activations as bytes (CPU)
+        </label>
         <button>${running ? "Stop" : "Measure"}</button>
       </form>
     `;
@@ -121,8 +123,8 @@ export class BenchPage {
     switch (this.#phase.name) {
       case "waiting":
         return html`<p class="hint">
-          Medians of the repeats. Each measures captions of new pictures behind examples, once when
-          the examples are new and once when they are known.
+          Medians of the rounds. Each measures captions of new pictures behind examples, once when
+          the examples are new and once when they are known; the numbers of examples take turns.
         </p>`;
       case "measuring": {
         const { doing, share } = this.#phase.progress;
@@ -183,16 +185,31 @@ function plots({ rows }: Report) {
       points: oneLength.map(({ shots, warmFirstTokenMs }) => ({ x: shots, y: warmFirstTokenMs })),
     },
   ];
-  const writing = lengths.map((length) => ({
-    name: `${length} tokens`,
-    points: rows
-      .filter(({ newTokens }) => newTokens === length)
-      .map(({ shots, decodeTokensPerSecond }) => ({ x: shots, y: decodeTokensPerSecond })),
-  }));
+  const perShot: Series = {
+    name: "new examples",
+    points: oneLength.flatMap(({ shots, prefillMsPerShot }) =>
+      prefillMsPerShot === undefined ? [] : { x: shots, y: prefillMsPerShot },
+    ),
+  };
+  const byLength = (y: (row: Row) => number): Series[] =>
+    lengths.map((length) => ({
+      name: `${length} tokens`,
+      points: rows
+        .filter(({ newTokens }) => newTokens === length)
+        .map((row) => ({ x: row.shots, y: y(row) })),
+    }));
   return html`
     <section class="plots">
       ${figure("Milliseconds to the first token", reading)}
-      ${figure("Tokens per second", writing)}
+      ${figure("Milliseconds of prefill per example", [perShot])}
+      ${figure(
+        "Milliseconds of a caption, known examples",
+        byLength((row) => row.warmCaptionMs),
+      )}
+      ${figure(
+        "Tokens per second",
+        byLength((row) => row.decodeTokensPerSecond),
+      )}
     </section>
   `;
 }

@@ -1,17 +1,21 @@
 /** The columns of the table, and the report as JSON. */
 
 import { duration, megabytes } from "../format.js";
-import type { Report, Row } from "./measure.js";
+import { growthPerShot, type Report, type Row } from "./measure.js";
 import type { Plan } from "./plan.js";
 
 /** Figures of the whole run, each with its name. */
 export function figures(report: Report): readonly (readonly [name: string, value: string])[] {
   const { memory, device } = report;
+  const growth = growthPerShot(report.rows);
   const source = report.cachedBytes >= report.totalBytes ? "kept from an earlier visit" : "network";
   return [
     ["Load", `${duration(report.loadMs)}, ${megabytes(report.totalBytes)} (${source})`],
     ["Compile and warm up", duration(report.warmUpMs)],
     ["Encode an image", duration(report.encodeMs)],
+    ...(growth === undefined
+      ? []
+      : [["Prefill per shot, most over least", `${growth.toFixed(2)}×`] as const]),
     ["WebAssembly heap, peak", megabytes(memory.heapBytes)],
     ["Weights", megabytes(memory.weightBytes)],
     ["Weights read per token", megabytes(report.weightBytesPerToken)],
@@ -51,6 +55,10 @@ export const COLUMNS: readonly (readonly [
   ["First token, known shots", ({ warmFirstTokenMs }) => duration(warmFirstTokenMs)],
   ["Tokens kept", ({ reusedTokens }) => `${reusedTokens}`],
   ["Caption, known shots", ({ warmCaptionMs }) => duration(warmCaptionMs)],
+  [
+    "Against no shots",
+    ({ timesBareCaption: times }) => (times === undefined ? NONE : `${times.toFixed(2)}×`),
+  ],
   ["Tokens/s", ({ decodeTokensPerSecond }) => decodeTokensPerSecond.toFixed(1)],
   ["Dispatches per token", ({ dispatchesPerToken }) => dispatchesPerToken?.toFixed(0) ?? NONE],
   ["Of the copy bandwidth", bandwidthShare],

@@ -50,6 +50,8 @@ export interface Row {
   readonly reusedTokens: number;
   /** The whole caption, its image's encoding included. */
   readonly warmCaptionMs: number;
+  /** That, over what a caption of this length takes without examples; undefined where there is none. */
+  readonly timesBareCaption: number | undefined;
   readonly decodeTokensPerSecond: number;
   /** Of the package's own programs; undefined on the CPU, which has none. */
   readonly dispatchesPerToken: number | undefined;
@@ -68,13 +70,14 @@ export interface Listener {
   report(report: Report): void;
 }
 
-/** Measures everything in the plan; each report has one row more than the last. */
+/** Measures everything in the plan; reports come as rows and rounds are added. */
 export async function measure(plan: Plan, listener: Listener): Promise<void> {
   const { signal } = listener;
   const started = performance.now();
   let cachedBytes = 0;
   const model = await Flamingo.load(plan.model, {
     device: plan.device,
+    int8Activations: plan.int8Activations,
     signal,
     onProgress: (event) => {
       if (event.status === "cache") ({ cachedBytes } = event);
@@ -117,40 +120,46 @@ class Measurement {
     this.#listener = listener;
   }
 
+  /** Numbers of examples take turns, a session each a round: what disturbs a round disturbs all. */
   async run({ loadMs, cachedBytes, banned }: Start): Promise<void> {
     this.#banned = banned;
-    const { shots, lengths } = this.#plan;
+    const { shots, lengths, repeats } = this.#plan;
     this.#progress("Warming up", 0);
     const warmUpMs = await this.#warmUp();
     const examples = this.#examples(Math.max(0, ...shots));
     const { weightBytesPerToken } = await this.#model.work();
-    const rows: Row[] = [];
+    const trials = shots.map((count) => new Trial(count));
     let report: Report | undefined;
-    let withoutShots: number | undefined;
-    const steps = shots.length * lengths.length;
-    for (const count of shots) {
-      this.#progress(`Reading ${count} examples`, rows.length / steps);
-      const prefill = await this.#cold(examples.slice(0, count));
-      if (count === 0) withoutShots = prefill;
-      for (const newTokens of lengths) {
-        this.#progress(`Writing ${newTokens} tokens behind ${count} examples`, rows.length / steps);
-        const row = await this.#warm(examples.slice(0, count), newTokens);
-        const prefillMsPerShot =
-          count === 0 || withoutShots === undefined ? undefined : (prefill - withoutShots) / count;
-        rows.push({ ...row, coldPrefillMs: prefill, prefillMsPerShot });
-        report = {
-          device: this.#model.device,
-          loadMs,
-          cachedBytes,
-          totalBytes: this.#model.info.totalBytes,
-          warmUpMs,
-          encodeMs: median(this.#encodings),
-          rows: [...rows],
-          memory: await this.#model.memory(),
-          weightBytesPerToken,
-          copyBandwidth: undefined,
-        };
-        this.#listener.report(report);
+    const steps = repeats * shots.length * (1 + lengths.length);
+    let done = 0;
+    for (let round = 1; round <= repeats; round += 1) {
+      for (const trial of trials) {
+        const { shots } = trial;
+        const named = `${shots} examples (round ${round} of ${repeats})`;
+        const session = this.#model.session({ shots: examples.slice(0, shots) });
+        this.#progress(`Reading ${named}`, done++ / steps);
+        trial.prefills.push((await this.#caption(session, 1)).prefillMs);
+        for (const newTokens of lengths) {
+          this.#progress(`Writing ${newTokens} tokens behind ${named}`, done++ / steps);
+          trial.captioned(newTokens, await this.#caption(session, newTokens));
+          if (round === 1 && this.#model.device.kind === "webgpu") {
+            trial.dispatches.set(newTokens, await this.#dispatchesPerToken(session, newTokens));
+          }
+          report = {
+            device: this.#model.device,
+            loadMs,
+            cachedBytes,
+            totalBytes: this.#model.info.totalBytes,
+            warmUpMs,
+            encodeMs: median(this.#encodings),
+            rows: rowsOf(trials),
+            memory: await this.#model.memory(),
+            weightBytesPerToken,
+            copyBandwidth: undefined,
+          };
+          this.#listener.report(report);
+        }
+        session.dispose();
       }
     }
     if (report !== undefined) {
@@ -178,42 +187,8 @@ class Measurement {
     return Math.max(0, first.captionMs - second.captionMs);
   }
 
-  /** Milliseconds of reading a prompt whose examples nobody has read yet. */
-  async #cold(examples: readonly Shot[]): Promise<number> {
-    const times: number[] = [];
-    for (let i = 0; i < this.#plan.repeats; i += 1) {
-      const session = this.#model.session({ shots: examples });
-      times.push((await this.#caption(session, 1)).prefillMs);
-      session.dispose();
-    }
-    return median(times);
-  }
-
-  /** Captions of new pictures in one session. */
-  async #warm(examples: readonly Shot[], newTokens: number) {
-    const session = this.#model.session({ shots: examples });
-    await this.#caption(session, 1);
-    const captions: Captioned[] = [];
-    for (let i = 0; i < this.#plan.repeats; i += 1) {
-      captions.push(await this.#caption(session, newTokens));
-    }
-    const dispatchesPerToken = await this.#dispatchesPerToken(session, newTokens);
-    session.dispose();
-    const of = (field: keyof Captioned) => median(captions.map((caption) => caption[field]));
-    return {
-      shots: examples.length,
-      newTokens,
-      warmFirstTokenMs: of("firstTokenMs"),
-      reusedTokens: of("reusedTokens"),
-      warmCaptionMs: of("captionMs"),
-      decodeTokensPerSecond: 1000 / of("decodeMsPerToken"),
-      dispatchesPerToken,
-    };
-  }
-
   /** What a longer caption launches more than a shorter one. */
-  async #dispatchesPerToken(session: Session, newTokens: number): Promise<number | undefined> {
-    if (this.#model.device.kind === "cpu") return undefined;
+  async #dispatchesPerToken(session: Session, newTokens: number): Promise<number> {
     const launched: number[] = [];
     for (const tokens of [1, newTokens]) {
       const before = (await this.#model.work()).dispatches;
@@ -245,6 +220,67 @@ interface Captioned {
   readonly decodeMsPerToken: number;
   readonly reusedTokens: number;
   readonly captionMs: number;
+}
+
+/** What was measured behind so many examples, a value a round. */
+class Trial {
+  readonly shots: number;
+  readonly prefills: number[] = [];
+  /** By their length. */
+  readonly captions = new Map<number, Captioned[]>();
+  /** Of a token, by the length of its caption; none on the CPU. */
+  readonly dispatches = new Map<number, number>();
+
+  constructor(shots: number) {
+    this.shots = shots;
+  }
+
+  captioned(newTokens: number, caption: Captioned): void {
+    this.captions.set(newTokens, [...(this.captions.get(newTokens) ?? []), caption]);
+  }
+}
+
+/** The medians of the rounds until now. */
+function rowsOf(trials: readonly Trial[]): Row[] {
+  const bare = trials.find(({ shots, prefills }) => shots === 0 && prefills.length > 0);
+  return trials.flatMap((trial) => {
+    const { shots, prefills } = trial;
+    const coldPrefillMs = median(prefills);
+    return [...trial.captions].map(([newTokens, captions]): Row => {
+      const of = (captions: readonly Captioned[], field: keyof Captioned) =>
+        median(captions.map((caption) => caption[field]));
+      const bareCaptions = bare?.captions.get(newTokens);
+      const warmCaptionMs = of(captions, "captionMs");
+      return {
+        shots,
+        newTokens,
+        coldPrefillMs,
+        prefillMsPerShot:
+          shots === 0 || bare === undefined
+            ? undefined
+            : (coldPrefillMs - median(bare.prefills)) / shots,
+        warmFirstTokenMs: of(captions, "firstTokenMs"),
+        reusedTokens: of(captions, "reusedTokens"),
+        warmCaptionMs,
+        timesBareCaption:
+          shots === 0 || bareCaptions === undefined
+            ? undefined
+            : warmCaptionMs / of(bareCaptions, "captionMs"),
+        decodeTokensPerSecond: 1000 / of(captions, "decodeMsPerToken"),
+        dispatchesPerToken: trial.dispatches.get(newTokens),
+      };
+    });
+  });
+}
+
+/** The most that an example costs over the least, of all numbers of examples; undefined of fewer than two. */
+export function growthPerShot(rows: readonly Row[]): number | undefined {
+  const costs = new Map(
+    rows.flatMap(({ shots, prefillMsPerShot: cost }) =>
+      cost === undefined ? [] : [[shots, cost]],
+    ),
+  );
+  return costs.size < 2 ? undefined : Math.max(...costs.values()) / Math.min(...costs.values());
 }
 
 /** The token that ends a caption, as `model.json` tells it. */

@@ -5,13 +5,15 @@ import { DEVICES } from "../settings.js";
 
 export interface Plan {
   readonly device: DevicePreference;
+  /** Whether the CPU rounds activations to bytes. */
+  readonly int8Activations: boolean;
   /** Address of a `model.json`, relative to the page. */
   readonly model: string;
   /** Numbers of examples, each measured by itself. */
   readonly shots: readonly number[];
   /** Lengths of captions in tokens, each measured by itself. */
   readonly lengths: readonly number[];
-  /** Repetitions, of which the median counts. */
+  /** Rounds, of which the median counts. */
   readonly repeats: number;
 }
 
@@ -33,6 +35,7 @@ export function readPlan(fields: { get(name: string): FormDataEntryValue | null 
   const [repeats = 1] = numbers(text("repeats"), 1, MOST_REPEATS);
   return {
     device: DEVICES.find((name) => name === fields.get("device")) ?? "auto",
+    int8Activations: fields.get("int8") !== null,
     model: `${fields.get("model") ?? DEFAULT_MODEL}`,
     shots: numbers(text("shots"), 0, MOST_SHOTS),
     lengths: numbers(text("lengths"), LENGTHS.least, LENGTHS.most),

@@ -34,6 +34,7 @@ export class Board {
   #now: Snapshot;
   #past: { readonly before: Snapshot; readonly step: string }[] = [];
   #lastId = 0;
+  #isKept = true;
   readonly #listeners = new Set<() => void>();
 
   constructor({ asks = false }: { readonly asks?: boolean } = {}) {
@@ -48,6 +49,17 @@ export class Board {
   /** Whether the examples ask a question each. */
   get asks(): boolean {
     return this.#now.asks;
+  }
+
+  /** Whether the browser keeps the examples for the next visit, as far as is known. */
+  get isKept(): boolean {
+    return this.#isKept;
+  }
+
+  set isKept(isKept: boolean) {
+    if (isKept === this.#isKept) return;
+    this.#isKept = isKept;
+    this.#tell();
   }
 
   /** What {@link undo} would take back, in words; `undefined` where there is nothing. */

@@ -8,6 +8,8 @@ import type { ModelHolder } from "../model/model-holder.js";
 import { faultMessage } from "../parts/fault-message.js";
 import { icon } from "../parts/icon.js";
 import { LightElement } from "../parts/light-element.js";
+import { saveFile } from "../parts/save-file.js";
+import { takeFiles } from "../parts/take-files.js";
 import type { Example } from "./board.js";
 import { exampleCard } from "./example-card.js";
 import type { ExampleSource } from "./example-source.js";
@@ -95,6 +97,7 @@ export class ExampleBoard extends LightElement {
         </div>
       </div>
       <p class="hint">The model imitates them: their words, their length, their manner.</p>
+      ${board.isKept ? nothing : notKept}
       ${this.task === "any" ? this.#taskPicker() : nothing}
       <ol class="examples" @dragover=${this.#dragOver} @drop=${this.#drop} @dragend=${this.#dragEnd}>
         ${repeat(
@@ -204,7 +207,7 @@ export class ExampleBoard extends LightElement {
   readonly #export = () =>
     this.#try(async () => {
       const { writeBoardFile } = await import("./board-file.js");
-      download(await writeBoardFile(this.source.board));
+      saveFile("flamingo-examples.json", await writeBoardFile(this.source.board));
     });
 
   #takeFolder(files: readonly File[]): void {
@@ -284,6 +287,14 @@ export class ExampleBoard extends LightElement {
   }
 }
 
+/** That the examples are gone with the page, and what helps. */
+const notKept = html`
+  <p class="notice" data-code="board-not-kept">
+    This browser does not keep your examples: the window is a private one, or its storage is off or
+    full. Export them, and import the file next time.
+  </p>
+`;
+
 /** A button that asks for a file, or for a folder with all its files. */
 const fileButton = (
   name: string,
@@ -296,24 +307,13 @@ const fileButton = (
       type="file"
       accept=${accept === "" ? nothing : accept}
       ?webkitdirectory=${folder}
-      @change=${({ currentTarget }: Event) => {
-        const input = currentTarget as HTMLInputElement;
-        const files = [...(input.files ?? [])];
-        input.value = "";
+      @change=${(event: Event) => {
+        const files = takeFiles(event);
         if (files.length > 0) onFiles(files);
       }}
     />
     <span class="file-name">${name}</span>
   </label>
 `;
-
-function download(file: Blob): void {
-  const link = document.createElement("a");
-  link.href = URL.createObjectURL(file);
-  link.download = "flamingo-examples.json";
-  link.click();
-  // The download has begun by then.
-  setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
-}
 
 customElements.define("example-board", ExampleBoard);

@@ -13,9 +13,17 @@ const PAUSE_MS = 300;
 
 /**
  * Fills a board with what an earlier visit left, unless the user was faster, and keeps its changes
- * from then on. Rejects where the browser lets the page keep nothing.
+ * from then on. The board is told where the browser does not let it: it then lasts as long as the page.
  */
 export async function keep(board: Board, name: string): Promise<void> {
+  try {
+    await follow(board, name);
+  } catch {
+    board.isKept = false;
+  }
+}
+
+async function follow(board: Board, name: string): Promise<void> {
   let touched = false;
   const stop = board.subscribe(() => {
     touched = true;
@@ -34,7 +42,14 @@ export async function keep(board: Board, name: string): Promise<void> {
     clearTimeout(timer);
     timer = setTimeout(() => {
       // A full disk costs what is kept, not the board.
-      write(database, name, board).catch(() => {});
+      write(database, name, board).then(
+        () => {
+          board.isKept = true;
+        },
+        () => {
+          board.isKept = false;
+        },
+      );
     }, PAUSE_MS);
   });
 }

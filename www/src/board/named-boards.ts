@@ -11,7 +11,6 @@ export function boardNamed(name: string, { asks = false } = {}): Board {
   if (made !== undefined) return made;
   const board = new Board({ asks });
   boards.set(name, board);
-  // Where nothing can be kept, the board lasts as long as the page.
-  keep(board, name).catch(() => {});
+  void keep(board, name);
   return board;
 }

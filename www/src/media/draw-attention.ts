@@ -17,3 +17,11 @@ export function drawAttention(canvas: HTMLCanvasElement, map: AttentionMap, fram
   }
   context.putImageData(pixels, 0, 0);
 }
+
+/** Which share of what the model looked at in a clip was in one of its frames, 0 to 1. */
+export function shareOfFrame({ side, weights }: AttentionMap, frame: number): number {
+  const sum = (values: readonly number[]) => values.reduce((sum, weight) => sum + weight, 0);
+  const whole = sum(weights);
+  const cells = side * side;
+  return whole === 0 ? 0 : sum(weights.slice(frame * cells, (frame + 1) * cells)) / whole;
+}

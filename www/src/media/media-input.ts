@@ -3,9 +3,11 @@
 import type { AttentionMap } from "flamingo-web";
 import { html, nothing } from "lit";
 import { type Fault, faultOf } from "../errors.js";
+import { addressForm } from "../parts/address-form.js";
 import { faultMessage } from "../parts/fault-message.js";
 import { icon } from "../parts/icon.js";
 import { LightElement } from "../parts/light-element.js";
+import { takeFiles } from "../parts/take-files.js";
 import { fetchMedium } from "./fetch-medium.js";
 import { ACCEPT, filesOf, type Medium, mediumOf } from "./medium.js";
 import "./medium-picture.js";
@@ -130,19 +132,13 @@ export class MediaInput extends LightElement {
   }
 
   #addressForm() {
-    return html`
-      <form class="address" @submit=${this.#fetch}>
-        <input
-          type="url"
-          name="address"
-          required
-          aria-label="Address of a picture or a video"
-          placeholder="https://…"
-        />
-        <button type="submit">Fetch</button>
-        <p class="hint">The one way this page asks another server: it is told the address only.</p>
-      </form>
-    `;
+    return addressForm({
+      label: "Address of a picture or a video",
+      placeholder: "https://…",
+      button: "Fetch",
+      hint: "The one way this page asks another server: it is told the address only.",
+      onAddress: this.#fetch,
+    });
   }
 
   #set({ over = this.#over, asking = this.#asking, waiting = this.#waiting }): void {
@@ -173,12 +169,7 @@ export class MediaInput extends LightElement {
     this.#take(files);
   };
 
-  readonly #choose = ({ currentTarget }: Event) => {
-    const input = currentTarget as HTMLInputElement;
-    this.#take([...(input.files ?? [])]);
-    // Choosing the same file again is a choice too.
-    input.value = "";
-  };
+  readonly #choose = (event: Event) => this.#take(takeFiles(event));
 
   readonly #photograph = () =>
     this.#receive(async () => {
@@ -193,15 +184,12 @@ export class MediaInput extends LightElement {
       return file === undefined ? [] : [await mediumOf(file)];
     });
 
-  readonly #fetch = (event: SubmitEvent) => {
-    event.preventDefault();
-    const address = new FormData(event.currentTarget as HTMLFormElement).get("address");
-    void this.#receive(async () => {
-      const medium = await fetchMedium(String(address));
+  readonly #fetch = (address: string) =>
+    this.#receive(async () => {
+      const medium = await fetchMedium(address);
       this.#asking = false;
       return [medium];
     });
-  };
 
   #take(files: readonly File[]): void {
     const media = (this.multiple ? files : files.slice(0, 1)).map(mediumOf);

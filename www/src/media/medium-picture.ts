@@ -13,6 +13,7 @@ export class MediumPicture extends LightElement {
     alt: { attribute: false },
     cover: { attribute: false },
     attention: { attribute: false },
+    place: { attribute: false },
   };
 
   declare medium: Medium | undefined;
@@ -22,6 +23,8 @@ export class MediumPicture extends LightElement {
   declare cover: boolean;
   /** Drawn over the frames. */
   declare attention: AttentionMap | undefined;
+  /** Where the attention is to a clip of which this shows a part: the place in it of the first frame here. */
+  declare place: number;
 
   #urls: string[] = [];
 
@@ -29,6 +32,7 @@ export class MediumPicture extends LightElement {
     super();
     this.alt = "";
     this.cover = false;
+    this.place = 0;
   }
 
   override connectedCallback(): void {
@@ -71,7 +75,7 @@ export class MediumPicture extends LightElement {
     const { attention } = this;
     if (attention === undefined) return;
     for (const [frame, canvas] of this.querySelectorAll("canvas").entries()) {
-      drawAttention(canvas, attention, frame);
+      drawAttention(canvas, attention, this.place + frame);
     }
   }
 

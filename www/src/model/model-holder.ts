@@ -35,6 +35,8 @@ export interface ModelState {
   readonly notices: readonly Notice[];
   readonly info: ModelInfo | undefined;
   readonly device: DeviceReport | undefined;
+  /** Addresses of the WebAssembly modules that this visit has started. */
+  readonly modules: readonly string[];
 }
 
 export class ModelHolder {
@@ -50,6 +52,7 @@ export class ModelHolder {
       notices: [],
       info: undefined,
       device: undefined,
+      modules: [],
     };
   }
 
@@ -112,6 +115,9 @@ export class ModelHolder {
     switch (event.status) {
       case "initiate":
         this.#update({ info: event.model });
+        break;
+      case "module":
+        this.#update({ modules: [...this.#state.modules, event.url] });
         break;
       case "device":
         this.#update({ device: event.device });

@@ -1,5 +1,7 @@
 /** The page's own files: whether they are kept for visits without a network, and new versions of them. */
 
+import type { PageMessage } from "./page-message.js";
+
 /** What there is to say. */
 export type UpdateState =
   /** Nothing: there is no newer version. */
@@ -21,6 +23,7 @@ export class PageUpdates {
   readonly #listeners = new Set<() => void>();
   #state: UpdateState = "none";
   #registration: ServiceWorkerRegistration | undefined;
+  readonly #kept = new Set<string>();
   #leaving = false;
 
   /** `scope` is the folder of the page, where the service worker lies. */
@@ -55,6 +58,18 @@ export class PageUpdates {
     });
   }
 
+  /**
+   * Has the files at these addresses kept, which the visit has used and will need again without a
+   * network: the first visit begins before there is a service worker to ask for them.
+   */
+  async keep(urls: readonly string[]): Promise<void> {
+    const keep = urls.filter((url) => !this.#kept.has(url));
+    if (keep.length === 0) return;
+    for (const url of keep) this.#kept.add(url);
+    const message: PageMessage = { keep };
+    (await navigator.serviceWorker?.ready)?.active?.postMessage(message);
+  }
+
   /** Puts the newer version in place of this one and reloads, unless other tabs are open. */
   async takeOver(): Promise<void> {
     const { waiting } = this.#registration ?? {};
@@ -64,7 +79,8 @@ export class PageUpdates {
       port1.onmessage = ({ data }) => resolve(data === true);
     });
     this.#leaving = true;
-    waiting.postMessage("take-over", [port2]);
+    const message: PageMessage = "take-over";
+    waiting.postMessage(message, [port2]);
     if (await alone) return;
     this.#leaving = false;
     this.#update("other-tabs");

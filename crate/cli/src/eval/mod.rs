@@ -30,7 +30,7 @@ use thiserror::Error;
 use self::images::Images;
 use self::items::{Expected, Item, Shot, TaskKind};
 use self::measure::{Measure, measure};
-use self::plot::Curve;
+use self::plot::{Curve, Point};
 use self::results::{Output, Results, Run};
 use crate::decoding_args::{Decoding, DecodingArgs};
 use crate::failure::Failure;
@@ -88,6 +88,9 @@ pub(crate) struct EvalArgs {
     /// Draw the scores against the number of shots
     #[arg(long, value_name = "FILE.svg")]
     plot: Option<PathBuf>,
+    /// A published result that the plot draws beside: "Flamingo-3B=0:60.6,4:72.0"
+    #[arg(long, value_name = "NAME=SHOTS:SCORE,…", requires = "plot")]
+    beside: Vec<Curve>,
     #[command(flatten)]
     model: ModelArgs,
     #[command(flatten)]
@@ -526,7 +529,6 @@ impl Evaluation<'_> {
                         "| {group} | {name} | {given} | {score:.2} | {shown} | {items} | {draws} |"
                     )?;
                     let curve = format!("{group} {name}").trim().to_owned();
-                    let (low, high) = bounds.unwrap_or((score, score));
                     curves
                         .entry(curve.clone())
                         .or_insert(Curve {
@@ -534,12 +536,17 @@ impl Evaluation<'_> {
                             points: Vec::new(),
                         })
                         .points
-                        .push((shots, score, low, high));
+                        .push(Point {
+                            shots,
+                            score,
+                            interval: bounds,
+                        });
                 }
             }
         }
         if let Some(path) = &self.args.plot {
-            let curves: Vec<Curve> = curves.into_values().collect();
+            let measured = curves.into_values();
+            let curves: Vec<Curve> = measured.chain(self.args.beside.iter().cloned()).collect();
             plot::draw(path, &curves)?;
         }
         Ok(())

@@ -1,15 +1,59 @@
 //! Score against number of shots, as a picture.
 
-use std::path::Path;
+use std::{path::Path, str::FromStr};
 
 use plotters::prelude::*;
 
 use super::EvalError;
 
-/// A line of the plot: its name, and `(shots, score, low, high)` by number of shots.
+/// A line of the plot.
+#[derive(Clone, Debug, PartialEq)]
 pub(super) struct Curve {
     pub(super) name: String,
-    pub(super) points: Vec<(usize, f64, f64, f64)>,
+    pub(super) points: Vec<Point>,
+}
+
+/// A score at a number of shots, with its 95% interval where there is one.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Point {
+    pub(super) shots: usize,
+    pub(super) score: f64,
+    pub(super) interval: Option<(f64, f64)>,
+}
+
+impl Point {
+    /// The interval, or the score alone.
+    fn bounds(&self) -> (f64, f64) {
+        self.interval.unwrap_or((self.score, self.score))
+    }
+}
+
+impl FromStr for Curve {
+    type Err = String;
+
+    /// Reads a published result: `NAME=SHOTS:SCORE,SHOTS:SCORE,…`.
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let (name, points) = text
+            .rsplit_once('=')
+            .ok_or("the name and its scores are parted by =")?;
+        let point = |text: &str| {
+            let (shots, score) = text.split_once(':')?;
+            let score: f64 = score.trim().parse().ok()?;
+            Some(Point {
+                shots: shots.trim().parse().ok()?,
+                score: score.is_finite().then_some(score)?,
+                interval: None,
+            })
+        };
+        let points = points
+            .split(',')
+            .map(|text| point(text).ok_or(format!("{text:?} is no SHOTS:SCORE")))
+            .collect::<Result<_, _>>()?;
+        Ok(Self {
+            name: name.to_owned(),
+            points,
+        })
+    }
 }
 
 /// Draws the curves with their 95% intervals to an SVG file. Numbers of shots stand as
@@ -24,14 +68,15 @@ pub(super) fn draw(path: &Path, curves: &[Curve]) -> Result<(), EvalError> {
     };
     let mut shots: Vec<usize> = curves
         .iter()
-        .flat_map(|curve| curve.points.iter().map(|point| point.0))
+        .flat_map(|curve| curve.points.iter().map(|point| point.shots))
         .collect();
     shots.sort_unstable();
     shots.dedup();
     let place = |count: usize| shots.partition_point(|&other| other < count) as f64;
     let bounds = curves.iter().flat_map(|curve| &curve.points);
     let (low, high) = bounds.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), point| {
-        (low.min(point.2), high.max(point.3))
+        let (below, above) = point.bounds();
+        (low.min(below), high.max(above))
     });
     let margin = ((high - low) * 0.1).max(1.0);
 
@@ -64,7 +109,7 @@ pub(super) fn draw(path: &Path, curves: &[Curve]) -> Result<(), EvalError> {
         let points: Vec<(f64, f64)> = curve
             .points
             .iter()
-            .map(|&(shots, score, ..)| (place(shots), score))
+            .map(|point| (place(point.shots), point.score))
             .collect();
         chart
             .draw_series(LineSeries::new(points, color.stroke_width(2)))
@@ -72,9 +117,9 @@ pub(super) fn draw(path: &Path, curves: &[Curve]) -> Result<(), EvalError> {
             .label(&curve.name)
             .legend(move |(x, y)| PathElement::new([(x, y), (x + 18, y)], color.stroke_width(2)));
         chart
-            .draw_series(curve.points.iter().map(|&(shots, score, low, high)| {
-                let x = place(shots);
-                ErrorBar::new_vertical(x, low, score, high, color.filled(), 8)
+            .draw_series(curve.points.iter().map(|point| {
+                let (x, (low, high)) = (place(point.shots), point.bounds());
+                ErrorBar::new_vertical(x, low, point.score, high, color.filled(), 8)
             }))
             .map_err(|error| failed(&error))?;
     }
@@ -85,4 +130,24 @@ pub(super) fn draw(path: &Path, curves: &[Curve]) -> Result<(), EvalError> {
         .draw()
         .map_err(|error| failed(&error))?;
     root.present().map_err(|error| failed(&error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_published_result_is_read_and_a_wrong_one_refused() {
+        let curve: Curve = "Flamingo, 3B=0:60.6,32: 71.2".parse().unwrap();
+        let point = |shots, score| Point {
+            shots,
+            score,
+            interval: None,
+        };
+        assert_eq!(curve.name, "Flamingo, 3B");
+        assert_eq!(curve.points, [point(0, 60.6), point(32, 71.2)]);
+        for wrong in ["", "0:60.6", "a=", "a=0", "a=x:1", "a=0:NaN", "a=0:1,"] {
+            assert!(wrong.parse::<Curve>().is_err(), "{wrong}");
+        }
+    }
 }

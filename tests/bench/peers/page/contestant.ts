@@ -2,7 +2,13 @@
 
 /** An engine with a model and a way to run it. */
 export type Contestant =
-  | { readonly task: "decode"; readonly engine: "flamingo"; readonly device: "cpu" | "webgpu" }
+  | {
+      readonly task: "decode";
+      readonly engine: "flamingo";
+      readonly device: "cpu" | "webgpu";
+      readonly threads: number;
+      readonly int8Activations: boolean;
+    }
   | {
       readonly task: "decode";
       readonly engine: "wllama";
@@ -22,7 +28,7 @@ export type Contestant =
       readonly device: "wasm" | "webgpu";
       readonly threads: number;
     }
-  | { readonly task: "encode"; readonly engine: "flamingo" }
+  | { readonly task: "encode"; readonly engine: "flamingo"; readonly threads: number }
   | { readonly task: "encode"; readonly engine: "onnxruntime-web"; readonly threads: number };
 
 /** A text that was written. */

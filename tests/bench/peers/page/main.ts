@@ -39,12 +39,12 @@ const page: ContestantPage = {
 function open(contestant: Contestant): Promise<Partial<Decoder & Encoder>> {
   if (contestant.task === "encode") {
     return contestant.engine === "flamingo"
-      ? flamingoEncoder()
+      ? flamingoEncoder(contestant.threads)
       : onnxRuntimeEncoder(contestant.threads);
   }
   switch (contestant.engine) {
     case "flamingo":
-      return flamingoDecoder(contestant.device);
+      return flamingoDecoder(contestant);
     case "wllama":
       return wllamaDecoder(contestant.model, contestant.threads);
     case "onnxruntime-web":

@@ -1,7 +1,7 @@
 /** Who runs against whom. */
 
 import type { Contestant } from "../page/contestant.js";
-import { OURS } from "./report.js";
+import { OURS, OURS_INT8 } from "./report.js";
 
 /** Contestants of one discipline. */
 export interface Discipline {
@@ -35,6 +35,17 @@ const LANGUAGE_ALONE = "flamingo";
 
 const ONNX = { q4: "onnx/onnx/model_q4.onnx", q8: "onnx/onnx/model_quantized.onnx" };
 
+const flamingo = (
+  name: string,
+  device: "cpu" | "webgpu",
+  threads: number,
+  int8Activations = false,
+): Entry => ({
+  name,
+  contestant: { task: "decode", engine: "flamingo", device, threads, int8Activations },
+  file: LANGUAGE_ALONE,
+});
+
 function onCpu(threads: number): Discipline {
   const wllama = (model: "q4_1" | "q4_0" | "q8_0"): Entry => ({
     name: `wllama ${model.toUpperCase()}`,
@@ -52,11 +63,8 @@ function onCpu(threads: number): Discipline {
     newTokens: NEW_TOKENS,
     threads,
     contestants: [
-      {
-        name: OURS,
-        contestant: { task: "decode", engine: "flamingo", device: "cpu" },
-        file: LANGUAGE_ALONE,
-      },
+      flamingo(OURS, "cpu", threads),
+      flamingo(OURS_INT8, "cpu", threads, true),
       wllama("q4_1"),
       wllama("q4_0"),
       wllama("q8_0"),
@@ -83,11 +91,7 @@ const ON_GPU: Discipline = {
   newTokens: FEW_NEW_TOKENS,
   threads: 1,
   contestants: [
-    {
-      name: OURS,
-      contestant: { task: "decode", engine: "flamingo", device: "webgpu" },
-      file: LANGUAGE_ALONE,
-    },
+    flamingo(OURS, "webgpu", 1),
     {
       name: "transformers.js q4",
       contestant: {
@@ -109,7 +113,11 @@ function seeing(threads: number): Discipline {
     newTokens: 0,
     threads,
     contestants: [
-      { name: OURS, contestant: { task: "encode", engine: "flamingo" }, file: LANGUAGE_ALONE },
+      {
+        name: OURS,
+        contestant: { task: "encode", engine: "flamingo", threads },
+        file: LANGUAGE_ALONE,
+      },
       {
         name: "onnxruntime-web",
         contestant: { task: "encode", engine: "onnxruntime-web", threads },

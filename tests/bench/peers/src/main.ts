@@ -1,7 +1,10 @@
 /**
  * Runs this project and its peers in the same Chromium, in turns.
  *
- * Usage: npm run bench -- --files FOLDER [--rounds N] [--only TEXT] [--json FILE]
+ * Usage: npm run bench -- --files FOLDER [--rounds N] [--only TEXT] [--engines TEXT] [--json FILE] [--docs]
+ *
+ * `--only` takes the disciplines, `--engines` the contestants in whose names the text occurs;
+ * this project takes part in any case. `--docs` writes the tables into `docs/benchmarks.md`.
  */
 
 import { mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
@@ -11,10 +14,12 @@ import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { chromium } from "playwright-core";
 import { build } from "vite";
+import { Conditions } from "../../conditions.js";
+import { fillIn } from "../../document.js";
+import { serve } from "../../server.js";
 import { DISCIPLINES } from "./contestants.js";
-import { type Outcome, outcome, table } from "./report.js";
+import { OURS, type Outcome, outcome, table } from "./report.js";
 import { run } from "./run.js";
-import { serve } from "./server.js";
 
 const ROOT = fileURLToPath(new URL("..", import.meta.url));
 
@@ -23,10 +28,12 @@ const { values } = parseArgs({
     files: { type: "string" },
     rounds: { type: "string", default: "7" },
     only: { type: "string", default: "" },
+    engines: { type: "string", default: "" },
     json: { type: "string" },
+    docs: { type: "boolean", default: false },
   },
 });
-const { files, only, json } = values;
+const { files, only, engines, json, docs } = values;
 if (files === undefined) throw new Error("--files must name the folder that `prepare` filled");
 const rounds = Number(values.rounds);
 
@@ -58,12 +65,21 @@ const browser = await chromium.launch({
 });
 const outcomes: Outcome[] = [];
 try {
-  for (const discipline of DISCIPLINES.filter(({ name }) => name.includes(only))) {
+  for (const whole of DISCIPLINES.filter(({ name }) => name.includes(only))) {
+    const discipline = {
+      ...whole,
+      contestants: whole.contestants.filter(
+        ({ name }) => name.startsWith(OURS) || name.includes(engines),
+      ),
+    };
     const { origin } = discipline.threads > 1 ? isolated : plain;
+    const conditions = await Conditions.look(browser.version());
     const results = await run(browser, discipline, `${origin}/index.html`, rounds);
     const measured = outcome(discipline, results, (file) => bytesOf(join(files, file)));
     outcomes.push(measured);
-    console.log(table(measured));
+    const text = `${table(measured)}\n${conditions.told(`${rounds} rounds`)}\n`;
+    console.log(`### ${discipline.name}\n\n${text}`);
+    if (docs) fillIn(discipline.name, text);
   }
 } finally {
   if (json !== undefined) {

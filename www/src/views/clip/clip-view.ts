@@ -1,10 +1,11 @@
 /** A clip, looked at frame by frame: its caption, or answers about it. */
 
-import { framesOf } from "flamingo-web";
+import { type AttentionMap, framesOf } from "flamingo-web";
 import { html, nothing } from "lit";
 import { ExampleSource } from "../../board/example-source.js";
 import { type Fault, faultOf } from "../../errors.js";
 import { closeCamera, openCamera } from "../../media/camera.js";
+import { shareOfFrame } from "../../media/draw-attention.js";
 import { encodeFrame } from "../../media/encode-frame.js";
 import { filesOf, type Medium, sourceOf } from "../../media/medium.js";
 import { ExampleSession } from "../../model/example-session.js";
@@ -12,8 +13,9 @@ import { TextWriter } from "../../model/text-writer.js";
 import { waitingFor } from "../../model/waiting.js";
 import { faultMessage } from "../../parts/fault-message.js";
 import { icon } from "../../parts/icon.js";
+import { takeFiles } from "../../parts/take-files.js";
 import { questionField, writeControls } from "../../parts/write-controls.js";
-import { LOOKING } from "../../parts/written-text.js";
+import { LOOKING, type TokenEvent } from "../../parts/written-text.js";
 import { ViewElement } from "../view-element.js";
 import { record } from "./record.js";
 import { clipTime, frameCount, frameTimes, MAX_FRAMES, type Sampling } from "./sampling.js";
@@ -52,6 +54,8 @@ export class ClipView extends ViewElement {
   #clip: Clip | undefined;
   /** Frames as the model takes them: the same as long as they are. */
   #medium: Medium | undefined;
+  /** Where the model looked for the token that was tapped. */
+  #attention: AttentionMap | undefined;
   #question = "";
   #looking = new AbortController();
   #isLooking = false;
@@ -78,6 +82,10 @@ export class ClipView extends ViewElement {
           <written-text
             .writing=${this.#writer.writing}
             .name=${this.#source.board.asks ? "Answer" : "Caption"}
+            @token=${({ detail }: TokenEvent) => {
+              this.#attention = detail?.attention;
+              this.requestUpdate();
+            }}
           ></written-text>
         </section>
         <section class="card" aria-label="Examples">
@@ -213,17 +221,25 @@ export class ClipView extends ViewElement {
 
   #frames() {
     if (this.#clip === undefined || this.#clip.frames.length === 0) return nothing;
+    const attention = this.#attention;
     return html`
       <ol class="clip-frames" aria-label="Frames">
         ${this.#clip.frames.map(
-          ({ seconds, picture }) => html`
+          ({ seconds, picture }, place) => html`
             <li>
-              <medium-picture .medium=${picture} .alt=${picture.name}></medium-picture>
+              <medium-picture
+                .medium=${picture}
+                .alt=${picture.name}
+                .attention=${attention}
+                .place=${place}
+              ></medium-picture>
               <small class="figures">${clipTime(seconds)}</small>
+              ${attention === undefined ? nothing : lookedAt(shareOfFrame(attention, place))}
             </li>
           `,
         )}
       </ol>
+      ${attention === undefined ? nothing : html`<p class="hint">How much of its look went to each frame.</p>`}
     `;
   }
 
@@ -257,19 +273,11 @@ export class ClipView extends ViewElement {
     void this.#writer.write(model, async (signal) => {
       const examples = await this.#source.examplesFor(model, medium, signal);
       const session = this.#session.for(model, task, examples);
-      return session.ask(sourceOf(medium), question, {
-        signal,
-        alternatives: LOOKING.alternatives,
-      });
+      return session.ask(sourceOf(medium), question, { signal, ...LOOKING });
     });
   };
 
-  readonly #choose = ({ currentTarget }: Event) => {
-    const input = currentTarget as HTMLInputElement;
-    this.#take([...(input.files ?? [])]);
-    // Choosing the same file again is a choice too.
-    input.value = "";
-  };
+  readonly #choose = (event: Event) => this.#take(takeFiles(event));
 
   #drag(event: DragEvent, over: boolean): void {
     event.preventDefault();
@@ -355,6 +363,14 @@ export class ClipView extends ViewElement {
     this.requestUpdate();
   }
 }
+
+/** How much of its look the model gave one frame, 0 to 1. */
+const lookedAt = (share: number) => html`
+  <small class="figures looked">
+    <meter max="1" value=${share} aria-label="Share of its look"></meter>
+    ${Math.round(share * 100)}%
+  </small>
+`;
 
 /** The frames of the video at an address of this page, as pictures. */
 async function timedFrames(

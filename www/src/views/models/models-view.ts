@@ -5,8 +5,10 @@ import { html, nothing } from "lit";
 import { repeat } from "lit/directives/repeat.js";
 import { type Fault, faultOf } from "../../errors.js";
 import { megabytes } from "../../format.js";
+import { addressForm } from "../../parts/address-form.js";
 import { faultMessage } from "../../parts/fault-message.js";
 import { icon } from "../../parts/icon.js";
+import { takeFiles } from "../../parts/take-files.js";
 import { DEFAULT_MODEL, rememberModel } from "../../settings.js";
 import { ViewElement } from "../view-element.js";
 import {
@@ -34,7 +36,10 @@ export class ModelsView extends ViewElement {
   #facts: ReportFacts | undefined;
   /** What the list and the report were made from. */
   #seen: unknown;
+  /** Of a model that was given. */
   #fault: Fault | undefined;
+  /** Of one that was to be removed. */
+  #removing: Fault | undefined;
   /** What a screen reader is told of the last step. */
   #said = "";
   #copied = false;
@@ -69,6 +74,7 @@ export class ModelsView extends ViewElement {
                 (model) => this.#model(model),
               )}
             </ul>
+            ${this.#removing === undefined ? nothing : faultMessage(this.#removing)}
             <p class="visually-hidden" role="status">${this.#said}</p>
           </section>
           <section class="card" aria-labelledby="other-title">
@@ -133,17 +139,13 @@ export class ModelsView extends ViewElement {
 
   #others() {
     return html`
-      <form class="address" @submit=${this.#fetch}>
-        <input
-          type="url"
-          name="address"
-          required
-          aria-label="Address of a model.json"
-          placeholder="https://…/model.json"
-        />
-        <button type="submit">Load</button>
-        <p class="hint">Its server is asked for the model and told nothing else.</p>
-      </form>
+      ${addressForm({
+        label: "Address of a model.json",
+        placeholder: "https://…/model.json",
+        button: "Load",
+        hint: "Its server is asked for the model and told nothing else.",
+        onAddress: this.#fetch,
+      })}
       <label class="drop folder">
         <input
           class="visually-hidden"
@@ -207,15 +209,19 @@ export class ModelsView extends ViewElement {
   }
 
   async #remove(url: string, name: string): Promise<void> {
-    await Flamingo.remove(url);
-    this.#said = `What was kept of ${name} is removed`;
+    this.#removing = undefined;
+    this.requestUpdate();
+    try {
+      await Flamingo.remove(url);
+      this.#said = `What was kept of ${name} is removed`;
+    } catch (error) {
+      this.#removing = faultOf(error);
+    }
     await this.#list();
   }
 
-  readonly #fetch = async (event: SubmitEvent) => {
-    event.preventDefault();
-    const form = event.currentTarget as HTMLFormElement;
-    const url = absolute(String(new FormData(form).get("address")));
+  readonly #fetch = async (address: string, form: HTMLFormElement) => {
+    const url = absolute(address);
     this.#fault = undefined;
     try {
       // Before the model in use is given up for it.
@@ -228,11 +234,8 @@ export class ModelsView extends ViewElement {
     this.requestUpdate();
   };
 
-  readonly #choose = async ({ currentTarget }: Event) => {
-    const input = currentTarget as HTMLInputElement;
-    const files = [...(input.files ?? [])];
-    // Choosing the same folder again is a choice too.
-    input.value = "";
+  readonly #choose = async (event: Event) => {
+    const files = takeFiles(event);
     this.#fault = undefined;
     try {
       const folder = folderOf(files);

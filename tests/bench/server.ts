@@ -1,4 +1,4 @@
-/** What the pages load, from two origins: one is cross-origin isolated, so that it may use threads, the other is not. */
+/** What pages load that are measured, from an origin that is cross-origin isolated, so that it may use threads, or is not. */
 
 import { createReadStream } from "node:fs";
 import { stat } from "node:fs/promises";
@@ -7,11 +7,14 @@ import type { AddressInfo } from "node:net";
 import { extname, join, normalize } from "node:path";
 
 const MIME: Record<string, string> = {
+  ".css": "text/css",
   ".html": "text/html",
   ".js": "text/javascript",
   ".mjs": "text/javascript",
   ".json": "application/json",
+  ".svg": "image/svg+xml",
   ".wasm": "application/wasm",
+  ".webmanifest": "application/manifest+json",
 };
 
 const ISOLATED = {
@@ -30,7 +33,8 @@ export async function serve(
   { isolated }: { readonly isolated: boolean },
 ): Promise<Server> {
   const server = createServer(async (request, response) => {
-    const path = normalize(new URL(request.url ?? "/", "http://localhost").pathname);
+    const { pathname } = new URL(request.url ?? "/", "http://localhost");
+    const path = normalize(pathname.endsWith("/") ? `${pathname}index.html` : pathname);
     const [, first = "", ...rest] = path.split("/");
     const folder = folders[first];
     const file =
