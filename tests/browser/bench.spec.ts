@@ -35,7 +35,7 @@ test("fills its table and plots, and saves what it measured", async ({ page }) =
     ["2", "4"],
   ]);
   for (const cells of shown) {
-    for (const cell of cells) expect(cell).toMatch(/^(–|-?\d+(\.\d+)?( m?s|×)?)$/);
+    for (const cell of cells) expect(cell).toMatch(/^(–|-?\d+(\.\d+)?( m?s|×| %)?)$/);
   }
   await expect(page.locator("dl.figures dd")).toHaveText([
     /^[\d.]+ m?s, 3\.1 MB/,
@@ -43,6 +43,8 @@ test("fills its table and plots, and saves what it measured", async ({ page }) =
     /m?s$/,
     /MB$/,
     /MB$/,
+    /MB$/,
+    /^[\d.]+ GB\/s$/,
   ]);
 
   // A line a series, a point a number of examples.
@@ -63,16 +65,38 @@ test("fills its table and plots, and saves what it measured", async ({ page }) =
   for (const row of report.rows) {
     expect(row.cold_prefill_ms).toBeGreaterThan(0);
     expect(row.decode_tokens_per_second).toBeGreaterThan(0);
+    // The CPU has none, and says so.
+    expect(row.dispatches_per_token).toBeUndefined();
   }
   // What cannot be held against a caption without examples is left out.
   expect(report.rows[0].times_bare_caption).toBeUndefined();
   expect(report.rows[2].times_bare_caption).toBeCloseTo(
     report.rows[2].warm_caption_ms / report.rows[0].warm_caption_ms,
   );
+  expect(report.copy_bandwidth).toBeGreaterThan(1e6);
+  expect(report.weight_bytes_per_token).toBeGreaterThan(0);
+  expect(report.weight_bytes_per_token).toBeLessThan(report.memory.weight_bytes);
   // Examples that are known are not read again.
   expect(report.rows[2].reused_tokens).toBeGreaterThan(report.rows[0].reused_tokens);
   expect(report.memory.heap_bytes).toBeGreaterThan(report.memory.weight_bytes);
   expect(complaints).toEqual([]);
+});
+
+test("counts the dispatches of a token on WebGPU", async ({ page }) => {
+  await open(page, { device: "webgpu", shots: "0", lengths: "3" });
+  await page.getByRole("button", { name: "Measure" }).click();
+  await expect.poll(() => phase(page), { timeout: 120_000 }).toMatch(/done|failed/);
+  await expect(page.getByRole("alert")).toHaveCount(0);
+  const heads = await page.locator("thead th").allTextContents();
+  const cell = page.locator("tbody td").nth(heads.indexOf("Dispatches per token"));
+  // A layer is six, a cross-attention block five, and the head and the embedding some more.
+  const layers = await page.evaluate(async (model) => {
+    const { config } = await (await fetch(model)).json();
+    return config.language.layers;
+  }, TINY_MODEL);
+  const dispatches = Number(await cell.textContent());
+  expect(dispatches).toBeGreaterThanOrEqual(6 * layers);
+  expect(dispatches).toBeLessThanOrEqual(11 * layers + 4);
 });
 
 test("stops in the middle, keeps what it has, and starts again", async ({ page }) => {

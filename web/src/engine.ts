@@ -42,6 +42,7 @@ import type {
   SupportExample,
   Task,
   TokenPiece,
+  WorkReport,
 } from "./types.js";
 import {
   calling,
@@ -51,6 +52,7 @@ import {
   type WasmModule,
   type WasmPiece,
   type WasmQuery,
+  type WasmRehearsal,
   type WasmSession,
   type WasmSupportSet,
 } from "./wasm.js";
@@ -164,14 +166,20 @@ export class Engine implements WorkerApi {
     });
     const loader = new wasm.ModelLoader(device);
     device.free();
+    let compiled: Promise<void> | undefined;
     try {
       for await (const { file, bytes } of shards(progress)) {
         for (let start = 0; start < bytes.length; start += PIECE_BYTES) {
           throwIfAborted(signal);
           await calling(() => loader.push(bytes.subarray(start, start + PIECE_BYTES)));
+          if (compiled === undefined) {
+            const rehearsal = await calling(() => loader.rehearsal());
+            if (rehearsal !== undefined) compiled = rehearse(rehearsal, onEvent);
+          }
         }
         void onEvent({ status: "done", file });
       }
+      await compiled;
     } catch (error) {
       loader.free();
       throw error;
@@ -341,6 +349,16 @@ export class Engine implements WorkerApi {
     });
   }
 
+  work(task: TaskId): Promise<WorkReport> {
+    return this.#run(task, async () => this.#loaded().model.work());
+  }
+
+  copyBandwidth(task: TaskId): Promise<number> {
+    return this.#runInTurn(task, "device", () =>
+      calling(() => this.#loaded().model.copyBandwidth()),
+    );
+  }
+
   /** Runs one call: stoppable by its task, ended by a crash, failing in wire form. */
   async #run<T>(task: TaskId, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
     const controller = new AbortController();
@@ -402,6 +420,15 @@ export class Engine implements WorkerApi {
     }
     return { wasm: this.#wasm, model: this.#model };
   }
+}
+
+/** Has the GPU compile what the model will need. Whoever asked for it need not wait at once. */
+function rehearse(rehearsal: WasmRehearsal, onEvent: Notify<LoadEvent>): Promise<void> {
+  const compiled = calling(() =>
+    rehearsal.run((done, total) => void onEvent({ status: "compile", done, total })),
+  ).finally(() => rehearsal.free());
+  compiled.catch(() => {});
+  return compiled;
 }
 
 /** The line in which a session's calls wait. */

@@ -23,6 +23,7 @@ import type {
   LoadEvent,
   MemoryReport,
   ModelInfo,
+  WorkReport,
 } from "./types.js";
 
 /** How a model is loaded. */
@@ -171,6 +172,20 @@ export class Flamingo {
   /** Memory the model holds now. */
   memory(): Promise<MemoryReport> {
     return this.#host.call((remote, task) => remote.memory(task));
+  }
+
+  /** What decoding takes: bytes of weights a token, dispatches so far. */
+  work(): Promise<WorkReport> {
+    return this.#host.call((remote, task) => remote.work(task));
+  }
+
+  /**
+   * Measures the bandwidth of the device's memory: bytes read and written per second where 64 MiB
+   * are copied, on the CPU by one thread. Decoding cannot read its weights faster. It takes a
+   * moment and 128 MiB, by which the WebAssembly heap stays larger where the device is the CPU.
+   */
+  copyBandwidth({ signal }: { readonly signal?: AbortSignal } = {}): Promise<number> {
+    return this.#host.call((remote, task) => remote.copyBandwidth(task), signal);
   }
 
   /** Ends the Worker, and with it everything the model holds on the heap and the GPU. */

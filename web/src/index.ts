@@ -73,4 +73,5 @@ export type {
   Task,
   Timings,
   TokenPiece,
+  WorkReport,
 } from "./types.js";

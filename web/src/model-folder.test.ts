@@ -44,11 +44,35 @@ test("a model is loaded from the files of a folder, in order, every byte once", 
     "module",
     "device",
     "progress",
+    "compile",
+    "compile",
     "done",
     "progress",
     "done",
     "ready",
   ]);
+  // The handles of what loading took along.
+  expect([...wasm.alive].filter((handle) => !handle.startsWith("model"))).toEqual([]);
+});
+
+test("a GPU that fails while it compiles fails the loading", async () => {
+  const { wasm, connection } = join();
+  wasm.rehearsalFault = { code: "device", message: "the shader was refused" };
+  const folder = folderOf(chosen());
+  const loading = connection.call((remote, task) =>
+    remote.loadFolder(
+      task,
+      folder.name,
+      proxy(folder),
+      AUTO,
+      proxy(() => {}),
+    ),
+  );
+  await expect(loading).rejects.toMatchObject({
+    code: "device",
+    details: { reason: "the shader was refused" },
+  });
+  expect([...wasm.alive]).toEqual([]);
 });
 
 test("files of other folders beside it are not taken for its own", async () => {

@@ -23,6 +23,7 @@ import type {
   SupportExample,
   Task,
   TokenPiece,
+  WorkReport,
 } from "./types.js";
 
 /** Names one running call. */
@@ -148,4 +149,7 @@ export interface WorkerApi {
   /** Stops a call; it then rejects with `aborted`. Unknown tasks are ignored: they have ended. */
   abort(task: TaskId): void;
   memory(task: TaskId): Promise<MemoryReport>;
+  work(task: TaskId): Promise<WorkReport>;
+  /** Bytes a second. */
+  copyBandwidth(task: TaskId): Promise<number>;
 }

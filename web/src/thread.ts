@@ -1,6 +1,7 @@
 /** The entry of a thread: a Worker that computes what the one with the model asks of it. */
 
-import init, { enlist, serve } from "../wasm-threads/flamingo.js";
+import init, { enlist, giveUp, onPanic, serve } from "../wasm-threads/flamingo.js";
+import { describe } from "./errors.js";
 import type { SharedModule } from "./modules.js";
 
 /** The kernels keep little on the stack. Whole pages of memory. */
@@ -11,9 +12,15 @@ self.addEventListener(
   async ({ data }: MessageEvent<SharedModule>) => {
     const { module, memory } = data;
     await init({ module_or_path: module, memory, thread_stack_size: STACK_BYTES });
+    onPanic(giveUp);
     enlist();
     self.postMessage("ready");
-    serve();
+    try {
+      serve();
+    } catch (trap) {
+      // Whoever gave it work waits for it, without looking at messages.
+      giveUp(describe(trap));
+    }
   },
   { once: true },
 );

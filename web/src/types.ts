@@ -120,6 +120,11 @@ export type LoadEvent =
       /** Milliseconds until the rest has arrived, at the rate of the last seconds; `undefined` until there is a rate. */
       readonly remainingMs: number | undefined;
     }
+  /**
+   * Programs of the GPU were compiled, while the weights arrive; a step is one of the stages of a
+   * caption. There are none on the CPU, which compiles nothing.
+   */
+  | { readonly status: "compile"; readonly done: number; readonly total: number }
   /** A shard has passed its check and is in the model. */
   | { readonly status: "done"; readonly file: string }
   /** Something was mended on the way; `message` is for people. */
@@ -351,6 +356,17 @@ export interface ModelMemory {
   readonly gpuBytesInUse: number;
   /** Memory taken from the GPU, whether used or kept for what comes next; 0 on the CPU. */
   readonly gpuBytesReserved: number;
+}
+
+/** What decoding takes, whatever the device makes of it. */
+export interface WorkReport {
+  /** Bytes of packed weights that are read to decode one token. Keys and values come on top. */
+  readonly weightBytesPerToken: number;
+  /**
+   * Compute dispatches on the GPU so far, of this package's own programs: what a text launched is
+   * the difference between before and after. 0 on the CPU, which has none.
+   */
+  readonly dispatches: number;
 }
 
 /** Memory the tab spends on a model, in bytes. */

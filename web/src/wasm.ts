@@ -17,6 +17,7 @@ import type {
   SupportEntry,
   Task,
   TokenPiece,
+  WorkReport,
 } from "./types.js";
 
 /** Something that lives in the module's heap until it is freed. */
@@ -83,10 +84,17 @@ export interface WasmSupportSet extends WasmHandle {
   toBytes(): Uint8Array;
 }
 
+/** A caption by a model of zeros, which has the GPU compile what the model will need. */
+export interface WasmRehearsal extends WasmHandle {
+  run(onStep: (done: number, total: number) => void): Promise<void>;
+}
+
 /** Takes the bytes of a model in pieces. */
 export interface WasmLoader extends WasmHandle {
   /** Tensors that are whole go to the device at once. */
   push(bytes: Uint8Array): void;
+  /** Nothing before the header has arrived, and nothing on the CPU. */
+  rehearsal(): WasmRehearsal | undefined;
   /** Consumes the loader. */
   finish(): WasmModel;
 }
@@ -102,6 +110,8 @@ export interface WasmModel extends WasmHandle {
   embedPixels(rgba: Uint8Array, width: number, height: number): Promise<Float32Array>;
   countTokens(prompt: WasmPrompt): number;
   memory(): ModelMemory;
+  work(): WorkReport;
+  copyBandwidth(): Promise<number>;
   generate(prompt: WasmPrompt, options: GenerateOptions, onPiece: OnPiece): Promise<Caption>;
 }
 

@@ -6,7 +6,11 @@ import { startModule } from "./modules.js";
 
 const engine = new Engine((build) => startModule(build, (reason) => engine.crash(reason)));
 
-// A trap inside a future reaches no promise, only the event loop.
-self.addEventListener("error", (event) => engine.crash(event.message));
+// A trap inside a future reaches no promise, only the event loop. Left alone it would reach the
+// page too, before the answer that says what the module said of it.
+self.addEventListener("error", (event) => {
+  event.preventDefault();
+  engine.crash(event.message);
+});
 
 expose(engine);

@@ -68,6 +68,11 @@ impl FlamingoBuilder {
         })
     }
 
+    /// The model's sizes.
+    pub fn config(&self) -> &FlamingoConfig {
+        &self.config
+    }
+
     /// Takes one tensor, in any order, and puts it on the device.
     ///
     /// # Errors

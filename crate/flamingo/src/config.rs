@@ -290,6 +290,42 @@ impl FlamingoConfig {
         }
     }
 
+    /// The same kinds of layers and as few of them as there can be, with few words and a
+    /// small picture: it asks a device for the programs that the whole model needs, and
+    /// for little work. Its tensors have names of the whole model's, and not all of its
+    /// shapes.
+    pub fn abridged(&self) -> Self {
+        /// Kernels divide the work differently where a matrix has few rows.
+        const WORDS: usize = 1 << 14;
+        /// Cells on a side of what the vision encoder makes of the picture: more than the
+        /// few rows that kernels have programs of their own for.
+        const CELLS: usize = 3;
+        let mut few = self.clone();
+        few.language.layers = few.language.layers.min(few.cross_attention.offset + 1);
+        few.language.vocab_size = few.language.vocab_size.min(WORDS);
+        few.tokens = TokensConfig {
+            image: 0,
+            end_of_chunk: 1,
+        };
+        few.resampler.depth = few.resampler.depth.min(1);
+        let cell = match &mut few.vision.encoder {
+            VisionEncoderConfig::EfficientNetLite(encoder) => {
+                // The stem halves the picture too.
+                2 * encoder
+                    .blocks
+                    .iter()
+                    .map(|block| block.stride)
+                    .product::<usize>()
+            }
+            VisionEncoderConfig::ClipVit(encoder) => {
+                encoder.layers = encoder.layers.min(1);
+                encoder.patch_size
+            }
+        };
+        few.vision.image_size = few.vision.image_size.min(CELLS.saturating_mul(cell));
+        few
+    }
+
     /// Checks every size before any is used.
     ///
     /// # Errors

@@ -169,3 +169,26 @@ fn refuses_fields_it_does_not_know() {
         Err(ConfigError::Json(_))
     ));
 }
+
+#[test]
+fn an_abridged_model_is_possible_and_its_tensors_are_some_of_the_whole() {
+    let mut bare = small();
+    bare["cross_attention"]["offset"] = json!(4);
+    for config in [small(), bare] {
+        let whole = FlamingoConfig::from_json(&config.to_string()).unwrap();
+        let abridged = whole.abridged();
+        abridged.validate().unwrap();
+        let names: Vec<_> = whole.tensors().into_iter().map(|spec| spec.name).collect();
+        let few = abridged.tensors();
+        assert!(few.len() < names.len() || abridged == whole);
+        assert!(few.iter().all(|spec| names.contains(&spec.name)));
+        // Both kinds of layers are there where the whole model has them.
+        let blocks = |layers: usize, config: &FlamingoConfig| {
+            (0..layers)
+                .filter(|&layer| config.cross_attention.stands_before(layer))
+                .count()
+        };
+        let (all, kept) = (whole.language.layers, abridged.language.layers);
+        assert_eq!(blocks(kept, &abridged), blocks(all, &whole).min(1));
+    }
+}

@@ -173,6 +173,15 @@ impl ComputeDevice {
         }
     }
 
+    /// Programs of this crate that were launched on the device at least once, and therefore
+    /// compiled. 0 on the CPU.
+    pub fn programs(&self) -> usize {
+        match &self.place {
+            Place::Cpu { .. } => 0,
+            Place::Gpu(context) => context.programs(),
+        }
+    }
+
     /// What the device holds for everybody in this process; none on the CPU, where
     /// everything lies on the heap.
     pub fn memory(&self) -> Option<DeviceMemory> {

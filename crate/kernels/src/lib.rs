@@ -35,7 +35,6 @@
 
 mod activation;
 mod attention;
-mod bandwidth;
 mod conv;
 pub mod cpu;
 mod dense;
@@ -47,6 +46,7 @@ mod fused;
 pub mod gpu;
 mod kernels;
 mod key_value_buffer;
+mod limits;
 mod linear;
 mod norm;
 mod packed_matrix;

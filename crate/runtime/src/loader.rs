@@ -1,11 +1,12 @@
 //! A model from the bytes of its file, as they arrive.
 
 use flamingo::{FlamingoBuilder, FlamingoConfig};
-use flamingo_kernels::ComputeDevice;
+use flamingo_kernels::{ComputeDevice, DeviceKind};
 use flamingo_weights::gguf::{GgufReader, Metadata};
 
 use crate::error::LoadError;
 use crate::model::Model;
+use crate::rehearsal::Rehearsal;
 use crate::tokenizer::Tokenizer;
 use crate::weight_bytes::WeightBytes;
 
@@ -52,6 +53,26 @@ impl ModelLoader {
             }
         }
         Ok(())
+    }
+
+    /// A rehearsal of a caption, for as long as the rest arrives; none before the file's
+    /// header has arrived, and none on the CPU, which compiles nothing.
+    ///
+    /// # Errors
+    /// Where the device refuses a tensor.
+    pub fn rehearsal(&self) -> Result<Option<Rehearsal>, LoadError> {
+        let (Some((builder, _)), Some(header)) = (&self.parts, self.reader.header()) else {
+            return Ok(None);
+        };
+        if self.device.kind() == DeviceKind::Cpu {
+            return Ok(None);
+        }
+        let types = header
+            .tensors
+            .iter()
+            .map(|entry| (entry.info.name.as_str(), entry.info.tensor_type))
+            .collect();
+        Rehearsal::new(builder.config(), &types, &self.device).map(Some)
     }
 
     /// Puts the model together when all bytes have been pushed.

@@ -24,7 +24,7 @@ mod thread;
 mod types;
 
 pub use device::{Device, select_device};
-pub use loader::ModelLoader;
+pub use loader::{ModelLoader, Rehearsal};
 pub use media::{EncodedMedia, Frames};
 pub use model::Model;
 pub use panic::on_panic;
@@ -32,4 +32,4 @@ pub use prompt::Prompt;
 pub use session::{Examples, Query, Session};
 pub use support_set::SupportSet;
 #[cfg(target_feature = "atomics")]
-pub use thread::{enlist, serve};
+pub use thread::{enlist, give_up, serve};

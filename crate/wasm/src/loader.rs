@@ -1,6 +1,7 @@
 //! A model from its bytes.
 
-use flamingo_runtime::ModelLoader as RuntimeLoader;
+use flamingo_runtime::{ModelLoader as RuntimeLoader, Rehearsal as RuntimeRehearsal};
+use js_sys::Function;
 use wasm_bindgen::prelude::{JsValue, wasm_bindgen};
 
 use crate::device::Device;
@@ -31,6 +32,16 @@ impl ModelLoader {
         self.loader.push(bytes).map_err(thrown)
     }
 
+    /// A rehearsal of a caption, for as long as the rest arrives; none before the header
+    /// has arrived, and none on the CPU.
+    ///
+    /// # Errors
+    /// As [`RuntimeLoader::rehearsal`].
+    pub fn rehearsal(&self) -> Result<Option<Rehearsal>, JsValue> {
+        let rehearsal = self.loader.rehearsal().map_err(thrown)?;
+        Ok(rehearsal.map(|rehearsal| Rehearsal { rehearsal }))
+    }
+
     /// Puts the model together when all bytes have come. The loader is of no
     /// use afterwards.
     ///
@@ -38,5 +49,36 @@ impl ModelLoader {
     /// As [`RuntimeLoader::finish`].
     pub fn finish(self) -> Result<Model, JsValue> {
         self.loader.finish().map(Model::new).map_err(thrown)
+    }
+}
+
+/// A caption by a model of zeros, which has the GPU compile what the model will need.
+#[wasm_bindgen]
+pub struct Rehearsal {
+    rehearsal: RuntimeRehearsal,
+}
+
+#[wasm_bindgen]
+impl Rehearsal {
+    /// Rehearses. `on_step` is told after each step how many are done, and of how many.
+    ///
+    /// # Errors
+    /// As [`RuntimeRehearsal::run`].
+    pub async fn run(
+        &self,
+        #[wasm_bindgen(
+            js_name = onStep,
+            unchecked_param_type = "(done: number, total: number) => void"
+        )]
+        on_step: Function,
+    ) -> Result<(), JsValue> {
+        let total = JsValue::from(RuntimeRehearsal::STEPS);
+        self.rehearsal
+            .run(|done| {
+                // The listener is `web/`'s and does not throw.
+                let _ = on_step.call2(&JsValue::UNDEFINED, &done.into(), &total);
+            })
+            .await
+            .map_err(thrown)
     }
 }

@@ -34,6 +34,14 @@ impl From<ModelMemory> for Memory {
     }
 }
 
+/// What decoding a token takes, as JavaScript gets it.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Work {
+    weight_bytes_per_token: usize,
+    dispatches: u64,
+}
+
 /// A model that is ready. Sessions share it and may outlive this handle.
 #[wasm_bindgen]
 pub struct Model {
@@ -115,6 +123,24 @@ impl Model {
     #[wasm_bindgen(unchecked_return_type = "ModelMemory")]
     pub fn memory(&self) -> JsValue {
         to_js(&Memory::from(self.model.memory()))
+    }
+
+    /// What decoding a token takes.
+    #[wasm_bindgen(unchecked_return_type = "WorkReport")]
+    pub fn work(&self) -> JsValue {
+        to_js(&Work {
+            weight_bytes_per_token: self.model.weight_bytes().read_per_token(),
+            dispatches: self.model.device().dispatches(),
+        })
+    }
+
+    /// Bytes read and written a second where its device copies memory.
+    ///
+    /// # Errors
+    /// As [`ComputeDevice::copy_bandwidth`](flamingo_kernels::ComputeDevice::copy_bandwidth).
+    #[wasm_bindgen(js_name = copyBandwidth)]
+    pub async fn copy_bandwidth(&self) -> Result<f64, JsValue> {
+        self.model.device().copy_bandwidth().await.map_err(thrown)
     }
 
     /// Continues a prompt. `on_piece` is given each token and resolves to whether to

@@ -6,15 +6,20 @@
 //! inputs through this project's model and reports the largest absolute error
 //! of every activation, and whether the generated ids are the same. It takes
 //! bytes, not files, so that one harness serves native tests and the browser.
+//!
+//! It also measures the products of decoding against Burn's own ([`measure_matvecs`]): in
+//! a module of its own kind, which nobody downloads.
 
 mod config;
 mod golden;
+mod matvec;
 mod resampler_video;
 mod tensors;
 #[cfg(target_family = "wasm")]
 mod web;
 
 pub use golden::{Comparison, Golden, MaxError};
+pub use matvec::{MatvecReport, MatvecSpeed, measure_matvecs};
 pub use resampler_video::compare_resampler_video;
 
 use flamingo::FlamingoConfig;
@@ -42,6 +47,12 @@ pub enum ParityError {
     /// A search or a score failed.
     #[error(transparent)]
     Runtime(#[from] flamingo_runtime::RuntimeError),
+    /// Weights were refused.
+    #[error(transparent)]
+    Weights(#[from] flamingo_kernels::KernelError),
+    /// What is asked of a GPU was asked of a CPU.
+    #[error("this is measured on WebGPU only")]
+    NoGpu,
     /// The device failed.
     #[error(transparent)]
     Device(#[from] flamingo_kernels::DeviceError),

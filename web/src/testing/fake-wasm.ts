@@ -10,6 +10,7 @@ import type {
   ModelMemory,
   SupportEntry,
   Task,
+  WorkReport,
 } from "../types.js";
 import type {
   OnPiece,
@@ -22,6 +23,7 @@ import type {
   WasmModule,
   WasmPrompt,
   WasmQuery,
+  WasmRehearsal,
   WasmSession,
   WasmSupportSet,
 } from "../wasm.js";
@@ -40,6 +42,8 @@ export interface FakeModule extends WasmModule {
   firstId: number;
   /** What `encode` throws. */
   imageFault: unknown;
+  /** What a rehearsal throws. */
+  rehearsalFault: unknown;
   /** Largest buffer of the fake GPU. */
   gpuLimit: number;
   /** Tokens until the fake GPU is lost; nothing is written afterwards. */
@@ -264,6 +268,14 @@ export function fakeWasm(): FakeModule {
       return { weightBytes: pushed.length, latentBytes: 0, gpuBytesInUse: 0, gpuBytesReserved: 0 };
     }
 
+    work(): WorkReport {
+      return { weightBytesPerToken: pushed.length, dispatches: 0 };
+    }
+
+    async copyBandwidth(): Promise<number> {
+      return 1e9;
+    }
+
     generate(prompt: WasmPrompt, options: GenerateOptions, onPiece: OnPiece): Promise<Caption> {
       return write((prompt as Prompt).words, options, onPiece);
     }
@@ -299,9 +311,27 @@ export function fakeWasm(): FakeModule {
     };
   }
 
-  class ModelLoader extends Handle implements WasmLoader {
+  class Rehearsal extends Handle implements WasmRehearsal {
     constructor() {
+      super("rehearsal");
+    }
+
+    async run(onStep: (done: number, total: number) => void): Promise<void> {
+      if (module.rehearsalFault !== undefined) throw module.rehearsalFault;
+      for (const done of [1, 2]) onStep(done, 2);
+    }
+  }
+
+  class ModelLoader extends Handle implements WasmLoader {
+    readonly #kind: string;
+
+    constructor(device: WasmDevice) {
       super("loader");
+      this.#kind = device.report().kind;
+    }
+
+    rehearsal(): WasmRehearsal | undefined {
+      return this.#kind === "cpu" ? undefined : new Rehearsal();
     }
 
     push(bytes: Uint8Array): void {
@@ -331,6 +361,7 @@ export function fakeWasm(): FakeModule {
     options: undefined,
     firstId: 0,
     imageFault: undefined,
+    rehearsalFault: undefined,
     gpuLimit: 1 << 20,
     tokensUntilLost: Number.POSITIVE_INFINITY,
   };

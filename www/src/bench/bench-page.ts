@@ -157,7 +157,8 @@ export class BenchPage {
             </thead>
             <tbody>
               ${report.rows.map(
-                (row) => html`<tr>${COLUMNS.map(([, cell]) => html`<td>${cell(row)}</td>`)}</tr>`,
+                (row) =>
+                  html`<tr>${COLUMNS.map(([, cell]) => html`<td>${cell(row, report)}</td>`)}</tr>`,
               )}
             </tbody>
           </table>

@@ -18,20 +18,39 @@ export function figures(report: Report): readonly (readonly [name: string, value
       : [["Prefill per shot, most over least", `${growth.toFixed(2)}×`] as const]),
     ["WebAssembly heap, peak", megabytes(memory.heapBytes)],
     ["Weights", megabytes(memory.weightBytes)],
+    ["Weights read per token", megabytes(report.weightBytesPerToken)],
+    ["Copy bandwidth, read and written", gigabytesPerSecond(report.copyBandwidth)],
     ...(device.kind === "webgpu"
       ? [["GPU memory, reserved", megabytes(memory.gpuBytesReserved)] as const]
       : []),
   ];
 }
 
-/** A column of the table: its head, and what it shows of a row. */
-export const COLUMNS: readonly (readonly [head: string, cell: (row: Row) => string])[] = [
+/** What is not known, or does not exist. */
+const NONE = "–";
+
+function gigabytesPerSecond(bytes: number | undefined): string {
+  return bytes === undefined ? NONE : `${(bytes / 1e9).toFixed(1)} GB/s`;
+}
+
+/** Bytes of weights that decoding reads in a second, as a share of what the device copies. */
+function bandwidthShare(row: Row, { weightBytesPerToken, copyBandwidth }: Report): string {
+  if (copyBandwidth === undefined) return NONE;
+  const share = (weightBytesPerToken * row.decodeTokensPerSecond) / copyBandwidth;
+  return `${(100 * share).toFixed(share < 0.1 ? 1 : 0)} %`;
+}
+
+/** A column of the table: its head, and what it shows of a row of a report. */
+export const COLUMNS: readonly (readonly [
+  head: string,
+  cell: (row: Row, report: Report) => string,
+])[] = [
   ["Shots", ({ shots }) => `${shots}`],
   ["Tokens", ({ newTokens }) => `${newTokens}`],
   ["Prefill, new shots", ({ coldPrefillMs }) => duration(coldPrefillMs)],
   [
     "Prefill per shot",
-    ({ prefillMsPerShot: perShot }) => (perShot === undefined ? "–" : duration(perShot)),
+    ({ prefillMsPerShot: perShot }) => (perShot === undefined ? NONE : duration(perShot)),
   ],
   ["First token, known shots", ({ warmFirstTokenMs }) => duration(warmFirstTokenMs)],
   ["Tokens kept", ({ reusedTokens }) => `${reusedTokens}`],
@@ -41,6 +60,8 @@ export const COLUMNS: readonly (readonly [head: string, cell: (row: Row) => stri
     ({ timesBareCaption: times }) => (times === undefined ? "–" : `${times.toFixed(2)}×`),
   ],
   ["Tokens/s", ({ decodeTokensPerSecond }) => decodeTokensPerSecond.toFixed(1)],
+  ["Dispatches per token", ({ dispatchesPerToken }) => dispatchesPerToken?.toFixed(0) ?? NONE],
+  ["Of the copy bandwidth", bandwidthShare],
 ];
 
 /** The report with what it was measured on, its names spelled as `flamingo bench --json` spells them. */

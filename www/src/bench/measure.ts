@@ -27,6 +27,13 @@ export interface Report {
   readonly rows: readonly Row[];
   /** At the end; the heap's size is its peak. */
   readonly memory: MemoryReport;
+  /** Bytes of weights that are read to decode one token. */
+  readonly weightBytesPerToken: number;
+  /**
+   * Bytes a second that the device reads and writes where memory is copied. Measured last, because
+   * it takes memory; undefined until then.
+   */
+  readonly copyBandwidth: number | undefined;
 }
 
 /** A caption of some length behind some examples. */
@@ -46,6 +53,8 @@ export interface Row {
   /** That, over what a caption of this length takes without examples; undefined where there is none. */
   readonly timesBareCaption: number | undefined;
   readonly decodeTokensPerSecond: number;
+  /** Of the package's own programs; undefined on the CPU, which has none. */
+  readonly dispatchesPerToken: number | undefined;
 }
 
 /** How far it has come. */
@@ -118,6 +127,8 @@ class Measurement {
     this.#progress("Warming up", 0);
     const warmUpMs = await this.#warmUp();
     const examples = this.#examples(Math.max(0, ...shots));
+    const { weightBytesPerToken } = await this.#model.work();
+    let report: Report | undefined;
     const trials = shots.map((count) => new Trial(count));
     const steps = repeats * shots.length * (1 + lengths.length);
     let done = 0;
@@ -131,7 +142,10 @@ class Measurement {
         for (const newTokens of lengths) {
           this.#progress(`Writing ${newTokens} tokens behind ${named}`, done++ / steps);
           trial.captioned(newTokens, await this.#caption(session, newTokens));
-          this.#listener.report({
+          if (round === 1) {
+            trial.dispatches.set(newTokens, await this.#dispatchesPerToken(session, newTokens));
+          }
+          report = {
             device: this.#model.device,
             loadMs,
             cachedBytes,
@@ -140,10 +154,19 @@ class Measurement {
             encodeMs: median(this.#encodings),
             rows: rowsOf(trials),
             memory: await this.#model.memory(),
-          });
+            weightBytesPerToken,
+            copyBandwidth: undefined,
+          };
+          this.#listener.report(report);
         }
         session.dispose();
       }
+    }
+    if (report !== undefined) {
+      this.#progress("Copying memory", 1);
+      const { signal } = this.#listener;
+      const copyBandwidth = await this.#model.copyBandwidth({ signal });
+      this.#listener.report({ ...report, copyBandwidth });
     }
     this.#progress("Done", 1);
   }
@@ -162,6 +185,19 @@ class Measurement {
     session.dispose();
     this.#encodings.length = 0;
     return Math.max(0, first.captionMs - second.captionMs);
+  }
+
+  /** What a longer caption launches more than a shorter one. */
+  async #dispatchesPerToken(session: Session, newTokens: number): Promise<number | undefined> {
+    if (this.#model.device.kind === "cpu") return undefined;
+    const launched: number[] = [];
+    for (const tokens of [1, newTokens]) {
+      const before = (await this.#model.work()).dispatches;
+      await this.#caption(session, tokens);
+      launched.push((await this.#model.work()).dispatches - before);
+    }
+    const [short = 0, long = 0] = launched;
+    return (long - short) / (newTokens - 1);
   }
 
   /** A caption of a new picture, of exactly so many tokens. */
@@ -193,6 +229,8 @@ class Trial {
   readonly prefills: number[] = [];
   /** By their length. */
   readonly captions = new Map<number, Captioned[]>();
+  /** Of a token, by the caption's length. */
+  readonly dispatches = new Map<number, number | undefined>();
 
   constructor(shots: number) {
     this.shots = shots;
@@ -230,6 +268,7 @@ function rowsOf(trials: readonly Trial[]): Row[] {
             ? undefined
             : warmCaptionMs / of(bareCaptions, "captionMs"),
         decodeTokensPerSecond: 1000 / of(captions, "decodeMsPerToken"),
+        dispatchesPerToken: trial.dispatches.get(newTokens),
       };
     });
   });

@@ -19,7 +19,7 @@ use crate::kernels::{AttentionTask, Kernels, LinearShape, NormTask};
 use crate::packed_matrix::PackedRows;
 use crate::rope::RopeTask;
 #[cfg(all(target_family = "wasm", target_feature = "atomics"))]
-pub use pool::{enlist, serve};
+pub use pool::{enlist, give_up, serve};
 pub use threads::thread_count;
 
 /// The implementation for machines without a GPU worth using.

@@ -5,10 +5,14 @@
 //! them. A thread that slept after each would wake too late, so it looks for the next one
 //! for a while first; and whoever gives the work does what is left of it, and waits for
 //! nobody who has not begun.
+//!
+//! A thread that panics never says that it is done. Whoever waits for it would wait for
+//! ever, and with it the Worker, which could not even tell. So whatever ends a thread says
+//! so first ([`give_up`]), and whoever waits panics too, where it is heard.
 
 use std::cell::UnsafeCell;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
-use std::sync::{Condvar, Mutex, PoisonError};
+use std::sync::{Condvar, Mutex, OnceLock, PoisonError};
 
 /// Looks for work before a thread sleeps: some ten microseconds.
 const LOOKS: u32 = 10_000;
@@ -26,6 +30,7 @@ static POOL: Pool = Pool {
     bell: Condvar::new(),
     next: AtomicUsize::new(0),
     work: UnsafeCell::new(None),
+    given_up: OnceLock::new(),
 };
 
 struct Pool {
@@ -44,6 +49,8 @@ struct Pool {
     next: AtomicUsize,
     /// Written while `state` is 0, by whoever is `busy`.
     work: UnsafeCell<Option<Work>>,
+    /// What ended a thread.
+    given_up: OnceLock<String>,
 }
 
 // SAFETY: all but `work` is atomic. `work` is written by the one thread that set `busy`,
@@ -60,12 +67,16 @@ struct Work {
 
 impl Pool {
     /// Calls `run` with every number below `parts`, on all threads.
+    ///
+    /// # Panics
+    /// Where a thread has given up: what it was to write is not there.
     fn share(&self, parts: usize, run: &(dyn Fn(usize) + Sync)) {
         let alone = self.threads.load(Ordering::Relaxed) == 0 || parts < 2;
         if alone || self.busy.swap(true, Ordering::Acquire) {
             (0..parts).for_each(run);
             return;
         }
+        self.insist_on_threads();
         // SAFETY: only the lifetime changes. The pointer is not used after this function
         // has returned: `state` is closed, and nobody is in it.
         let run: *const (dyn Fn(usize) + Sync) = unsafe { core::mem::transmute(run) };
@@ -83,9 +94,20 @@ impl Pool {
         self.take_parts(work);
         self.state.fetch_and(!OPEN, Ordering::SeqCst);
         while self.state.load(Ordering::Acquire) != 0 {
+            self.insist_on_threads();
             core::hint::spin_loop();
         }
         self.busy.store(false, Ordering::Release);
+    }
+
+    #[expect(
+        clippy::panic,
+        reason = "the thread that panicked took the results along"
+    )]
+    fn insist_on_threads(&self) {
+        if let Some(reason) = self.given_up.get() {
+            panic!("a thread gave up: {reason}");
+        }
     }
 
     fn take_parts(&self, work: Work) {
@@ -126,6 +148,11 @@ impl Pool {
         }
     }
 
+    fn give_up(&self, reason: String) {
+        // A panic is told before the trap that it causes, and explains more.
+        let _ = self.given_up.set(reason);
+    }
+
     fn sleep_through(&self, round: u32) {
         self.asleep.fetch_add(1, Ordering::SeqCst);
         let awake = self.bed.lock().unwrap_or_else(PoisonError::into_inner);
@@ -143,6 +170,12 @@ pub fn enlist() {
 /// Makes the calling thread one of the pool. It never returns.
 pub fn serve() -> ! {
     POOL.serve()
+}
+
+/// Tells whoever waits for the threads that one of them ends, and why. The first reason
+/// counts.
+pub fn give_up(reason: String) {
+    POOL.give_up(reason);
 }
 
 pub(super) fn thread_count() -> usize {

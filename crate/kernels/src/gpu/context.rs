@@ -115,6 +115,11 @@ impl GpuContext {
         self.dispatches.load(Ordering::Relaxed)
     }
 
+    /// See [`ComputeDevice::programs`](crate::ComputeDevice::programs).
+    pub(crate) fn programs(&self) -> usize {
+        lock(&self.launched).len()
+    }
+
     /// See [`ComputeDevice::memory`](crate::ComputeDevice::memory).
     pub(crate) fn memory(&self) -> DeviceMemory {
         let usage = self.client.memory_report(MemoryScope::Device).usage();

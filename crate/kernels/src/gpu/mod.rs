@@ -343,4 +343,24 @@ impl Gpu {
         let info = Info::new([count, offset]);
         context.launch(Program::Copy, &[from], &[to], info, groups_for(count));
     }
+
+    /// Multiplies and adds in the registers of so many invocations, each of which writes
+    /// one number in the end.
+    pub(crate) fn multiply_add(
+        &self,
+        context: &GpuContext,
+        to: &Handle,
+        invocations: usize,
+        rounds: usize,
+    ) {
+        // Near 1, so that the sums stay numbers.
+        let info = Info::new([invocations, rounds]).and(0.999);
+        context.launch(
+            Program::MultiplyAdd,
+            &[],
+            &[to],
+            info,
+            groups_for(invocations),
+        );
+    }
 }

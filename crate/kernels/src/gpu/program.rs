@@ -57,6 +57,8 @@ pub(super) enum Program {
     AddScaled,
     /// Numbers copied to a place in a buffer.
     Copy,
+    /// Products and sums in registers, to measure how many a device can do.
+    MultiplyAdd,
     /// Refused by every compiler, to test that refusals surface.
     #[cfg(test)]
     Broken,
@@ -221,6 +223,7 @@ impl Program {
             .concat(),
             Self::AddScaled => include_str!("add_scaled.wgsl").to_string(),
             Self::Copy => include_str!("copy.wgsl").to_string(),
+            Self::MultiplyAdd => include_str!("multiply_add.wgsl").to_string(),
             #[cfg(test)]
             Self::Broken => "@compute @workgroup_size(64) fn main() { nonsense(); }".to_string(),
         };

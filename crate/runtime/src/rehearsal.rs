@@ -1,0 +1,86 @@
+//! The programs of a device, compiled before they are needed.
+
+use std::collections::HashMap;
+
+use flamingo::{Flamingo, FlamingoBuilder, FlamingoConfig, Positions};
+use flamingo_kernels::{ComputeDevice, read};
+use flamingo_weights::{LoadedTensor, TensorInfo, TensorType};
+
+use crate::error::{LoadError, RuntimeError};
+
+/// Tokens of the prompt, the image's among them: more than the few that kernels have
+/// programs of their own for.
+const PROMPT: usize = 6;
+
+/// A caption by a model of zeros, which is made of the same kinds of layers, packed in the
+/// same way, as the one whose weights still arrive: a GPU compiles a program when it is
+/// first used, and in a rehearsal that is while the network is waited for.
+pub struct Rehearsal {
+    flamingo: Flamingo,
+}
+
+impl Rehearsal {
+    /// Steps of [`Self::run`]: seeing, reading, writing.
+    pub const STEPS: usize = 3;
+
+    /// `types` are those of the whole model's tensors, by name.
+    pub(crate) fn new(
+        config: &FlamingoConfig,
+        types: &HashMap<&str, TensorType>,
+        device: &ComputeDevice,
+    ) -> Result<Self, LoadError> {
+        let config = config.abridged();
+        let mut builder = FlamingoBuilder::new(config.clone(), device)?;
+        for spec in config.tensors() {
+            let Some(&tensor_type) = types.get(spec.name.as_str()) else {
+                // The whole model lacks it too and will say so.
+                continue;
+            };
+            let info = TensorInfo {
+                name: spec.name,
+                tensor_type,
+                shape: spec.shape,
+            };
+            let data = vec![0; info.byte_len().unwrap_or_default()];
+            builder.insert(LoadedTensor { info, data })?;
+        }
+        Ok(Self {
+            flamingo: builder.build()?,
+        })
+    }
+
+    /// Sees a picture, reads a prompt and writes a token. `on_step` is told after each how
+    /// many of the [`Self::STEPS`] are done.
+    ///
+    /// # Errors
+    /// Where the device fails.
+    pub async fn run(&self, mut on_step: impl FnMut(usize)) -> Result<(), RuntimeError> {
+        let flamingo = &self.flamingo;
+        let config = flamingo.config();
+        let pixels = vec![0.0; 3 * config.vision.image_size.pow(2)];
+        let tokens = flamingo.encode_image(&pixels)?;
+        let (latents, _) = flamingo.resample_recorded(&[tokens], 0)?;
+        self.finish(latents.clone()).await?;
+        on_step(1);
+
+        let media = flamingo.media(&[latents]);
+        let mut cache = flamingo.new_cache();
+        let mut prompt = [config.tokens.end_of_chunk; PROMPT];
+        prompt[0] = config.tokens.image;
+        let logits = flamingo.forward(&prompt, &media, &mut cache, Positions::Last)?;
+        self.finish(logits).await?;
+        on_step(2);
+
+        let token = [config.tokens.end_of_chunk];
+        let logits = flamingo.forward(&token, &media, &mut cache, Positions::Last)?;
+        self.finish(logits).await?;
+        on_step(Self::STEPS);
+        Ok(())
+    }
+
+    /// Waits until the device has computed this, and what it had to compile for it.
+    async fn finish(&self, result: burn::tensor::Tensor<2>) -> Result<(), RuntimeError> {
+        read(result).await?;
+        Ok(self.flamingo.device().check().await?)
+    }
+}

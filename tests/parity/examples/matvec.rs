@@ -1,0 +1,17 @@
+//! The products of decoding on WebGPU, natively, as a table:
+//! `cargo run --release -p flamingo-parity --example matvec -- [ROUNDS]`.
+
+use flamingo_kernels::{DevicePreference, select_device};
+use flamingo_parity::measure_matvecs;
+use futures_lite::future::block_on;
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let rounds = match std::env::args().nth(1) {
+        Some(rounds) => rounds.parse()?,
+        None => 5,
+    };
+    let (device, report) = block_on(select_device(DevicePreference::Gpu))?;
+    println!("{}, {}", report.adapter, report.backend);
+    println!("{}", block_on(measure_matvecs(&device, rounds))?.table());
+    Ok(())
+}
