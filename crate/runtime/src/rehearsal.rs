@@ -8,9 +8,10 @@ use flamingo_weights::{LoadedTensor, TensorInfo, TensorType};
 
 use crate::error::{LoadError, RuntimeError};
 
-/// Tokens of the prompt, the image's among them: more than the few that kernels have
-/// programs of their own for.
-const PROMPT: usize = 6;
+/// Tokens of the prompts, the image's among them: more than the few that kernels have
+/// programs of their own for, and those few that a caption without examples, or behind
+/// known ones, is asked for with (`<image>Output:`).
+const PROMPTS: [usize; 2] = [6, 3];
 
 /// A caption by a model of zeros, which is made of the same kinds of layers, packed in the
 /// same way, as the one whose weights still arrive: a GPU compiles a program when it is
@@ -20,8 +21,8 @@ pub struct Rehearsal {
 }
 
 impl Rehearsal {
-    /// Steps of [`Self::run`]: seeing, reading, writing.
-    pub const STEPS: usize = 3;
+    /// Steps of [`Self::run`]: seeing, reading each prompt, writing.
+    pub const STEPS: usize = 2 + PROMPTS.len();
 
     /// `types` are those of the whole model's tensors, by name.
     pub(crate) fn new(
@@ -49,7 +50,7 @@ impl Rehearsal {
         })
     }
 
-    /// Sees a picture, reads a prompt and writes a token. `on_step` is told after each how
+    /// Sees a picture, reads prompts and writes a token. `on_step` is told after each how
     /// many of the [`Self::STEPS`] are done.
     ///
     /// # Errors
@@ -65,11 +66,14 @@ impl Rehearsal {
 
         let media = flamingo.media(&[latents]);
         let mut cache = flamingo.new_cache();
-        let mut prompt = [config.tokens.end_of_chunk; PROMPT];
-        prompt[0] = config.tokens.image;
-        let logits = flamingo.forward(&prompt, &media, &mut cache, Positions::Last)?;
-        self.finish(logits).await?;
-        on_step(2);
+        for (index, length) in PROMPTS.into_iter().enumerate() {
+            cache.truncate(0);
+            let mut prompt = vec![config.tokens.end_of_chunk; length];
+            prompt[0] = config.tokens.image;
+            let logits = flamingo.forward(&prompt, &media, &mut cache, Positions::Last)?;
+            self.finish(logits).await?;
+            on_step(2 + index);
+        }
 
         let token = [config.tokens.end_of_chunk];
         let logits = flamingo.forward(&token, &media, &mut cache, Positions::Last)?;

@@ -44,7 +44,7 @@ fn a_caption_after_a_rehearsal_compiles_nothing() {
     let mut steps = Vec::new();
     let rehearsal = loader.rehearsal().unwrap().expect("a rehearsal");
     block_on(rehearsal.run(|done| steps.push(done))).unwrap();
-    assert_eq!(steps, [1, 2, 3]);
+    assert_eq!(steps, [1, 2, 3, 4]);
     let rehearsed = device.programs();
     assert!(rehearsed > before);
 
