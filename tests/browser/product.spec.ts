@@ -397,6 +397,56 @@ test("a lost GPU costs a rebuild from what is kept, and no caption", async ({
   await browser.close();
 });
 
+test("a device that is destroyed in the middle of a caption costs a rebuild, once, and no caption", async ({
+  page,
+}) => {
+  // The Worker remembers the devices it is given; nothing else of it is changed.
+  await page.route("**/assets/worker-*.js", async (route) => {
+    const response = await route.fetch();
+    await route.fulfill({ response, body: `${REMEMBER_DEVICES}\n${await response.text()}` });
+  });
+  const app = new CaptionPage(page);
+  await app.open(TINY_MODEL, "webgpu");
+  await app.ready();
+  await app.choosePhoto(PHOTO);
+  const before = await app.caption();
+  const requests = shardRequests(page);
+  const workers = new Set(page.workers());
+  page.on("worker", (worker) => workers.add(worker));
+  const [first] = workers;
+
+  const again = app.caption();
+  await expect(app.output).toHaveAttribute("data-phase", "writing");
+  await expect.poll(() => app.tokens.count(), { intervals: [20] }).toBeGreaterThan(2);
+  const destroyed = await first?.evaluate(() => {
+    const { devices } = globalThis as unknown as { devices: { destroy(): void }[] };
+    for (const device of devices) device.destroy();
+    return devices.length;
+  });
+  expect(destroyed).toBeGreaterThan(0);
+  expect(await again).toEqual(before);
+  await expect(page.locator(".notice")).toHaveAttribute("data-code", "device-lost");
+  await expect(page.locator(".notice")).toHaveText(
+    "The GPU went away, so the model is loaded again. What was being written goes on.",
+  );
+  expect(requests).toEqual([]);
+  expect(workers.size).toBe(2);
+  expect(page.workers()).not.toContain(first);
+  await expect(app.device).toHaveAttribute("data-device", "webgpu");
+  expect(await app.caption()).toEqual(before);
+});
+
+/** A script for the Worker: puts every device it gets into the list `devices`. */
+const REMEMBER_DEVICES = `{
+  const { requestDevice } = GPUAdapter.prototype;
+  globalThis.devices = [];
+  GPUAdapter.prototype.requestDevice = async function (...options) {
+    const device = await requestDevice.apply(this, options);
+    globalThis.devices.push(device);
+    return device;
+  };
+}`;
+
 test("shards that are no model are told from a damaged download", async ({ page }) => {
   const body = Buffer.alloc(64, 1);
   await fulfill(page, SHARD, { contentType: "application/octet-stream", body });

@@ -87,8 +87,14 @@ pub(crate) fn from_gpu<const D: usize>(tensor: GpuTensor) -> Tensor<D> {
 pub async fn read(tensor: Tensor<2>) -> Result<Vec<f32>, DeviceError> {
     let faults = gpu::faults_of(&tensor);
     let data = tensor.into_data_async().await;
-    if let Some(fault) = faults.and_then(|faults| faults.take()) {
-        return Err(fault);
+    if let Some(faults) = faults {
+        let fault = match &data {
+            Ok(_) => faults.take(),
+            Err(_) => faults.take_cause().await,
+        };
+        if let Some(fault) = fault {
+            return Err(fault);
+        }
     }
     data.map_err(|error| error.to_string())
         .and_then(|data| {

@@ -70,6 +70,10 @@ impl Faults {
     pub(crate) fn take(&self) -> Option<DeviceError> {
         match self.0 {}
     }
+
+    pub(crate) async fn take_cause(&self) -> Option<DeviceError> {
+        self.take()
+    }
 }
 
 impl Adapter {

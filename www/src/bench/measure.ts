@@ -128,8 +128,8 @@ class Measurement {
     const warmUpMs = await this.#warmUp();
     const examples = this.#examples(Math.max(0, ...shots));
     const { weightBytesPerToken } = await this.#model.work();
-    const trials = shots.map((count) => new Trial(count));
     let report: Report | undefined;
+    const trials = shots.map((count) => new Trial(count));
     const steps = repeats * shots.length * (1 + lengths.length);
     let done = 0;
     for (let round = 1; round <= repeats; round += 1) {
@@ -142,7 +142,7 @@ class Measurement {
         for (const newTokens of lengths) {
           this.#progress(`Writing ${newTokens} tokens behind ${named}`, done++ / steps);
           trial.captioned(newTokens, await this.#caption(session, newTokens));
-          if (round === 1 && this.#model.device.kind === "webgpu") {
+          if (round === 1) {
             trial.dispatches.set(newTokens, await this.#dispatchesPerToken(session, newTokens));
           }
           report = {
@@ -188,7 +188,8 @@ class Measurement {
   }
 
   /** What a longer caption launches more than a shorter one. */
-  async #dispatchesPerToken(session: Session, newTokens: number): Promise<number> {
+  async #dispatchesPerToken(session: Session, newTokens: number): Promise<number | undefined> {
+    if (this.#model.device.kind === "cpu") return undefined;
     const launched: number[] = [];
     for (const tokens of [1, newTokens]) {
       const before = (await this.#model.work()).dispatches;
@@ -228,8 +229,8 @@ class Trial {
   readonly prefills: number[] = [];
   /** By their length. */
   readonly captions = new Map<number, Captioned[]>();
-  /** Of a token, by the length of its caption; none on the CPU. */
-  readonly dispatches = new Map<number, number>();
+  /** Of a token, by the caption's length. */
+  readonly dispatches = new Map<number, number | undefined>();
 
   constructor(shots: number) {
     this.shots = shots;

@@ -138,14 +138,17 @@ mod tests {
 
     #[test]
     fn a_published_result_is_read_and_a_wrong_one_refused() {
-        let curve: Curve = "Flamingo, 3B=0:60.6,32: 71.2".parse().unwrap();
+        let curve: Result<Curve, _> = "Flamingo, 3B=0:60.6,32: 71.2".parse();
         let point = |shots, score| Point {
             shots,
             score,
             interval: None,
         };
-        assert_eq!(curve.name, "Flamingo, 3B");
-        assert_eq!(curve.points, [point(0, 60.6), point(32, 71.2)]);
+        let expected = Curve {
+            name: "Flamingo, 3B".to_owned(),
+            points: vec![point(0, 60.6), point(32, 71.2)],
+        };
+        assert_eq!(curve, Ok(expected));
         for wrong in ["", "0:60.6", "a=", "a=0", "a=x:1", "a=0:NaN", "a=0:1,"] {
             assert!(wrong.parse::<Curve>().is_err(), "{wrong}");
         }

@@ -34,6 +34,22 @@ async fn vendor_and_architecture() -> Option<String> {
     (!words.is_empty()).then(|| words.join(" "))
 }
 
+/// Waits for so many milliseconds, in which the browser tells what it has to tell.
+pub(crate) async fn wait(milliseconds: i32) {
+    let timer = Promise::new(&mut |resolve, _| {
+        let set_timeout = property(&js_sys::global(), "setTimeout");
+        let started = set_timeout
+            .and_then(|function| function.dyn_into::<Function>().ok())
+            .map(|function| function.call2(&JsValue::UNDEFINED, &resolve, &milliseconds.into()));
+        if !matches!(started, Some(Ok(_))) {
+            // Nothing else would end the wait.
+            let _ = resolve.call0(&JsValue::UNDEFINED);
+        }
+    });
+    // The promise is never rejected.
+    let _ = JsFuture::from(timer).await;
+}
+
 fn property(object: &JsValue, name: &str) -> Option<JsValue> {
     Reflect::get(object, &name.into())
         .ok()

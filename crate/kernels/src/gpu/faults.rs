@@ -2,6 +2,8 @@
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+#[cfg(target_family = "wasm")]
+use super::browser;
 use crate::error::DeviceError;
 
 /// Errors of one device, in the order they came.
@@ -16,6 +18,12 @@ pub(crate) struct Faults {
 
 /// Errors kept at most. One broken kernel reports at every launch.
 const KEPT: usize = 64;
+
+/// How often, and after how long each time, a cause is looked for.
+#[cfg(target_family = "wasm")]
+const TURNS: usize = 20;
+#[cfg(target_family = "wasm")]
+const TURN_MS: i32 = 10;
 
 impl Faults {
     fn seen(&self) -> MutexGuard<'_, Vec<DeviceError>> {
@@ -43,6 +51,21 @@ impl Faults {
         let gravest = seen.iter().find(memory).or(seen.first()).cloned();
         seen.clear();
         gravest
+    }
+
+    /// As [`Self::take`], for who saw something fail: the cause may come after its
+    /// effect. A browser lets the buffers of a device that is destroyed fail at once and
+    /// tells in a later turn of the event loop that the device is lost.
+    pub(crate) async fn take_cause(&self) -> Option<DeviceError> {
+        #[cfg(target_family = "wasm")]
+        for _ in 0..TURNS {
+            let fault = self.take();
+            if fault.is_some() {
+                return fault;
+            }
+            browser::wait(TURN_MS).await;
+        }
+        self.take()
     }
 }
 
