@@ -7,8 +7,7 @@
 //! of every activation, and whether the generated ids are the same. It takes
 //! bytes, not files, so that one harness serves native tests and the browser.
 //!
-//! It also measures the products of decoding against Burn's own ([`measure_matvecs`]): in
-//! a module of its own kind, which nobody downloads.
+//! It also measures the products of decoding against Burn's own ([`measure_matvecs`]).
 
 mod config;
 mod golden;
