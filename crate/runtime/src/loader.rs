@@ -67,12 +67,12 @@ impl ModelLoader {
         if self.device.kind() == DeviceKind::Cpu {
             return Ok(None);
         }
-        let types = header
+        let whole = header
             .tensors
             .iter()
-            .map(|entry| (entry.info.name.as_str(), entry.info.tensor_type))
+            .map(|entry| (entry.info.name.as_str(), &entry.info))
             .collect();
-        Rehearsal::new(builder.config(), &types, &self.device).map(Some)
+        Rehearsal::new(builder.config(), &whole, &self.device).map(Some)
     }
 
     /// Puts the model together when all bytes have been pushed.

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use flamingo::{Flamingo, FlamingoBuilder, FlamingoConfig, Positions};
 use flamingo_kernels::{ComputeDevice, read};
-use flamingo_weights::{LoadedTensor, TensorInfo, TensorType};
+use flamingo_weights::{LoadedTensor, TensorInfo};
 
 use crate::error::{LoadError, RuntimeError};
 
@@ -24,25 +24,31 @@ impl Rehearsal {
     /// Steps of [`Self::run`]: seeing, reading each prompt, writing.
     pub const STEPS: usize = 2 + PROMPTS.len();
 
-    /// `types` are those of the whole model's tensors, by name.
+    /// `whole` are the whole model's tensors, by name, as its file declares them.
     pub(crate) fn new(
         config: &FlamingoConfig,
-        types: &HashMap<&str, TensorType>,
+        whole: &HashMap<&str, &TensorInfo>,
         device: &ComputeDevice,
     ) -> Result<Self, LoadError> {
         let config = config.abridged();
         let mut builder = FlamingoBuilder::new(config.clone(), device)?;
         for spec in config.tensors() {
-            let Some(&tensor_type) = types.get(spec.name.as_str()) else {
+            let Some(declared) = whole.get(spec.name.as_str()) else {
                 // The whole model lacks it too and will say so.
                 continue;
             };
             let info = TensorInfo {
                 name: spec.name,
-                tensor_type,
+                tensor_type: declared.tensor_type,
                 shape: spec.shape,
             };
-            let data = vec![0; info.byte_len().unwrap_or_default()];
+            let length = info.byte_len().unwrap_or_default();
+            if length > declared.byte_len().unwrap_or_default() {
+                // The file is not the configuration's, which the whole model will say too:
+                // no more is set aside than what is to arrive.
+                continue;
+            }
+            let data = vec![0; length];
             builder.insert(LoadedTensor { info, data })?;
         }
         Ok(Self {
