@@ -98,7 +98,7 @@ class JoinedStores:
         return torch.cat(pieces)[torch.tensor(order).argsort()]
 
 
-def extract(encoder: EfficientNetLite, split: str, view: str, cache: Path, device: str) -> None:
+def extract(encoder: EfficientNetLite, split: str, view: str, cache: Path, device: str, bf16: bool = False) -> None:
     """Writes the grids (images, 81, 1280) of one view of one split, in the order of `split_source`."""
     folder, name, names = split_source(split)
     images = load_images(folder, name)
@@ -108,12 +108,14 @@ def extract(encoder: EfficientNetLite, split: str, view: str, cache: Path, devic
     if done == len(names):
         return
     partial = path.with_suffix(".partial.npy")
-    with torch.inference_mode():
+    # Without the cache of cast weights, which a traced graph cannot hold.
+    cast = torch.autocast(device, torch.bfloat16, enabled=bf16, cache_enabled=False)
+    with torch.inference_mode(), cast:
         example = torch.zeros(BATCH, 3, size, size, device=device).contiguous(memory_format=torch.channels_last)
         tokens, width = encoder(example).shape[1:]
         # A frozen graph joins convolutions with what follows them: a third less time on CPU.
         frozen = torch.jit.freeze(torch.jit.trace(encoder, example, check_trace=False))
-        encode = torch.jit.optimize_for_inference(frozen) if device == "cpu" else frozen
+        encode = torch.jit.optimize_for_inference(frozen) if device == "cpu" and not bf16 else frozen
     store = np.lib.format.open_memmap(
         partial, mode="r+" if done else "w+", dtype=np.float16, shape=(len(names), tokens, width)
     )
@@ -126,9 +128,9 @@ def extract(encoder: EfficientNetLite, split: str, view: str, cache: Path, devic
                 for offset, image in enumerate(batch)
             ]
         )
-        with torch.inference_mode():
+        with torch.inference_mode(), cast:
             grid = encode(normalise(torch.from_numpy(pixels).to(device)).contiguous(memory_format=torch.channels_last))
-        store[first : first + len(batch)] = grid.cpu().numpy().astype(np.float16)
+        store[first : first + len(batch)] = grid.float().cpu().numpy().astype(np.float16)
         progress.write_text(str(first + len(batch)))
         print(f"{split} {view} {first + len(batch)}/{len(names)} {time.monotonic() - start:.0f} s", flush=True)
     store.flush()
@@ -143,13 +145,14 @@ def main() -> None:
     parser.add_argument("--splits", nargs="+", choices=SPLITS, default=["dev", "train"])
     parser.add_argument("--views", nargs="+", choices=VIEWS, default=["plain"])
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    parser.add_argument("--bf16", action="store_true", help="2.5 times as fast on processors with AMX, a little less exact")
     arguments = parser.parse_args()
     arguments.cache.mkdir(parents=True, exist_ok=True)
     encoder = EfficientNetLite.from_package(arguments.weights).to(arguments.device)
     encoder = encoder.to(memory_format=torch.channels_last)
     for view in arguments.views:
         for split in arguments.splits:
-            extract(encoder, split, view, arguments.cache, arguments.device)
+            extract(encoder, split, view, arguments.cache, arguments.device, arguments.bf16)
 
 
 if __name__ == "__main__":

@@ -3,7 +3,9 @@
 use std::ops::Range;
 
 use burn::tensor::Tensor;
-use flamingo_kernels::{AttentionShape, Finish, Spans, add_scaled, attention, attention_weights};
+use flamingo_kernels::{
+    AttentionShape, Finish, Spans, add_scaled, attention, attention_weights, contiguous,
+};
 
 use crate::builder::Weights;
 use crate::config::CrossAttentionConfig;
@@ -117,7 +119,7 @@ impl GatedCrossAttention {
     /// Keys and values of the latents `[media * latents, width]`, made once
     /// per prompt and used at every step of the decoding.
     pub(crate) fn media_key_values(&self, latents: Tensor<2>) -> MediaKeyValues {
-        let [key, value] = split_columns(self.key_value.forward(latents));
+        let [key, value] = split_columns(self.key_value.forward(latents)).map(contiguous);
         MediaKeyValues { key, value }
     }
 

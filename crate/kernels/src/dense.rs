@@ -78,6 +78,15 @@ pub(crate) fn from_gpu<const D: usize>(tensor: GpuTensor) -> Tensor<D> {
     gpu::to_burn(tensor)
 }
 
+/// `tensor` with its numbers one after the other, copied where they are not. For what is
+/// read again and again: an operation that needs them so would copy them each time.
+pub fn contiguous<const D: usize>(tensor: Tensor<D>) -> Tensor<D> {
+    match Dense::of(tensor) {
+        Dense::Cpu(CpuRows(tensor)) => Tensor::from_primitive::<Flex>(tensor),
+        Dense::Gpu(tensor) => gpu::to_burn(*tensor),
+    }
+}
+
 /// The numbers of `tensor`, row-major. Waits without blocking the thread, as a
 /// browser demands.
 ///

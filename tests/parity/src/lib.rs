@@ -10,6 +10,7 @@
 //! It also measures the products of decoding against Burn's own ([`measure_matvecs`]).
 
 mod config;
+mod cube;
 mod golden;
 mod matvec;
 mod resampler_video;
@@ -52,6 +53,12 @@ pub enum ParityError {
     /// What is asked of a GPU was asked of a CPU.
     #[error("this is measured on WebGPU only")]
     NoGpu,
+    /// Two kernels that should make the same numbers do not.
+    #[error("{name}: the product in WGSL and the one in #[cube] differ")]
+    Differ {
+        /// The product.
+        name: &'static str,
+    },
     /// The device failed.
     #[error(transparent)]
     Device(#[from] flamingo_kernels::DeviceError),

@@ -7,9 +7,13 @@ use flamingo_kernels::{ComputeDevice, DeviceError, PackedMatrix, TensorType, lin
 use web_time::Instant;
 
 use crate::ParityError;
+use crate::cube::CubeProduct;
 
 /// Products enqueued together, so that reading the result back counts little.
 const AT_ONCE: usize = 8;
+
+/// Every byte of the weights.
+const BYTE: u8 = 17;
 
 /// The products of one row in the default model: what it is of, how it is packed, rows,
 /// columns.
@@ -54,6 +58,8 @@ pub struct MatvecSpeed {
     pub bound_ms: f64,
     /// Milliseconds of Burn's own product with `Q4S` weights in blocks of 32.
     pub burn_ms: f64,
+    /// Milliseconds of this project's written in `#[cube]`, for `Q4_1`.
+    pub cube_ms: Option<f64>,
 }
 
 /// Measures every product, this project's and Burn's in turns, so many rounds.
@@ -72,19 +78,39 @@ pub async fn measure_matvecs(
     let mut products = Vec::with_capacity(PRODUCTS.len());
     for (name, tensor_type, rows, cols) in PRODUCTS {
         // What the numbers are does not matter, as long as they are numbers.
-        let bytes = vec![17; rows * tensor_type.row_bytes(cols).unwrap_or_default()];
+        let bytes = vec![BYTE; rows * tensor_type.row_bytes(cols).unwrap_or_default()];
         let read_bytes = bytes.len() as f64;
         let ours = PackedMatrix::new(tensor_type, rows, cols, bytes, device)?;
         let burns = quantized(rows, cols, &device.burn());
         let x = Tensor::<2>::ones([1, cols], &device.burn());
-        let (mut ms, mut burn_ms) = (Vec::new(), Vec::new());
+        let cubes = match tensor_type {
+            TensorType::Q4_1 => {
+                let word = u32::from_ne_bytes([BYTE; 4]);
+                Some(CubeProduct::new(x.clone(), rows, word)?)
+            }
+            _ => None,
+        };
+        if let Some(cubes) = &cubes {
+            let ours = read(linear(x.clone(), &ours, None)).await?;
+            let theirs = read(cubes.run()).await?;
+            let equal = |(a, b): (&f32, &f32)| (a - b).abs() <= 1e-4 * a.abs().max(1.0);
+            if !ours.iter().zip(&theirs).all(equal) {
+                return Err(ParityError::Differ { name });
+            }
+        }
+        let (mut ms, mut burn_ms, mut cube_ms) = (Vec::new(), Vec::new(), Vec::new());
         // The first round compiles and does not count.
         for round in 0..=rounds {
             let our_time = time(|| linear(x.clone(), &ours, None)).await?;
             let burn_time = time(|| x.clone().matmul(burns.clone())).await?;
+            let cube_time = match &cubes {
+                Some(cubes) => Some(time(|| cubes.run()).await?),
+                None => None,
+            };
             if round > 0 {
                 ms.push(our_time);
                 burn_ms.push(burn_time);
+                cube_ms.extend(cube_time);
             }
         }
         let copying = read_bytes / copy_bandwidth;
@@ -97,6 +123,7 @@ pub async fn measure_matvecs(
             ms: median(ms),
             bound_ms: 1e3 * copying.max(multiplying),
             burn_ms: median(burn_ms),
+            cube_ms: cubes.is_some().then(|| median(cube_ms)),
         });
     }
     Ok(MatvecReport {
@@ -144,13 +171,13 @@ impl MatvecReport {
                 self.multiply_add_peak / 1e9
             ),
             "| product | weights | rows × columns | ms | bound | of the bound | Burn Q4S | \
-             times Burn |"
+             times Burn | in `#[cube]` |"
                 .to_owned(),
-            "| --- | --- | --- | --- | --- | --- | --- | --- |".to_owned(),
+            "| --- | --- | --- | --- | --- | --- | --- | --- | --- |".to_owned(),
         ];
         lines.extend(self.products.iter().map(|it| {
             format!(
-                "| {} | {} | {} × {} | {:.3} | {:.3} | {:.0}% | {:.2} | {:.1}× |",
+                "| {} | {} | {} × {} | {:.3} | {:.3} | {:.0}% | {:.2} | {:.1}× | {} |",
                 it.name,
                 it.tensor_type,
                 it.rows,
@@ -159,7 +186,9 @@ impl MatvecReport {
                 it.bound_ms,
                 100.0 * it.bound_ms / it.ms,
                 it.burn_ms,
-                it.burn_ms / it.ms
+                it.burn_ms / it.ms,
+                it.cube_ms
+                    .map_or_else(|| "–".to_owned(), |ms| format!("{ms:.3}"))
             )
         }));
         lines.join("\n")

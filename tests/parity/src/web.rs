@@ -4,7 +4,7 @@ use flamingo_kernels::{ComputeDevice, DevicePreference, DeviceReport, select_dev
 use serde::Serialize;
 use wasm_bindgen::prelude::*;
 
-use crate::{Golden, MaxError, compare_resampler_video};
+use crate::{Golden, MaxError, compare_resampler_video, measure_matvecs};
 
 /// A device the page compares on.
 #[wasm_bindgen]
@@ -58,6 +58,14 @@ impl ParityDevice {
         let errors: Vec<MaxError> =
             compare_resampler_video(&weights, &expected, &self.device).await?;
         to_js(&errors)
+    }
+
+    /// The table of [`measure_matvecs`].
+    ///
+    /// # Errors
+    /// Where the device fails.
+    pub async fn measure_matvecs(&self, rounds: usize) -> Result<String, JsError> {
+        Ok(measure_matvecs(&self.device, rounds).await?.table())
     }
 }
 

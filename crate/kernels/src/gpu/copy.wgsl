@@ -1,10 +1,13 @@
 struct Info {
+    // Counted in numbers, or in vectors of four.
     count: u32,
     offset: u32,
 }
 
-var<storage, read> source: array<f32>;
-var<storage, read_write> result: array<f32>;
+var<storage, read> source: array<f32>; // if no fours
+var<storage, read_write> result: array<f32>; // if no fours
+var<storage, read> source: array<vec4<f32>>; // if fours
+var<storage, read_write> result: array<vec4<f32>>; // if fours
 var<uniform> info: Info;
 
 @compute @workgroup_size(64)

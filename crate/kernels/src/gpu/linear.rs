@@ -12,10 +12,12 @@ use crate::kernels::{Kernels, LinearShape};
 /// How a product is computed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Plan {
-    /// One invocation for `columns` weight rows and `tile` activation rows.
+    /// One invocation for a few weight rows in blocks and `tile` activation rows.
     /// Invocations of a software device are iterations of a loop: no reason to
     /// split a row among them, and what they load once they had better use
     /// often.
+    Blocks { tile: u32 },
+    /// The same for weights that are in no blocks.
     Rows { tile: u32, columns: u32 },
     /// Sixteen invocations a weight row: neighbours read neighbouring words, and
     /// a small matrix still fills the device. For few activation rows, where
@@ -28,8 +30,10 @@ pub(super) enum Plan {
 
 impl Plan {
     /// The plan for `m` activation rows.
-    pub(super) fn choose(software: bool, m: usize) -> Self {
+    pub(super) fn choose(software: bool, format: Format, m: usize) -> Self {
         match (software, m) {
+            (true, 1) if format.has_blocks() => Self::Blocks { tile: 1 },
+            (true, _) if format.has_blocks() => Self::Blocks { tile: 4 },
             (true, 1) => Self::Rows {
                 tile: 1,
                 columns: 1,
@@ -47,28 +51,30 @@ impl Plan {
 }
 
 impl Plan {
-    /// Whether the program can normalise the activation rows itself: every workgroup
-    /// does so, in its own memory, which is only worth it where the rows are few.
+    /// Whether the program can normalise the activation rows itself, and that is faster
+    /// than a dispatch of its own.
     fn normalises(self, format: Format, shape: LinearShape) -> bool {
-        /// What `normed` in the program holds.
+        /// What `normed` in the program of `Split` holds.
         const NUMBERS: usize = 3072;
-        /// Past so many weight rows, workgroups that each repeat it take longer than a
-        /// dispatch of its own.
-        const ROWS: usize = 8192;
-        let fits = match self {
-            Self::Rows { tile, .. } | Self::Split { tile } => shape.m <= tile as usize,
-            Self::Tiled => false,
-        };
-        fits && shape.m * shape.k <= NUMBERS && shape.n <= ROWS && !format.is_ragged()
+        /// Past so many weight rows, workgroups that each repeat it take longer.
+        const SPLIT_ROWS: usize = 8192;
+        /// Past so many, invocations that each repeat it take longer.
+        const ROWS: usize = 1024;
+        match self {
+            Self::Blocks { tile } => tile == 1 && shape.m == 1 && shape.n <= ROWS,
+            Self::Split { tile } => {
+                shape.m <= tile as usize
+                    && shape.m * shape.k <= NUMBERS
+                    && shape.n <= SPLIT_ROWS
+                    && !format.is_ragged()
+            }
+            Self::Rows { .. } | Self::Tiled => false,
+        }
     }
 
     /// Whether one invocation has a number and its gate.
     fn pairs_gates(self) -> bool {
-        match self {
-            Self::Rows { tile, columns } => tile == 1 && columns == 1,
-            Self::Split { .. } => true,
-            Self::Tiled => false,
-        }
+        matches!(self, Self::Blocks { tile: 1 } | Self::Split { .. })
     }
 }
 
@@ -155,6 +161,14 @@ fn launch(
     }
     let format = Format::of(w.tensor_type, k);
     let (program, groups) = match plan {
+        Plan::Blocks { tile } => (
+            Program::LinearBlocks {
+                format,
+                tile,
+                fused,
+            },
+            groups_for(n) * m.div_ceil(tile as usize),
+        ),
         Plan::Rows { tile, columns } => (
             Program::LinearRows {
                 format,

@@ -6,6 +6,7 @@
 //! standard demands.
 
 mod adapter;
+mod attention;
 #[cfg(target_family = "wasm")]
 mod browser;
 mod context;
@@ -23,7 +24,6 @@ use burn_wgpu::CubeTensor;
 use cubecl::server::Handle;
 
 use crate::activation::Activation;
-use crate::attention::SpanRule;
 use crate::conv::Conv2dShape;
 use crate::fused::Fusion;
 use crate::kernels::{AttentionTask, Kernels, LinearShape, NormTask};
@@ -33,7 +33,7 @@ pub(crate) use context::GpuContext;
 use context::context_of;
 use launch::{Info, groups_for};
 pub use matrix::GpuMatrix;
-use program::{Format, Program, SpanSource};
+use program::{Format, Program};
 pub(crate) use tensor::{faults_of, from_burn, to_burn};
 
 /// Numbers in a buffer of a GPU.
@@ -95,7 +95,8 @@ impl Kernels for Gpu {
         fusion: &Fusion<'_, CubeTensor, CubeTensor>,
         shape: LinearShape,
     ) -> CubeTensor {
-        let plan = linear::Plan::choose(w.context.software, shape.m);
+        let format = Format::of(w.tensor_type, shape.k);
+        let plan = linear::Plan::choose(w.context.software, format, shape.m);
         linear::fused_linear(x, w, fusion, shape, plan)
     }
 
@@ -152,62 +153,8 @@ impl Kernels for Gpu {
         v: &CubeTensor,
         task: &AttentionTask<'_>,
     ) -> CubeTensor {
-        let context = context_of(q);
-        let shape = task.shape;
-        let queries = task.spans.queries();
-        let out = context.empty(queries, shape.heads * shape.head_dim);
-        let buffer = |bytes: &[u8]| context.client.create_from_slice(bytes);
-        let (source, lists, [start, end, step]) = match &task.spans.rule {
-            SpanRule::Sliding { start, end, step } => {
-                (SpanSource::Rule, Vec::new(), [*start, *end, *step])
-            }
-            SpanRule::Pairs(pairs) => {
-                let pairs = buffer(bytemuck::cast_slice(pairs));
-                (SpanSource::Pairs, vec![pairs], [0; 3])
-            }
-            // A buffer cannot be empty.
-            SpanRule::Branches {
-                start, end, rows, ..
-            } if rows.is_empty() => (SpanSource::Rule, Vec::new(), [*start, *end, 0]),
-            SpanRule::Branches {
-                start,
-                end,
-                rows,
-                branches,
-            } => {
-                let lists = vec![
-                    buffer(bytemuck::cast_slice(branches)),
-                    buffer(bytemuck::cast_slice(rows)),
-                ];
-                (SpanSource::Branches, lists, [*start, *end, 0])
-            }
-        };
-        let mut inputs = vec![&q.handle, &k.handle, &v.handle];
-        inputs.extend(&lists);
-        let info = Info::new([
-            queries,
-            shape.heads,
-            shape.kv_heads,
-            shape.head_dim / 4,
-            start as usize,
-            end as usize,
-            step as usize,
-            shape.heads.next_power_of_two(),
-        ])
-        .and(task.alibi.map_or(0.0, |alibi| alibi.max_bias))
-        .and(1.0 / (shape.head_dim as f32).sqrt());
-        let program = Program::Attention {
-            spans: source,
-            alibi: task.alibi.is_some(),
-        };
-        context.launch(
-            program,
-            &inputs,
-            &[&out.handle],
-            info,
-            queries * shape.heads,
-        );
-        out
+        let plan = attention::Plan::choose(context_of(q).software);
+        attention::attention(q, k, v, task, plan)
     }
 
     fn conv2d(
@@ -340,8 +287,12 @@ impl Gpu {
         offset: usize,
         count: usize,
     ) {
+        let fours = count.is_multiple_of(4) && offset.is_multiple_of(4);
+        let numbers = if fours { 4 } else { 1 };
+        let (count, offset) = (count / numbers, offset / numbers);
         let info = Info::new([count, offset]);
-        context.launch(Program::Copy, &[from], &[to], info, groups_for(count));
+        let program = Program::Copy { fours };
+        context.launch(program, &[from], &[to], info, groups_for(count));
     }
 
     /// Multiplies and adds in the registers of so many invocations, each of which writes

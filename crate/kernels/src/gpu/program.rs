@@ -10,12 +10,23 @@ use flamingo_weights::TensorType;
 use crate::activation::Activation;
 use crate::rope::RopeStyle;
 
-/// Invocations of a workgroup of every program but the tiled product.
+/// Invocations of a workgroup, where a program has no reason for others.
 pub(super) const WORKGROUP: u32 = 64;
+
+/// Invocations of a workgroup of [`Program::AttentionRows`]: few, so that the heads of a
+/// single query are shared among processors.
+pub(super) const ATTENTION_WORKGROUP: u32 = 16;
 
 /// A program, every choice that its text depends on included.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Program {
+    /// Matrix product with weights in blocks, a few weight rows an invocation, `tile`
+    /// activation rows.
+    LinearBlocks {
+        format: Format,
+        tile: u32,
+        fused: Fused,
+    },
     /// Matrix product, `columns` weight rows an invocation, `tile` activation
     /// rows.
     LinearRows {
@@ -45,8 +56,14 @@ pub(super) enum Program {
         listed: bool,
         append: bool,
     },
-    /// Attention.
-    Attention { spans: SpanSource, alibi: bool },
+    /// Attention, a workgroup for each head of each query.
+    AttentionSplit { spans: SpanSource, alibi: bool },
+    /// Attention, one or two invocations for each head of so many vectors of each query.
+    AttentionRows {
+        spans: SpanSource,
+        alibi: bool,
+        head_vectors: u32,
+    },
     /// Convolution.
     Conv2d { bias: bool },
     /// A function of each number.
@@ -55,8 +72,8 @@ pub(super) enum Program {
     GatedSilu,
     /// `x + scale * y`.
     AddScaled,
-    /// Numbers copied to a place in a buffer.
-    Copy,
+    /// Numbers copied to a place in a buffer, by fours where they come so.
+    Copy { fours: bool },
     /// Products and sums in registers, to measure how many a device can do.
     MultiplyAdd,
     /// Refused by every compiler, to test that refusals surface.
@@ -134,6 +151,21 @@ impl Format {
         matches!(self, Self::F32Ragged | Self::F16Ragged)
     }
 
+    /// The functions `fractions` and `scales`, where the format has blocks.
+    fn block_text(self) -> Option<&'static str> {
+        match self {
+            Self::F32 | Self::F32Ragged | Self::F16 | Self::F16Ragged => None,
+            Self::Q8_0 => Some(include_str!("fractions_q8_0.wgsl")),
+            Self::Q4_0 => Some(include_str!("fractions_q4_0.wgsl")),
+            Self::Q4_1 => Some(include_str!("fractions_q4_1.wgsl")),
+        }
+    }
+
+    /// Whether one scale is for several numbers.
+    pub(super) fn has_blocks(self) -> bool {
+        self.block_text().is_some()
+    }
+
     /// The functions `load`, `column_a` and `column_b` of this format.
     fn text(self) -> &'static str {
         match self {
@@ -152,7 +184,13 @@ impl Program {
     /// The workgroup, as the text declares it too.
     pub(super) fn cube_dim(&self) -> CubeDim {
         CubeDim::new_1d(match self {
+            Self::LinearBlocks {
+                format,
+                tile,
+                fused,
+            } => WORKGROUP / block_columns(*format, *tile, *fused),
             Self::LinearTiled { .. } => 128,
+            Self::AttentionRows { .. } => ATTENTION_WORKGROUP,
             _ => WORKGROUP,
         })
     }
@@ -160,13 +198,33 @@ impl Program {
     /// The text; bindings are numbered in the order of their declaration.
     fn text(&self) -> String {
         let text = match self {
+            Self::LinearBlocks {
+                format,
+                tile,
+                fused,
+            } => {
+                let columns = block_columns(*format, *tile, *fused);
+                let blocks = format.block_text().unwrap_or_default();
+                let text = with_weights(
+                    &[blocks, include_str!("linear_blocks.wgsl")].concat(),
+                    include_str!("activations_normed_row.wgsl"),
+                    *format,
+                    *fused,
+                );
+                let text = unrolled(&text, " // steps", '%', 4);
+                let text = unrolled(&text, " // columns", '$', columns);
+                unrolled(&text, " // each", '#', *tile)
+                    .replace("TILE", &format!("{tile}u"))
+                    .replace("COLUMNS", &format!("{columns}u"))
+                    .replace("INVOCATIONS", &format!("{}u", WORKGROUP / columns))
+            }
             Self::LinearRows {
                 format,
                 tile,
                 columns,
                 fused,
             } => {
-                let text = with_weights(include_str!("linear_rows.wgsl"), *format, *fused);
+                let text = with_weights(include_str!("linear_rows.wgsl"), "", *format, *fused);
                 let text = unrolled(&text, " // columns", '$', *columns);
                 unrolled(&text, " // each", '#', *tile)
                     .replace("COLUMNS", &format!("{columns}u"))
@@ -177,11 +235,19 @@ impl Program {
                 tile,
                 fused,
             } => {
-                let text = with_weights(include_str!("linear_split.wgsl"), *format, *fused);
+                let text = with_weights(
+                    include_str!("linear_split.wgsl"),
+                    concat!(
+                        include_str!("activations_normed.wgsl"),
+                        include_str!("reduce.wgsl")
+                    ),
+                    *format,
+                    *fused,
+                );
                 unrolled(&text, " // each", '#', *tile).replace("TILE", &format!("{tile}u"))
             }
             Self::LinearTiled { format, fused } => {
-                with_weights(include_str!("linear_tiled.wgsl"), *format, *fused)
+                with_weights(include_str!("linear_tiled.wgsl"), "", *format, *fused)
             }
             Self::Embed { format } => [
                 include_str!("embed.wgsl"),
@@ -205,12 +271,28 @@ impl Program {
                 let text = with_lines(include_str!("rope.wgsl"), "listed", *listed);
                 with_lines(&text, "append", *append) + pairing
             }
-            Self::Attention { spans, alibi } => {
-                let text = include_str!("attention.wgsl");
-                let text = with_lines(text, "rule", *spans == SpanSource::Rule);
-                let text = with_lines(&text, "pairs", *spans == SpanSource::Pairs);
-                let text = with_lines(&text, "branches", *spans == SpanSource::Branches);
-                with_lines(&text, "alibi", *alibi) + include_str!("reduce.wgsl")
+            Self::AttentionSplit { spans, alibi } => {
+                let text = concat!(
+                    include_str!("attention.wgsl"),
+                    include_str!("attention_split.wgsl")
+                );
+                with_spans(text, *spans, *alibi) + include_str!("reduce.wgsl")
+            }
+            Self::AttentionRows {
+                spans,
+                alibi,
+                head_vectors,
+            } => {
+                let half = head_vectors / invocations_a_head(*head_vectors);
+                let text = concat!(
+                    include_str!("attention.wgsl"),
+                    include_str!("attention_rows.wgsl")
+                );
+                let text = with_spans(text, *spans, *alibi);
+                let text = unrolled(&text, " // vectors", '#', *head_vectors);
+                unrolled(&text, " // half", '#', half)
+                    .replace("VECTORS", &format!("{head_vectors}u"))
+                    .replace("HALF", &format!("{half}u"))
             }
             Self::Conv2d { bias } => with_bias(include_str!("conv2d.wgsl"), *bias),
             Self::Activation(function) => {
@@ -222,7 +304,7 @@ impl Program {
             ]
             .concat(),
             Self::AddScaled => include_str!("add_scaled.wgsl").to_string(),
-            Self::Copy => include_str!("copy.wgsl").to_string(),
+            Self::Copy { fours } => with_lines(include_str!("copy.wgsl"), "fours", *fours),
             Self::MultiplyAdd => include_str!("multiply_add.wgsl").to_string(),
             #[cfg(test)]
             Self::Broken => "@compute @workgroup_size(64) fn main() { nonsense(); }".to_string(),
@@ -242,20 +324,46 @@ fn function_text(function: Activation) -> &'static str {
     }
 }
 
-/// `text` with weights of `format` to read and what is `fused` with the product.
-fn with_weights(text: &str, format: Format, fused: Fused) -> String {
-    let (activations, reduction) = match fused.norm {
+/// Invocations of [`Program::AttentionRows`] that share a head of so many vectors.
+pub(super) fn invocations_a_head(vectors: u32) -> u32 {
+    if vectors.is_multiple_of(2) { 2 } else { 1 }
+}
+
+/// `text` of an attention with what finds the keys of a query and where they count less
+/// the farther they are.
+fn with_spans(text: &str, spans: SpanSource, alibi: bool) -> String {
+    let text = with_lines(text, "rule", spans == SpanSource::Rule);
+    let text = with_lines(&text, "pairs", spans == SpanSource::Pairs);
+    let text = with_lines(&text, "branches", spans == SpanSource::Branches);
+    with_lines(&text, "alibi", alibi)
+}
+
+/// Results that an invocation of [`Program::LinearBlocks`] makes of an activation row, as
+/// many as are fast on SwiftShader; the workgroup makes [`WORKGROUP`] of them.
+fn block_columns(format: Format, tile: u32, fused: Fused) -> u32 {
+    let rows = match (format, tile) {
+        (Format::Q8_0, 1) => 2,
+        _ => 4,
+    };
+    // With a gate to each a result takes two rows.
+    match fused.finish {
+        FusedFinish::GatedSilu => rows / 2,
+        _ => rows,
+    }
+}
+
+/// `text` with weights of `format` to read and what is `fused` with the product;
+/// `normed` reads activations through a norm.
+fn with_weights(text: &str, normed: &str, format: Format, fused: Fused) -> String {
+    let activations = match fused.norm {
         Some(norm) => {
             let centred = matches!(norm, FusedNorm::Layer { .. });
             let biased = norm == FusedNorm::Layer { bias: true };
-            let text = with_lines(include_str!("activations_normed.wgsl"), "centred", centred);
-            (
-                with_lines(&text, "norm bias", biased),
-                include_str!("reduce.wgsl"),
-            )
+            let text = with_lines(normed, "centred", centred);
+            with_lines(&text, "norm bias", biased)
         }
-        None if format.is_ragged() => (include_str!("activations_ragged.wgsl").to_owned(), ""),
-        None => (include_str!("activations.wgsl").to_owned(), ""),
+        None if format.is_ragged() => include_str!("activations_ragged.wgsl").to_owned(),
+        None => include_str!("activations.wgsl").to_owned(),
     };
     let (activation, function) = match fused.finish {
         FusedFinish::Activation(function) => (true, function_text(function)),
@@ -269,7 +377,6 @@ fn with_weights(text: &str, format: Format, fused: Fused) -> String {
     let text = with_lines(&text, "norm", fused.norm.is_some());
     [
         &activations,
-        reduction,
         &head,
         include_str!("half.wgsl"),
         format.text(),
@@ -385,17 +492,24 @@ mod tests {
                 bias: true,
                 finish: FusedFinish::AddTo,
             };
-            let program = Program::LinearSplit {
+            let split = Program::LinearSplit {
                 format,
                 tile: 4,
                 fused,
             };
-            let text = program.text();
-            assert!(text.matches("var<storage").count() <= 8, "{text}");
-            assert!(!text.contains("enable "), "no extensions: {text}");
-            assert_eq!(text.matches("@binding").count(), 8, "{text}");
-            assert!(!text.contains(" // if "), "every choice is made: {text}");
-            assert!(!text.contains(" // each"), "every loop is unrolled: {text}");
+            let blocks = format.has_blocks().then_some(Program::LinearBlocks {
+                format,
+                tile: 1,
+                fused,
+            });
+            for text in [split].iter().chain(&blocks).map(Program::text) {
+                assert!(text.matches("var<storage").count() <= 8, "{text}");
+                assert!(!text.contains("enable "), "no extensions: {text}");
+                assert_eq!(text.matches("@binding").count(), 8, "{text}");
+                for mark in [" // if ", " // each", " // columns", " // steps"] {
+                    assert!(!text.contains(mark), "no{mark} is left: {text}");
+                }
+            }
         }
     }
 }

@@ -8,17 +8,19 @@ use burn::tensor::{Tensor, TensorData};
 use flamingo_weights::{TensorType, blocks};
 use futures_lite::future::block_on;
 
+use super::attention;
 use super::context::GpuContext;
 use super::launch::Info;
 use super::linear::{Plan, fused_linear};
 use super::matrix::GpuMatrix;
-use super::program::{FusedFinish, FusedNorm, Program};
+use super::program::{Format, FusedFinish, FusedNorm, Program};
 use crate::activation::Activation;
+use crate::attention::{Alibi, AttentionShape, Spans};
 use crate::dense::{from_gpu, on_gpu, read};
 use crate::device::{ComputeDevice, Place};
 use crate::error::DeviceError;
 use crate::fused::{Finish, Fusion, Norm};
-use crate::kernels::{Kernels, LinearShape};
+use crate::kernels::{AttentionTask, Kernels, LinearShape};
 use crate::packed_matrix::PackedRows;
 use crate::reference::Reference;
 
@@ -152,13 +154,19 @@ fn every_plan_computes_every_shape() {
             tile: 4,
             columns: 4,
         },
+        Plan::Blocks { tile: 1 },
+        Plan::Blocks { tile: 4 },
         Plan::Split { tile: 1 },
         Plan::Split { tile: 3 },
         Plan::Split { tile: 4 },
         Plan::Tiled,
     ];
     for plan in plans {
+        let needs_blocks = matches!(plan, Plan::Blocks { .. });
         for tensor_type in TensorType::ALL {
+            if needs_blocks && !Format::of(tensor_type, 32).has_blocks() {
+                continue;
+            }
             for (m, n, k) in [(1, 70, 96), (5, 64, 32), (33, 130, 320), (81, 3, 64)] {
                 let fused = Fused {
                     bias: m % 2 == 1,
@@ -168,6 +176,9 @@ fn every_plan_computes_every_shape() {
             }
         }
         for tensor_type in [TensorType::F32, TensorType::F16] {
+            if needs_blocks {
+                break;
+            }
             for (m, n, k) in [(1, 9, 27), (6, 65, 88), (40, 66, 9), (3, 5, 588)] {
                 let fused = Fused {
                     bias: m % 2 == 1,
@@ -196,6 +207,10 @@ fn every_plan_fuses() {
         FusedFinish::AddTo,
     ];
     let plans = [
+        (Plan::Blocks { tile: 1 }, 1),
+        // Rows that are no multiple of the tile.
+        (Plan::Blocks { tile: 1 }, 2),
+        (Plan::Blocks { tile: 4 }, 7),
         (
             Plan::Rows {
                 tile: 1,
@@ -227,12 +242,80 @@ fn every_plan_fuses() {
                     finish,
                 };
                 let tensor_type = TensorType::ALL[number % TensorType::ALL.len()];
-                check_plan(plan, tensor_type, LinearShape { m, n: 134, k: 96 }, fused);
-                // Rows that are no multiple of eight, and rows past what fits.
-                let ragged = LinearShape { m, n: 6, k: 27 };
-                check_plan(plan, TensorType::F32, ragged, fused);
+                let shape = LinearShape { m, n: 134, k: 96 };
+                if matches!(plan, Plan::Blocks { .. }) {
+                    for tensor_type in TensorType::ALL {
+                        if Format::of(tensor_type, shape.k).has_blocks() {
+                            check_plan(plan, tensor_type, shape, fused);
+                            // A norm in a dispatch of its own.
+                            let tall = LinearShape { n: 1030, ..shape };
+                            check_plan(plan, tensor_type, tall, fused);
+                        }
+                    }
+                } else {
+                    check_plan(plan, tensor_type, shape, fused);
+                    // Rows that are no multiple of eight.
+                    let ragged = LinearShape { m, n: 6, k: 27 };
+                    check_plan(plan, TensorType::F32, ragged, fused);
+                }
+                // Rows past what fits.
                 let long = LinearShape { m, n: 4, k: 3104 };
                 check_plan(plan, TensorType::Q8_0, long, fused);
+            }
+        }
+    }
+}
+
+/// Both attentions, whichever the device takes: heads that share keys, heads that cannot
+/// be halved, keys that a query does not see, branches, and more keys than a chunk.
+#[test]
+fn every_plan_attends() {
+    let device = shared();
+    let there = |values: &[f32], cols: usize| {
+        let data = TensorData::new(values.to_vec(), [values.len() / cols, cols]);
+        on_gpu(Tensor::<2>::from_data(data, &device.burn()))
+    };
+    let spans = [
+        Spans::causal(5, 20, 3),
+        Spans::full(3, 1500),
+        Spans::from_pairs(&[(0, 0), (4, 9), (0, 32)]),
+        Spans::branching(1, 6, &[&[8, 7], &[], &[9]]),
+    ];
+    for (heads, kv_heads, head_dim) in [(9, 3, 64), (2, 2, 12), (3, 1, 8)] {
+        let shape = AttentionShape {
+            heads,
+            kv_heads,
+            head_dim,
+        };
+        for spans in &spans {
+            let keys = numbers(1500 * kv_heads * head_dim, 1);
+            let values = numbers(1500 * kv_heads * head_dim, 2);
+            let q = numbers(spans.queries() * heads * head_dim, 3);
+            for alibi in [None, Some(Alibi { max_bias: 8.0 })] {
+                let task = AttentionTask {
+                    shape: &shape,
+                    keys: 1500,
+                    spans,
+                    alibi,
+                };
+                let expected = Reference.attention(&q, &keys, &values, &task);
+                let [q, keys, values] = [
+                    there(&q, heads * head_dim),
+                    there(&keys, kv_heads * head_dim),
+                    there(&values, kv_heads * head_dim),
+                ];
+                for plan in [attention::Plan::Rows, attention::Plan::Split] {
+                    let result = attention::attention(&q, &keys, &values, &task, plan);
+                    let result = block_on(read(from_gpu(result))).unwrap();
+                    assert_eq!(result.len(), expected.len());
+                    for (result, expected) in result.iter().zip(&expected) {
+                        assert!(
+                            (result - expected).abs() < 1e-5,
+                            "{plan:?}, {shape:?}, {spans:?}, {alibi:?}: {result}, expected \
+                             {expected}"
+                        );
+                    }
+                }
             }
         }
     }
@@ -241,12 +324,15 @@ fn every_plan_fuses() {
 #[test]
 fn the_plan_follows_the_device_and_the_rows() {
     let rows = |tile, columns| Plan::Rows { tile, columns };
-    assert_eq!(Plan::choose(true, 1), rows(1, 1));
-    assert_eq!(Plan::choose(true, 2), rows(4, 4));
-    assert_eq!(Plan::choose(true, 300), rows(4, 4));
-    assert_eq!(Plan::choose(false, 1), Plan::Split { tile: 1 });
-    assert_eq!(Plan::choose(false, 4), Plan::Split { tile: 4 });
-    assert_eq!(Plan::choose(false, 5), Plan::Tiled);
+    for format in [Format::Q4_1, Format::F16] {
+        assert_eq!(Plan::choose(false, format, 1), Plan::Split { tile: 1 });
+        assert_eq!(Plan::choose(false, format, 4), Plan::Split { tile: 4 });
+        assert_eq!(Plan::choose(false, format, 5), Plan::Tiled);
+    }
+    for (m, tile) in [(1, 1), (2, 4), (300, 4)] {
+        assert_eq!(Plan::choose(true, Format::Q4_1, m), Plan::Blocks { tile });
+        assert_eq!(Plan::choose(true, Format::F16, m), rows(tile, tile));
+    }
 }
 
 /// On a device of its own: other tests must not meet the error.
