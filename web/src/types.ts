@@ -18,6 +18,11 @@ export interface DeviceWish {
 export interface DeviceReport {
   /** What was taken. */
   readonly kind: "webgpu" | "cpu";
+  /**
+   * Which kernels compute there: on WebGPU those whose invocations share nothing, for software
+   * adapters, or those whose workgroups share rows.
+   */
+  readonly kernels: "cpu" | "invocations" | "workgroups";
   /** The adapter's name; empty on the CPU. */
   readonly adapter: string;
   /** The graphics interface below WebGPU, as far as the browser tells. */

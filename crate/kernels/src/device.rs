@@ -30,6 +30,30 @@ pub enum DevicePreference {
     Gpu,
 }
 
+/// Which kernels compute.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum KernelFamily {
+    /// Those of the CPU.
+    Cpu,
+    /// A GPU's whose invocations share nothing: for software adapters, where barriers and
+    /// a workgroup's memory take longer than to compute twice.
+    Invocations,
+    /// A GPU's whose workgroups share rows, through their memory.
+    Workgroups,
+}
+
+impl KernelFamily {
+    /// The kernels for an adapter.
+    pub(crate) fn of_adapter(software: bool) -> Self {
+        if software {
+            Self::Invocations
+        } else {
+            Self::Workgroups
+        }
+    }
+}
+
 /// How the self-test of the chosen GPU went.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case", tag = "outcome")]
@@ -55,6 +79,8 @@ pub enum SelfTestOutcome {
 pub struct DeviceReport {
     /// The device chosen.
     pub kind: DeviceKind,
+    /// Which kernels compute there.
+    pub kernels: KernelFamily,
     /// Name of the WebGPU adapter that was looked at, empty where there is none.
     pub adapter: String,
     /// Interface of that adapter: `browserwebgpu`, `vulkan`, `metal`, `dx12`.
@@ -232,6 +258,7 @@ pub async fn select_device(
             let wish = if forced { ", as asked for" } else { "" };
             let report = DeviceReport {
                 kind: DeviceKind::Gpu,
+                kernels: KernelFamily::of_adapter(report.software),
                 reason: format!("WebGPU on {}{wish}.", report.adapter),
                 self_test,
                 ..report
@@ -254,6 +281,7 @@ impl DeviceReport {
     pub(crate) fn cpu(reason: impl Into<String>) -> Self {
         Self {
             kind: DeviceKind::Cpu,
+            kernels: KernelFamily::Cpu,
             adapter: String::new(),
             backend: String::new(),
             software: false,
@@ -278,6 +306,7 @@ mod tests {
             futures_lite::future::block_on(select_device(DevicePreference::Cpu)).unwrap();
         assert_eq!(device.kind(), DeviceKind::Cpu);
         assert_eq!(report.kind, DeviceKind::Cpu);
+        assert_eq!(report.kernels, KernelFamily::Cpu);
         assert_eq!(report.self_test, SelfTestOutcome::NotRun);
     }
 }

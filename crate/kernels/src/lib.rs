@@ -58,8 +58,8 @@ pub use attention::{Alibi, AttentionShape, Spans, attention, attention_weights};
 pub use conv::{Conv2dShape, conv2d};
 pub use dense::{contiguous, read};
 pub use device::{
-    ComputeDevice, DeviceKind, DeviceMemory, DevicePreference, DeviceReport, SelfTestOutcome,
-    select_device,
+    ComputeDevice, DeviceKind, DeviceMemory, DevicePreference, DeviceReport, KernelFamily,
+    SelfTestOutcome, select_device,
 };
 pub use embed::embed;
 pub use error::{DeviceError, KernelError};

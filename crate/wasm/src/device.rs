@@ -1,7 +1,7 @@
 //! Where a model runs.
 
 use flamingo_kernels::{
-    ComputeDevice, DeviceKind, DevicePreference, DeviceReport, SelfTestOutcome,
+    ComputeDevice, DeviceKind, DevicePreference, DeviceReport, KernelFamily, SelfTestOutcome,
     select_device as select,
 };
 use serde::Serialize;
@@ -64,6 +64,7 @@ pub async fn select_device(
 #[serde(rename_all = "camelCase")]
 struct Report<'a> {
     kind: &'static str,
+    kernels: KernelFamily,
     adapter: &'a str,
     backend: &'a str,
     software: bool,
@@ -83,6 +84,7 @@ impl<'a> From<&'a DeviceReport> for Report<'a> {
                 DeviceKind::Cpu => "cpu",
                 DeviceKind::Gpu => "webgpu",
             },
+            kernels: report.kernels,
             adapter: &report.adapter,
             backend: &report.backend,
             software: report.software,

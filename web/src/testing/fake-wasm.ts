@@ -86,6 +86,7 @@ export function fakeWasm(): FakeModule {
       const limit = this.#kind === "cpu" ? 0 : module.gpuLimit;
       return {
         kind: this.#kind,
+        kernels: this.#kind === "cpu" ? "cpu" : "workgroups",
         adapter: "",
         backend: "",
         software: false,

@@ -7,7 +7,7 @@ use burn_wgpu::{MemoryConfiguration, RuntimeOptions, WgpuSetup, try_init_device}
 use super::context::GpuContext;
 use super::faults::Faults;
 use super::self_test;
-use crate::device::{ComputeDevice, DeviceReport, SelfTestOutcome};
+use crate::device::{ComputeDevice, DeviceReport, KernelFamily, SelfTestOutcome};
 use crate::error::DeviceError;
 
 /// A WebGPU adapter, not opened yet.
@@ -114,7 +114,8 @@ impl Adapter {
         let faults = Arc::new(Faults::default());
         // After Burn's registration, which installs a handler that panics.
         listen(&device, &faults);
-        let context = GpuContext::register(burn_device.into(), device, self.software, faults);
+        let kernels = KernelFamily::of_adapter(self.software);
+        let context = GpuContext::register(burn_device.into(), device, kernels, faults);
         let device = ComputeDevice::on_gpu(context);
         let outcome = self_test::run(&device).await?;
         Ok((device, outcome))

@@ -6,6 +6,7 @@ use super::context::context_of;
 use super::launch::Info;
 use super::program::{ATTENTION_WORKGROUP, Program, SpanSource, invocations_a_head};
 use crate::attention::SpanRule;
+use crate::device::KernelFamily;
 use crate::kernels::AttentionTask;
 
 /// How attention is computed.
@@ -22,8 +23,11 @@ pub(super) enum Plan {
 
 impl Plan {
     /// The plan for a device.
-    pub(super) fn choose(software: bool) -> Self {
-        if software { Self::Rows } else { Self::Split }
+    pub(super) fn choose(kernels: KernelFamily) -> Self {
+        match kernels {
+            KernelFamily::Invocations => Self::Rows,
+            _ => Self::Split,
+        }
     }
 }
 

@@ -12,6 +12,7 @@ use cubecl::{Device, MemoryScope};
 use super::faults::Faults;
 use super::program::Program;
 use crate::device::DeviceMemory;
+use crate::device::KernelFamily;
 use crate::error::DeviceError;
 use crate::rope::Rope;
 
@@ -22,8 +23,8 @@ pub(crate) struct GpuContext {
     pub(super) webgpu: wgpu::Device,
     pub(crate) client: Client,
     pub(crate) faults: Arc<Faults>,
-    /// Whether the device is a CPU in disguise, which wants other kernels.
-    pub(crate) software: bool,
+    /// Which kernels compute: a CPU in disguise wants others.
+    pub(crate) kernels: KernelFamily,
     /// Launches so far.
     dispatches: AtomicU64,
     /// Programs launched at least once.
@@ -48,7 +49,7 @@ impl std::fmt::Debug for GpuContext {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("GpuContext")
             .field("device", &self.device)
-            .field("software", &self.software)
+            .field("kernels", &self.kernels)
             .finish_non_exhaustive()
     }
 }
@@ -67,7 +68,7 @@ impl GpuContext {
     pub(crate) fn register(
         device: Device,
         webgpu: wgpu::Device,
-        software: bool,
+        kernels: KernelFamily,
         faults: Arc<Faults>,
     ) -> Arc<Self> {
         let context = Arc::new(Self {
@@ -75,7 +76,7 @@ impl GpuContext {
             device,
             webgpu,
             faults,
-            software,
+            kernels,
             dispatches: AtomicU64::new(0),
             launched: Mutex::default(),
             rotations: Mutex::default(),

@@ -6,6 +6,7 @@ use super::Gpu;
 use super::launch::{Info, groups_for};
 use super::matrix::GpuMatrix;
 use super::program::{Format, Fused, FusedFinish, FusedNorm, Program};
+use crate::device::KernelFamily;
 use crate::fused::{Finish, Fusion, Norm};
 use crate::kernels::{Kernels, LinearShape};
 
@@ -30,22 +31,22 @@ pub(super) enum Plan {
 
 impl Plan {
     /// The plan for `m` activation rows.
-    pub(super) fn choose(software: bool, format: Format, m: usize) -> Self {
-        match (software, m) {
-            (true, 1) if format.has_blocks() => Self::Blocks { tile: 1 },
-            (true, _) if format.has_blocks() => Self::Blocks { tile: 4 },
-            (true, 1) => Self::Rows {
+    pub(super) fn choose(kernels: KernelFamily, format: Format, m: usize) -> Self {
+        match (kernels, m) {
+            (KernelFamily::Invocations, 1) if format.has_blocks() => Self::Blocks { tile: 1 },
+            (KernelFamily::Invocations, _) if format.has_blocks() => Self::Blocks { tile: 4 },
+            (KernelFamily::Invocations, 1) => Self::Rows {
                 tile: 1,
                 columns: 1,
             },
             // As fast as 8 × 4, and half as long to compile (on SwiftShader a
             // second or two).
-            (true, _) => Self::Rows {
+            (KernelFamily::Invocations, _) => Self::Rows {
                 tile: 4,
                 columns: 4,
             },
-            (false, 1..=4) => Self::Split { tile: m as u32 },
-            (false, _) => Self::Tiled,
+            (_, 1..=4) => Self::Split { tile: m as u32 },
+            _ => Self::Tiled,
         }
     }
 }

@@ -96,7 +96,7 @@ impl Kernels for Gpu {
         shape: LinearShape,
     ) -> CubeTensor {
         let format = Format::of(w.tensor_type, shape.k);
-        let plan = linear::Plan::choose(w.context.software, format, shape.m);
+        let plan = linear::Plan::choose(w.context.kernels, format, shape.m);
         linear::fused_linear(x, w, fusion, shape, plan)
     }
 
@@ -153,7 +153,7 @@ impl Kernels for Gpu {
         v: &CubeTensor,
         task: &AttentionTask<'_>,
     ) -> CubeTensor {
-        let plan = attention::Plan::choose(context_of(q).software);
+        let plan = attention::Plan::choose(context_of(q).kernels);
         attention::attention(q, k, v, task, plan)
     }
 

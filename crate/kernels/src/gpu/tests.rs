@@ -17,7 +17,7 @@ use super::program::{Format, FusedFinish, FusedNorm, Program};
 use crate::activation::Activation;
 use crate::attention::{Alibi, AttentionShape, Spans};
 use crate::dense::{from_gpu, on_gpu, read};
-use crate::device::{ComputeDevice, Place};
+use crate::device::{ComputeDevice, KernelFamily, Place};
 use crate::error::DeviceError;
 use crate::fused::{Finish, Fusion, Norm};
 use crate::kernels::{AttentionTask, Kernels, LinearShape};
@@ -325,13 +325,28 @@ fn every_plan_attends() {
 fn the_plan_follows_the_device_and_the_rows() {
     let rows = |tile, columns| Plan::Rows { tile, columns };
     for format in [Format::Q4_1, Format::F16] {
-        assert_eq!(Plan::choose(false, format, 1), Plan::Split { tile: 1 });
-        assert_eq!(Plan::choose(false, format, 4), Plan::Split { tile: 4 });
-        assert_eq!(Plan::choose(false, format, 5), Plan::Tiled);
+        assert_eq!(
+            Plan::choose(KernelFamily::Workgroups, format, 1),
+            Plan::Split { tile: 1 }
+        );
+        assert_eq!(
+            Plan::choose(KernelFamily::Workgroups, format, 4),
+            Plan::Split { tile: 4 }
+        );
+        assert_eq!(
+            Plan::choose(KernelFamily::Workgroups, format, 5),
+            Plan::Tiled
+        );
     }
     for (m, tile) in [(1, 1), (2, 4), (300, 4)] {
-        assert_eq!(Plan::choose(true, Format::Q4_1, m), Plan::Blocks { tile });
-        assert_eq!(Plan::choose(true, Format::F16, m), rows(tile, tile));
+        assert_eq!(
+            Plan::choose(KernelFamily::Invocations, Format::Q4_1, m),
+            Plan::Blocks { tile }
+        );
+        assert_eq!(
+            Plan::choose(KernelFamily::Invocations, Format::F16, m),
+            rows(tile, tile)
+        );
     }
 }
 

@@ -4,6 +4,7 @@ import { browserLines, modelLines, type ReportFacts, reportText } from "./device
 
 const GPU: DeviceReport = {
   kind: "webgpu",
+  kernels: "invocations",
   adapter: "a card",
   backend: "vulkan",
   software: true,
@@ -42,6 +43,7 @@ test("a GPU is told with its limits, its features and its self-test", () => {
     "maxBufferSize: 2.0 MB (2000000 bytes)",
     "maxStorageBufferBindingSize: 1.0 MB (1000000 bytes)",
     "Subgroups: yes",
+    "Kernels share: nothing, for a software adapter",
     "WebAssembly heap: 1.0 MB (1000000 bytes)",
     "Weights: 2.0 MB (2000000 bytes)",
     "GPU memory: 3.0 MB (3000000 bytes)",

@@ -26,6 +26,12 @@ export interface AdapterFacts {
 /** Names with values, in the order in which they are read. */
 export type ReportLine = readonly [name: string, value: string];
 
+const KERNELS_SHARE: Record<DeviceReport["kernels"], string> = {
+  cpu: "memory, between threads",
+  invocations: "nothing, for a software adapter",
+  workgroups: "rows, within workgroups",
+};
+
 /** The model, and where it runs. */
 export function modelLines({ device, model, memory }: ReportFacts): ReportLine[] {
   const lines: ReportLine[] = [];
@@ -44,6 +50,7 @@ export function modelLines({ device, model, memory }: ReportFacts): ReportLine[]
         ["maxBufferSize", bytes(device.maxBufferSize)],
         ["maxStorageBufferBindingSize", bytes(device.maxStorageBufferBindingSize)],
         ["Subgroups", device.subgroups ? "yes" : "no"],
+        ["Kernels share", KERNELS_SHARE[device.kernels]],
       );
     }
   }
