@@ -51,7 +51,7 @@ test("the download counts its bytes up to the whole", async ({ page }) => {
   await page.exposeFunction("seen", (text: string) => seen.push(text));
   await page.addInitScript(() => {
     new MutationObserver(() => {
-      const figures = document.querySelector(".download .figures");
+      const figures = document.querySelector('[data-phase="downloading"] .figures');
       if (figures?.textContent)
         (window as unknown as { seen(text: string): void }).seen(figures.textContent);
     }).observe(document, { childList: true, characterData: true, subtree: true });
