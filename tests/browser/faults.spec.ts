@@ -223,6 +223,15 @@ test.describe("a shard", () => {
       (url) =>
         `${url} is damaged: its SHA-256 is not the one in model.json, even where it was fetched twice. Publish the model folder anew.`,
     ],
+    [
+      "that is a byte short",
+      "short",
+      "shard-length",
+      (url) => {
+        const bytes = server.bytesOf(url.slice(url.lastIndexOf("/") + 1));
+        return `${url} should have ${bytes} bytes and has only ${bytes - 1}. Try again; if it stays so, publish the model folder anew.`;
+      },
+    ],
   ];
   for (const [name, fault, code, message] of cases) {
     test(`${name}, whichever it is, is told, and costs itself alone`, async ({ page }) => {

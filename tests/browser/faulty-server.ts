@@ -57,6 +57,11 @@ export class FaultyServer {
     return this.#server?.origin ?? "";
   }
 
+  /** Length of a healthy file. */
+  bytesOf(name: string): number {
+    return this.#files.get(name)?.length ?? 0;
+  }
+
   /** Mends everything and forgets what was asked for. */
   heal(): void {
     this.faults.clear();
