@@ -4,6 +4,13 @@ import { setTimeout as pause } from "node:timers/promises";
 import { expect, type Page, test } from "@playwright/test";
 import { CaptionPage, TINY_MODEL } from "./caption-page.js";
 
+// Scroll bars come and go with the height of the page, and are seen here as a user sees them.
+test.use({
+  launchOptions: async ({ launchOptions }, use) => {
+    await use({ ...launchOptions, ignoreDefaultArgs: ["--hide-scrollbars"] });
+  },
+});
+
 /** What is kept of a visit, in the page. */
 interface Seen {
   /** Layout shifts that no input explains, summed up. */
