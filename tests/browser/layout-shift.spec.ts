@@ -90,6 +90,18 @@ for (const [name, viewport] of [
   }
 }
 
+for (const view of ["ask", "choose", "clip", "live", "models"]) {
+  test(`nor does anything of ${view} on a phone`, async ({ page }) => {
+    await page.setViewportSize({ width: 412, height: 823 });
+    await page.addInitScript(look);
+    const app = new CaptionPage(page);
+    await app.open(TINY_MODEL, "cpu", view);
+    await app.ready();
+    await expect(page.locator("main h1")).toBeVisible();
+    expect((await seenBy(page)).shift).toBeLessThan(0.1);
+  });
+}
+
 test("why a device was taken unfolds over the view, and folds up when the user is elsewhere", async ({
   page,
 }) => {
