@@ -4,6 +4,7 @@ import { contentSecurityPolicy, POLICY } from "./build/content-security-policy.j
 import { models } from "./build/models.js";
 import { assetFileName } from "./build/module-names.js";
 import { serviceWorker } from "./build/service-worker.js";
+import { subresourceIntegrity } from "./build/subresource-integrity.js";
 
 /** Isolates the page from other origins, which threads in WebAssembly require. */
 const ISOLATION = {
@@ -17,6 +18,7 @@ export default defineConfig({
   plugins: [
     contentSecurityPolicy(),
     models(fileURLToPath(new URL("../models", import.meta.url))),
+    subresourceIntegrity(),
     serviceWorker(),
   ],
   worker: {

@@ -3,7 +3,7 @@
 import { copyFileSync, mkdtempSync, readFileSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
-import { expect, type Page, test } from "@playwright/test";
+import { expect, type Locator, type Page, test } from "@playwright/test";
 import { BoardPage } from "./board-page.js";
 import { CaptionPage, TINY_MODEL } from "./caption-page.js";
 import { PHOTOS, SHOTS } from "./fixtures.js";
@@ -20,25 +20,39 @@ async function open(page: Page): Promise<BoardPage> {
   return new BoardPage(page);
 }
 
+/** Drops a photo at a place, or pastes it there. */
+function give(place: Locator, kind: "drop" | "paste", name: string): Promise<void> {
+  return place.evaluate(
+    (place, { kind, name, bytes }) => {
+      const transfer = new DataTransfer();
+      const file = new File([new Uint8Array(bytes)], name, { type: "image/webp" });
+      transfer.items.add(file);
+      const options = { bubbles: true, cancelable: true };
+      place.dispatchEvent(
+        kind === "drop"
+          ? new DragEvent("drop", { dataTransfer: transfer, ...options })
+          : new ClipboardEvent("paste", { clipboardData: transfer, ...options }),
+      );
+    },
+    { kind, name, bytes: [...readFileSync(PHOTO)] },
+  );
+}
+
+test("the photo to caption is dropped or pasted too, and is no example", async ({ page }) => {
+  const { cards } = await open(page);
+  await give(page.locator(".stage .drop"), "drop", "dropped.webp");
+  await expect(page.getByLabel("Choose another photo than dropped.webp")).toHaveCount(1);
+  // Wherever the user is on the page.
+  await give(page.locator("body"), "paste", "pasted.webp");
+  await expect(page.getByLabel("Choose another photo than pasted.webp")).toHaveCount(1);
+  await expect(cards).toHaveCount(0);
+});
+
 test.describe("examples are added", () => {
   test("by dropping and by pasting files", async ({ page }) => {
     const { board, cards } = await open(page);
-    const bytes = [...readFileSync(PHOTO)];
     for (const kind of ["drop", "paste"] as const) {
-      await board.locator(".drop").evaluate(
-        (place, { kind, bytes }) => {
-          const transfer = new DataTransfer();
-          const file = new File([new Uint8Array(bytes)], "a.webp", { type: "image/webp" });
-          transfer.items.add(file);
-          const options = { bubbles: true, cancelable: true };
-          place.dispatchEvent(
-            kind === "drop"
-              ? new DragEvent("drop", { dataTransfer: transfer, ...options })
-              : new ClipboardEvent("paste", { clipboardData: transfer, ...options }),
-          );
-        },
-        { kind, bytes },
-      );
+      await give(board.locator(".drop"), kind, "a.webp");
     }
     await expect(cards).toHaveCount(2);
     // Neither was taken for the photo to caption.

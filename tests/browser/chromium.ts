@@ -1,10 +1,8 @@
 /** How Chromium is started. */
-export const CHROMIUM_ARGS: string[] = [
+
+/** Without WebGPU: this machine has no GPU, and no other adapter is allowed. */
+export const CHROMIUM_ARGS_WITHOUT_WEBGPU: string[] = [
   "--no-sandbox",
-  // WebGPU without a GPU.
-  "--enable-unsafe-webgpu",
-  "--use-webgpu-adapter=swiftshader",
-  "--enable-unsafe-swiftshader",
   // A camera without a camera, and without the question for it.
   "--use-fake-device-for-media-stream",
   "--use-fake-ui-for-media-stream",
@@ -13,4 +11,12 @@ export const CHROMIUM_ARGS: string[] = [
   "--disable-component-update",
   "--disable-sync",
   "--no-first-run",
+];
+
+export const CHROMIUM_ARGS: string[] = [
+  ...CHROMIUM_ARGS_WITHOUT_WEBGPU,
+  // WebGPU without a GPU.
+  "--enable-unsafe-webgpu",
+  "--use-webgpu-adapter=swiftshader",
+  "--enable-unsafe-swiftshader",
 ];

@@ -40,6 +40,8 @@ export class FaultyServer {
   readonly faults = new Map<string, readonly (Fault | undefined)[]>();
   /** Names of the shards that were asked for. */
   readonly requests: string[] = [];
+  /** What `model.json` says otherwise than it should, by field. */
+  manifest: Readonly<Record<string, unknown>> = {};
   /** Whether nothing answers any more. */
   down = false;
   readonly #files = modelFiles();
@@ -55,10 +57,16 @@ export class FaultyServer {
     return this.#server?.origin ?? "";
   }
 
+  /** Length of a healthy file. */
+  bytesOf(name: string): number {
+    return this.#files.get(name)?.length ?? 0;
+  }
+
   /** Mends everything and forgets what was asked for. */
   heal(): void {
     this.faults.clear();
     this.requests.length = 0;
+    this.manifest = {};
     this.down = false;
   }
 
@@ -68,7 +76,7 @@ export class FaultyServer {
 
   #answers(path: string, response: ServerResponse): boolean {
     const name = path.slice(path.lastIndexOf("/") + 1);
-    const body = this.#files.get(name);
+    const body = this.#read(name);
     if (PARTS.includes(name)) this.requests.push(name);
     const [fault, ...later] = this.faults.get(name) ?? [];
     if (later.length > 0) this.faults.set(name, later);
@@ -77,6 +85,12 @@ export class FaultyServer {
     else if (body !== undefined) response.setHeader("Content-Type", type(name)).end(body);
     else return false;
     return true;
+  }
+
+  #read(name: string): Buffer | undefined {
+    const body = this.#files.get(name);
+    if (name !== "model.json" || body === undefined) return body;
+    return Buffer.from(JSON.stringify({ ...JSON.parse(`${body}`), ...this.manifest }));
   }
 }
 

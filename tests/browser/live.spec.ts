@@ -135,6 +135,53 @@ test("each scene is captioned once, and saved with its time", async ({ page }) =
   }
 });
 
+test("another camera is picked by its name, or the device is turned around", async ({ page }) => {
+  // Chromium has the one camera of the film; the other one is played by it too.
+  await page.evaluate(() => {
+    const asked: MediaTrackConstraints[] = [];
+    Object.assign(window, { asked });
+    const { mediaDevices } = navigator;
+    const list = mediaDevices.enumerateDevices.bind(mediaDevices);
+    mediaDevices.enumerateDevices = async () => {
+      const devices = await list();
+      const camera = devices.find(({ kind }) => kind === "videoinput");
+      if (camera === undefined) throw new Error("there is no camera");
+      const { groupId, kind } = camera;
+      const other = { deviceId: "other", groupId, kind, label: "The other camera" };
+      return [...devices, { ...other, toJSON: () => other }];
+    };
+    const open = mediaDevices.getUserMedia.bind(mediaDevices);
+    mediaDevices.getUserMedia = (constraints) => {
+      asked.push(constraints?.video as MediaTrackConstraints);
+      return open({ video: true });
+    };
+  });
+  const asked = () =>
+    page.evaluate(() => (window as unknown as { asked: MediaTrackConstraints[] }).asked);
+  await live.goTo("Live");
+  const picker = page.getByRole("combobox", { name: "Camera" });
+  await expect(picker).toHaveCount(0);
+  await live.start();
+  await expect(picker.getByRole("option")).toHaveCount(2);
+  await picker.selectOption("The other camera");
+  await expect(live.controls).toHaveAttribute("data-live", "running");
+  await page.getByRole("button", { name: "Flip" }).click();
+  await expect(live.controls).toHaveAttribute("data-live", "running");
+  await page.getByRole("button", { name: "Flip" }).click();
+  await expect
+    .poll(asked)
+    .toEqual([
+      { facingMode: { ideal: "environment" } },
+      { deviceId: { exact: "other" } },
+      { facingMode: { ideal: "environment" } },
+      { facingMode: { ideal: "user" } },
+    ]);
+  // The cameras before were let go of.
+  await expect.poll(() => trackStates(page)).toEqual(["ended", "ended", "ended", "live"]);
+  await expect(live.history).not.toHaveCount(0);
+  await expect(live.history.first().locator("img")).toBeVisible();
+});
+
 test("the budget holds: six a minute are one in the first seconds, whatever is seen", async ({
   page,
 }) => {

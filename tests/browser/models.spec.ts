@@ -26,6 +26,8 @@ test("what is kept is told and can be removed; the default model is offered", as
   await expect(current(page)).toContainText("tiny");
   await expect(current(page)).toContainText("kept for offline use");
   await expect(current(page)).toContainText(/\d MB of\s+memory/);
+  const { licence } = JSON.parse(readFileSync(join(TINY, "model.json"), "utf8"));
+  await expect(current(page)).toContainText(licence);
   const usual = page.locator(".model", { hasText: "smollm2-135m" });
   await expect(usual).toContainText("not kept");
   await expect(usual.getByRole("button", { name: /^Use/ })).toBeVisible();

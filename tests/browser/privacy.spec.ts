@@ -146,3 +146,24 @@ test("the page runs no text as a script, shows none as markup, and starts no for
     "foreign script": "TypeError",
   });
 });
+
+test("a script that was changed on its way is not run", async ({ page, request }) => {
+  for (const name of ["index.html", "bench.html"]) {
+    const text = await (await request.get(name)).text();
+    const tags = text.match(/<(script|link)\b[^>]*\.(js|css)"[^>]*>/g) ?? [];
+    expect(tags.length, name).toBeGreaterThan(1);
+    for (const tag of tags) expect(tag).toMatch(/ integrity="sha384-[\w+/]{64}"/);
+  }
+
+  const app = new CaptionPage(page);
+  await app.open(TINY_MODEL, "cpu");
+  await expect(page.locator("app-shell")).toHaveCount(1);
+  await page.route("**/assets/index-*.js", async (route) => {
+    const response = await route.fetch();
+    await route.fulfill({ response, body: `${await response.text()}\n// another` });
+  });
+  const complaint = page.waitForEvent("console", (message) => /integrity/.test(message.text()));
+  await app.open(TINY_MODEL, "cpu");
+  await complaint;
+  await expect(page.locator("app-shell")).toHaveCount(0);
+});

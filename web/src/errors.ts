@@ -236,8 +236,16 @@ export class OutOfMemoryError extends ReportedError {
 }
 
 /** The shards are whole but what is in them is not a model this version runs. */
-export class InvalidModelError extends ReportedError {
+export class InvalidModelError extends FlamingoError<{ reason: string }> {
   readonly code = "invalid-model";
+
+  constructor(details: { reason: string }, options?: ErrorOptions) {
+    super(
+      `The shards are whole, but hold no model that runs here (${details.reason}). Publish the model folder anew with \`flamingo convert\`, or update flamingo-web.`,
+      details,
+      options,
+    );
+  }
 }
 
 /** A picture that cannot be decoded, or is too large. */

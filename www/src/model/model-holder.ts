@@ -8,21 +8,8 @@ import {
   type ModelFolder,
   type ModelInfo,
 } from "flamingo-web";
-import { type Fault, faultOf } from "../errors.js";
-
-/** How far the model has come. */
-export type Loading =
-  | { readonly phase: "starting" }
-  | {
-      readonly phase: "downloading";
-      readonly loaded: number;
-      readonly total: number;
-      /** Milliseconds until the rest is there, once that is known. */
-      readonly remainingMs: number | undefined;
-    }
-  | { readonly phase: "building" }
-  | { readonly phase: "ready"; readonly model: Flamingo }
-  | { readonly phase: "failed"; readonly error: Fault };
+import { faultOf } from "../errors.js";
+import { awaited, type Loading, type Told } from "./loading.js";
 
 /** What was mended while the model was loaded. */
 export type Notice = Extract<LoadEvent, { status: "warning" }>;
@@ -42,6 +29,8 @@ export interface ModelState {
 export class ModelHolder {
   #state: ModelState;
   #load = new AbortController();
+  /** What was told of the loading under way. */
+  #told: Told = {};
   readonly #listeners = new Set<() => void>();
 
   constructor(source: string, preference: DevicePreference) {
@@ -91,6 +80,7 @@ export class ModelHolder {
     this.#load = new AbortController();
     const { signal } = this.#load;
     const { source, preference: device } = this.#state;
+    this.#told = {};
     this.#update({ loading: { phase: "starting" }, notices: [], device: undefined });
     try {
       const onProgress = (event: LoadEvent) => {
@@ -123,20 +113,26 @@ export class ModelHolder {
         this.#update({ device: event.device });
         break;
       case "progress": {
-        // A model whose device was lost is loaded again behind the text that waits for it.
-        if (this.#state.loading.phase === "ready") break;
         const { loaded, total, remainingMs } = event;
-        const loading: Loading =
-          loaded < total
-            ? { phase: "downloading", loaded, total, remainingMs }
-            : { phase: "building" };
-        this.#update({ loading });
+        this.#tell({ downloaded: { done: loaded, total }, remainingMs });
+        break;
+      }
+      case "compile": {
+        const { done, total } = event;
+        this.#tell({ compiled: { done, total } });
         break;
       }
       case "warning":
         this.#update({ notices: [...this.#state.notices, event] });
         break;
     }
+  }
+
+  #tell(told: Told): void {
+    // A model whose device was lost is loaded again behind the text that waits for it.
+    if (this.#state.loading.phase === "ready") return;
+    this.#told = { ...this.#told, ...told };
+    this.#update({ loading: awaited(this.#told) });
   }
 
   #update(change: Partial<ModelState>): void {

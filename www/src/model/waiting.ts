@@ -1,4 +1,4 @@
-import type { Loading } from "./model-holder.js";
+import type { Loading } from "./loading.js";
 
 /** What has to happen to the model before it can be used, in words; empty where it is ready. */
 export function waitingFor({ phase }: Loading): string {

@@ -146,7 +146,7 @@ function noteMoments(): void {
     const phase = document.querySelector<HTMLElement>(".status")?.dataset.phase;
     note("page", phase !== undefined);
     note("device", document.querySelector(".device[data-device]") !== null);
-    note("model", phase === "building" || phase === "ready");
+    note("model", phase !== undefined && /compiling|building|ready/.test(phase));
     note("ready", phase === "ready");
     note("firstToken", document.querySelector(".tokens li") !== null);
     note("caption", document.querySelector("output")?.dataset.phase === "done");
