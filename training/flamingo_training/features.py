@@ -145,7 +145,7 @@ def main() -> None:
     parser.add_argument("--splits", nargs="+", choices=SPLITS, default=["dev", "train"])
     parser.add_argument("--views", nargs="+", choices=VIEWS, default=["plain"])
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
-    parser.add_argument("--bf16", action="store_true", help="2.5 times as fast on processors with AMX, a little less exact")
+    parser.add_argument("--bf16", action="store_true", help="faster where processors have AMX, less exact")
     arguments = parser.parse_args()
     arguments.cache.mkdir(parents=True, exist_ok=True)
     encoder = EfficientNetLite.from_package(arguments.weights).to(arguments.device)
