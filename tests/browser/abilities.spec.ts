@@ -349,14 +349,31 @@ test("frames of a video come in the order of time", async () => {
     };
     const recorder = new MediaRecorder(canvas.captureStream(25));
     const parts: Blob[] = [];
-    recorder.ondataavailable = ({ data }) => parts.push(data);
+    const begun = new Promise<void>((resolve) => {
+      recorder.ondataavailable = ({ data }) => {
+        parts.push(data);
+        if (data.size > 0) resolve();
+      };
+    });
     const ended = new Promise((resolve) => {
       recorder.onstop = resolve;
     });
-    recorder.start();
-    for (let i = 0; i < 30; i++) {
-      fill(i < 15 ? "red" : "blue");
-      await new Promise((resolve) => setTimeout(resolve, 40));
+    const show = async (colour: string, until: () => boolean) => {
+      while (!until()) {
+        fill(colour);
+        await new Promise((resolve) => setTimeout(resolve, 40));
+      }
+    };
+    recorder.start(100);
+    // The recording begins when the encoder does, which takes its time on a busy machine.
+    let recording = false;
+    begun.then(() => {
+      recording = true;
+    });
+    await show("red", () => recording);
+    for (const colour of ["red", "blue"]) {
+      const end = performance.now() + 900;
+      await show(colour, () => performance.now() >= end);
     }
     recorder.stop();
     await ended;
