@@ -9,8 +9,11 @@ use web_time::Instant;
 use crate::ParityError;
 use crate::cube::CubeProduct;
 
-/// Products enqueued together, so that reading the result back counts little.
-const AT_ONCE: usize = 8;
+/// Products of the shorter of two batches, and the most by which the longer one is longer.
+const FEW: usize = 8;
+const MOST: usize = 128;
+/// Milliseconds that a batch takes about, where `MOST` are enough for that.
+const LONG_ENOUGH: f64 = 300.0;
 
 /// Every byte of the weights.
 const BYTE: u8 = 17;
@@ -142,14 +145,23 @@ fn quantized(rows: usize, cols: usize, device: &Device) -> Tensor<2> {
     Tensor::<2>::ones([cols, rows], device).quantize_dynamic(&scheme)
 }
 
-/// Milliseconds of one product.
+/// Milliseconds of one product: what more of them take longer, so that reading the result
+/// back, which takes longer than most, does not count.
 async fn time(product: impl Fn() -> Tensor<2>) -> Result<f64, DeviceError> {
+    let few = batch(&product, FEW).await?;
+    let more = (LONG_ENOUGH / few * FEW as f64) as usize;
+    let more = more.clamp(FEW, MOST);
+    Ok((batch(&product, FEW + more).await? - few).max(0.0) / more as f64)
+}
+
+/// Milliseconds of so many products that are enqueued together.
+async fn batch(product: &impl Fn() -> Tensor<2>, count: usize) -> Result<f64, DeviceError> {
     let started = Instant::now();
-    for _ in 1..AT_ONCE {
+    for _ in 1..count {
         drop(product());
     }
     read(product()).await?;
-    Ok(started.elapsed().as_secs_f64() * 1e3 / AT_ONCE as f64)
+    Ok(started.elapsed().as_secs_f64() * 1e3)
 }
 
 fn median(mut times: Vec<f64>) -> f64 {

@@ -7,7 +7,7 @@ use cubecl::server::Handle;
 use flamingo_weights::TensorType;
 
 use super::context::GpuContext;
-use crate::error::KernelError;
+use crate::error::{DeviceError, KernelError};
 use crate::packed_matrix::PackedRows;
 
 /// A packed matrix in one storage buffer.
@@ -67,6 +67,12 @@ impl GpuMatrix {
             .memory_persistent_allocation(Bytes::from_bytes_vec(planar), |planar| {
                 context.client.create(planar)
             });
+        // What is enqueued stays on the heap until the device has taken it.
+        if let Err(error) = context.client.flush() {
+            context.faults.push(DeviceError::Validation {
+                message: error.to_string(),
+            });
+        }
         Ok(Self {
             context: context.clone(),
             handle,
