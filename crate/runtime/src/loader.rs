@@ -2,6 +2,7 @@
 
 use flamingo::{FlamingoBuilder, FlamingoConfig};
 use flamingo_kernels::{ComputeDevice, DeviceKind};
+use flamingo_weights::TensorInfo;
 use flamingo_weights::gguf::{GgufReader, Metadata};
 
 use crate::error::LoadError;
@@ -20,6 +21,8 @@ pub struct ModelLoader {
     /// There once the file's header has arrived.
     parts: Option<(FlamingoBuilder, Tokenizer)>,
     weight_bytes: WeightBytes,
+    /// Bytes of the largest tensor that has arrived.
+    largest_arrived: usize,
 }
 
 impl ModelLoader {
@@ -30,6 +33,7 @@ impl ModelLoader {
             reader: GgufReader::new(),
             parts: None,
             weight_bytes: WeightBytes::default(),
+            largest_arrived: 0,
         }
     }
 
@@ -49,14 +53,16 @@ impl ModelLoader {
         if let Some((builder, _)) = &mut self.parts {
             while let Some(tensor) = self.reader.next_tensor() {
                 self.weight_bytes.add(&tensor.info.name, tensor.data.len());
+                self.largest_arrived = self.largest_arrived.max(tensor.data.len());
                 builder.insert(tensor)?;
             }
         }
         Ok(())
     }
 
-    /// A rehearsal of a caption, for as long as the rest arrives; none before the file's
-    /// header has arrived, and none on the CPU, which compiles nothing.
+    /// A rehearsal of a caption, for as long as the rest arrives; none on the CPU, which
+    /// compiles nothing, and none before the file's largest tensor has arrived: what a
+    /// rehearsal needs then fits where that tensor was, instead of on top of it.
     ///
     /// # Errors
     /// Where the device refuses a tensor.
@@ -65,6 +71,11 @@ impl ModelLoader {
             return Ok(None);
         };
         if self.device.kind() == DeviceKind::Cpu {
+            return Ok(None);
+        }
+        let bytes = |info: &TensorInfo| info.byte_len().unwrap_or_default();
+        let largest = header.tensors.iter().map(|entry| bytes(&entry.info)).max();
+        if largest.is_none_or(|largest| self.largest_arrived < largest) {
             return Ok(None);
         }
         let whole = header
