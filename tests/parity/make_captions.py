@@ -32,13 +32,15 @@ NEW_TOKENS = 24
 def main() -> None:
     """Runs encoder, bridges and decoder on the pictures themselves."""
     language_model, vision, bridges, folder, output = map(Path, sys.argv[1:])
-    model, format_ = assemble(Recipe.load(), language_model, "cpu", bridges=bridges)
+    recipe = Recipe.load()
+    model, format_ = assemble(recipe, language_model, "cpu", bridges=bridges)
     model.eval()
-    encoder = EfficientNetLite.from_package(vision)
+    whole = EfficientNetLite.from_package(vision)
+    encoder, _ = whole.split(recipe["vision"]["trained_blocks"])
 
     def features(split: str, names: list[str]) -> torch.Tensor:
         files = load_images(folder, split)
-        pixels = [resize(Image.open(io.BytesIO(files[name])), encoder.config.image_size).copy() for name in names]
+        pixels = [resize(Image.open(io.BytesIO(files[name])), whole.config.image_size).copy() for name in names]
         return encoder(normalise(torch.stack([torch.from_numpy(image) for image in pixels])))
 
     train, dev = read_split(folder, "train")[:SHOTS], read_split(folder, "dev")[:IMAGES]

@@ -42,6 +42,8 @@ NAMES = (
     (CROSS + r"ff\.0\.(weight|bias)", "xattn.{}.ffn_norm.{}"),
     (CROSS + r"ff\.1\.weight", "xattn.{}.ffn_up.weight"),
     (CROSS + r"ff\.3\.weight", "xattn.{}.ffn_down.weight"),
+    (r"vision_encoder\.blocks\.(\d+)\.(expand|depthwise|project)\.(weight|bias)", "v.blk.{}.{}.{}"),
+    (r"vision_encoder\.head\.(weight|bias)", "v.head.{}"),
     (r"lang_encoder\.model\.embed_tokens\.additional_embedding\.weight", "token_embd_extra.weight"),
 )
 
@@ -67,9 +69,21 @@ def openflamingo_name(name: str) -> str:
     raise ValueError(f"no bridge tensor is called {name} in GGUF")
 
 
-def is_quantized(name: str, tensor: Tensor) -> bool:
-    """Matrices become Q8_0 where their rows are whole blocks; embeddings, norms and gates stay f32."""
-    return tensor.dim() == 2 and name not in UNQUANTIZED and tensor.shape[1] % BLOCK == 0
+def as_matrix(tensor: Tensor) -> Tensor:
+    """The kernels of a convolution, (out, in, size, size), as files hold them: (out, in * size * size)."""
+    return tensor.flatten(1) if tensor.dim() == 4 else tensor
+
+
+def storage_type(name: str, tensor: Tensor) -> gguf.GGMLQuantizationType:
+    """How the released file holds a tensor.
+
+    Matrices become Q8_0 where their rows are whole blocks; embeddings, norms and gates stay f32. Of the vision encoder
+    those with other rows become f16, and the projections that write its narrow residual stream, as in the converter.
+    """
+    matrix = tensor.dim() == 2 and name not in UNQUANTIZED
+    if matrix and tensor.shape[1] % BLOCK == 0 and ".project." not in name:
+        return gguf.GGMLQuantizationType.Q8_0
+    return gguf.GGMLQuantizationType.F16 if matrix and name.startswith("v.") else gguf.GGMLQuantizationType.F32
 
 
 def write_gguf(path: Path, state: dict[str, Tensor], recipe: Recipe, end_of_chunk: int, image: int) -> None:
@@ -98,8 +112,8 @@ def write_gguf(path: Path, state: dict[str, Tensor], recipe: Recipe, end_of_chun
     for key, value in numbers.items():
         writer.add_uint32(f"flamingo.{key}", value)
     for name, tensor in state.items():
-        target, values = gguf_name(name), tensor.detach().cpu().float().contiguous()
-        kind = gguf.GGMLQuantizationType.Q8_0 if is_quantized(target, values) else gguf.GGMLQuantizationType.F32
+        target, values = gguf_name(name), as_matrix(tensor.detach().cpu().float()).contiguous()
+        kind = storage_type(target, values)
         writer.add_tensor(target, gguf.quantize(values.numpy(), kind), raw_dtype=kind)
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
@@ -134,7 +148,7 @@ def ensemble(trained: dict[str, Tensor], earlier: dict[str, Tensor], weight: flo
 
 def write_safetensors(path: Path, state: dict[str, Tensor]) -> str:
     """Writes the f32 parent and returns its SHA-256."""
-    save_file({name: tensor.detach().cpu().float().contiguous() for name, tensor in state.items()}, path)
+    save_file({name: as_matrix(tensor.detach().cpu().float()).contiguous() for name, tensor in state.items()}, path)
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
@@ -153,7 +167,7 @@ def main() -> None:
         state = load_file(arguments.checkpoint)
     else:
         checkpoint = torch.load(arguments.checkpoint, map_location="cpu", weights_only=True)
-        state = checkpoint.get("average", checkpoint["bridges"])
+        state = {name: as_matrix(tensor) for name, tensor in checkpoint.get("average", checkpoint["bridges"]).items()}
     if arguments.earlier:
         state = ensemble(state, read_bridges(arguments.earlier), recipe["ensemble"]["weight"])
     if arguments.safetensors:

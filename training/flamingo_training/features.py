@@ -1,4 +1,4 @@
-"""Vision features of every image, computed once and stored as f16 grids on disk.
+"""What the first blocks of the vision encoder make of every image, computed once and stored as f16 grids on disk.
 
 A view is a fixed change of the picture before it is encoded: `plain` is what the released
 model sees, the others are augmentation for training. One file holds one view of one split.
@@ -19,11 +19,12 @@ import torch
 from PIL import Image
 
 from .data import data_folder, image_names, read_questions, read_split
-from .vision import EfficientNetLite, normalise, resize
+from .recipe import DEFAULT, Recipe
+from .vision import EfficientNetLite, FirstBlocks, normalise, resize
 
 SPLITS = ("dev", "train", "vqa-dev", "vqa-train")
 VIEWS = ("plain", "flip", "crop", "flip_crop")
-CROP_SHARE = 0.86
+CROP_SHARES = (0.7, 0.95)
 BATCH = 20
 
 
@@ -46,10 +47,10 @@ def split_source(split: str) -> tuple[Path, str, list[str]]:
 
 
 def apply_view(image: Image.Image, view: str, seed: int) -> Image.Image:
-    """The picture as a view shows it; the crop's place is fixed by the seed."""
+    """The picture as a view shows it; the crop's size and place are fixed by the view and the seed."""
     if "crop" in view:
-        random = np.random.default_rng(seed)
-        width, height = (round(side * CROP_SHARE) for side in image.size)
+        random = np.random.default_rng((VIEWS.index(view), seed))
+        width, height = (round(side * random.uniform(*CROP_SHARES)) for side in image.size)
         left = int(random.integers(image.width - width + 1))
         top = int(random.integers(image.height - height + 1))
         image = image.crop((left, top, left + width, top + height))
@@ -98,11 +99,12 @@ class JoinedStores:
         return torch.cat(pieces)[torch.tensor(order).argsort()]
 
 
-def extract(encoder: EfficientNetLite, split: str, view: str, cache: Path, device: str, bf16: bool = False) -> None:
-    """Writes the grids (images, 81, 1280) of one view of one split, in the order of `split_source`."""
+def extract(
+    encoder: FirstBlocks, size: int, split: str, view: str, cache: Path, device: str, bf16: bool = False
+) -> None:
+    """Writes the grids (images, 81, channels) of one view of one split, in the order of `split_source`."""
     folder, name, names = split_source(split)
     images = load_images(folder, name)
-    size = encoder.config.image_size
     path, progress = feature_path(cache, split, view), cache / f"{split}-{view}.progress"
     done = int(progress.read_text()) if progress.exists() else 0
     if done == len(names):
@@ -140,6 +142,7 @@ def extract(encoder: EfficientNetLite, split: str, view: str, cache: Path, devic
 def main() -> None:
     """Command line: features of the given views of the given splits."""
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--recipe", type=Path, default=DEFAULT)
     parser.add_argument("--weights", type=Path, required=True, help="the EfficientNet-Lite2 state dict (.pth)")
     parser.add_argument("--cache", type=Path, required=True)
     parser.add_argument("--splits", nargs="+", choices=SPLITS, default=["dev", "train"])
@@ -148,11 +151,12 @@ def main() -> None:
     parser.add_argument("--bf16", action="store_true", help="faster where processors have AMX, less exact")
     arguments = parser.parse_args()
     arguments.cache.mkdir(parents=True, exist_ok=True)
-    encoder = EfficientNetLite.from_package(arguments.weights).to(arguments.device)
-    encoder = encoder.to(memory_format=torch.channels_last)
+    whole = EfficientNetLite.from_package(arguments.weights)
+    encoder, _ = whole.split(Recipe.load(arguments.recipe)["vision"]["trained_blocks"])
+    encoder = encoder.to(arguments.device).to(memory_format=torch.channels_last)
     for view in arguments.views:
         for split in arguments.splits:
-            extract(encoder, split, view, arguments.cache, arguments.device, arguments.bf16)
+            extract(encoder, whole.config.image_size, split, view, arguments.cache, arguments.device, arguments.bf16)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,8 @@
 """The Flamingo model with OpenFlamingo's tensor names.
 
-Only the bridges are trained: `perceiver.*`, `lang_encoder.model.layers.{i}.gated_cross_attn_layer.*`
-and the rows of the added tokens. Vision features come in as token grids, computed beforehand.
+What is trained is called the bridges: `perceiver.*`, `lang_encoder.model.layers.{i}.gated_cross_attn_layer.*`, the
+rows of the added tokens and, where the model has them, the last blocks of the vision encoder, `vision_encoder.*`.
+Vision features come in as token grids, computed beforehand: by the whole encoder, or by the blocks before those.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from torch import Tensor, nn
 
 from .attention import attend, causal_mask
 from .language import DecoderLayer, LayerCache, LlamaConfig, RMSNorm, rotary_tables
+from .vision import LastBlocks
 
 
 @dataclass(frozen=True)
@@ -100,22 +102,6 @@ class PerceiverResampler(nn.Module):
     def time_span(self) -> float:
         """How far the last temporal embedding lies from the first."""
         return (self.frame_embs[-1] - self.frame_embs[0]).norm().item()
-
-    @torch.no_grad()
-    def spread_time(self, scale: float) -> None:
-        """Sets the temporal embeddings on a line of length `scale`, from the first on, which photos have learned with.
-
-        Its direction is the one that the queries of the first layer tell apart best: some latents look at early frames
-        then and others at late ones. All looking at all frames alike, they learn nothing about order.
-        """
-        attention = self.layers[0][0]
-        queries = split_heads(attention.to_q(attention.norm_latents(self.latents[None])), attention.head_width)[0]
-        keys = attention.to_kv.weight.chunk(2)[0].unflatten(0, (-1, attention.head_width))
-        told = (torch.einsum("hlw,hwi->hli", queries, keys) * attention.norm_media.weight).flatten(0, 1)
-        told = told - told.mean(1, keepdim=True)  # the norm takes no notice of what all channels have in common
-        direction = torch.linalg.svd(told - told.mean(0), full_matrices=False).Vh[0]
-        steps = torch.linspace(0, 1, len(self.frame_embs), device=self.frame_embs.device)
-        self.frame_embs.copy_(self.frame_embs[0] + steps[:, None] * scale * direction)
 
     def forward(self, x: Tensor) -> Tensor:
         """(batch, media, frames, tokens, input_width) -> (batch, media, latents, width)."""
@@ -270,8 +256,10 @@ class Flamingo(nn.Module):
         image_token: int,
         added_tokens: int = 2,
         tied: bool = True,
+        vision_encoder: LastBlocks | None = None,
     ) -> None:
         super().__init__()
+        self.vision_encoder = vision_encoder
         self.language, self.resampler, self.cross, self.image_token = language, resampler, cross, image_token
         self.perceiver = PerceiverResampler(resampler)
         self.latent_dropout = nn.Dropout(0.0)
@@ -282,7 +270,9 @@ class Flamingo(nn.Module):
         return {
             name: parameter
             for name, parameter in self.named_parameters()
-            if name.startswith("perceiver.") or "gated_cross_attn_layer" in name or "additional_embedding" in name
+            if name.startswith(("perceiver.", "vision_encoder."))
+            or "gated_cross_attn_layer" in name
+            or "additional_embedding" in name
         }
 
     def load_language(self, state: dict[str, Tensor]) -> None:
@@ -384,17 +374,23 @@ class Flamingo(nn.Module):
         return self.lang_encoder.model.embed_tokens.logits(hidden)
 
     def see(self, features: Tensor) -> Tensor:
-        """Vision tokens (batch, images, tokens, input_width) -> latents (batch, images, latents, width)."""
-        return self.latent_dropout(self.perceiver(features[:, :, None]))
+        """Vision features (batch, images, tokens, channels) -> latents (batch, images, latents, width)."""
+        tokens = self.vision_tokens(features.flatten(0, 1)).unflatten(0, features.shape[:2])
+        return self.latent_dropout(self.perceiver(tokens[:, :, None]))
+
+    def vision_tokens(self, features: Tensor) -> Tensor:
+        """Features (images, tokens, channels), where the last blocks begin, -> (images, tokens, input_width)."""
+        return features if self.vision_encoder is None else self.vision_encoder(features)
 
     def see_media(self, features: Tensor, media: Sequence[Sequence[int]]) -> Tensor:
         """Latents of photos and clips together, which the resampler takes in groups of equally many frames.
 
-        features (images, tokens, input_width); each of media lists the places of its frames among the images.
+        features (images, tokens, channels); each of media lists the places of its frames among the images.
         -> (media, latents, width).
         """
         pieces: list[Tensor] = []
         order: list[int] = []
+        features = self.vision_tokens(features)
         for frames in sorted({len(clip) for clip in media}):
             members = [position for position, clip in enumerate(media) if len(clip) == frames]
             chosen = torch.tensor([media[position] for position in members], device=features.device)
@@ -403,6 +399,6 @@ class Flamingo(nn.Module):
         return self.latent_dropout(torch.cat(pieces)[torch.tensor(order, device=features.device).argsort()])
 
     def forward(self, ids: Tensor, features: Tensor | None, attention_mask: Tensor | None = None) -> Tensor:
-        """ids (batch, length), features (batch, images, tokens, input_width) -> logits (batch, length, tokens)."""
+        """ids (batch, length), features (batch, images, tokens, channels) -> logits (batch, length, tokens)."""
         media = None if features is None else self.see(features)
         return self.logits(self.hidden(ids, media, attention_mask))

@@ -47,20 +47,21 @@ def steps(
 ) -> list[Step]:
     """All steps, in order; with bridges those that are left for them."""
     cache, common = work / "features", ("--recipe", str(recipe))
-    images = ("--weights", str(vision_encoder), "--cache", str(cache))
+    images = (*common, "--weights", str(vision_encoder), "--cache", str(cache))
     training = (*common, "--language-model", str(language_model), "--cache", str(cache))
-    mirrored = [view for view in Recipe.load(recipe)["data"]["views"] if view != "plain"]
+    changed = [view for view in Recipe.load(recipe)["data"]["views"] if view != "plain"]
     tagger = work / "tagger.pt"
     found = [
         Step("features", (*images, "--splits", "dev", "train", "vqa-dev", "vqa-train")),
-        Step("features", (*images, "--splits", "train", "--views", *mirrored)),
+        Step("features", (*images, "--splits", "train", "vqa-train", "--views", *changed)),
     ]
     stages, start = STAGES, work / f"{STAGES[0]}.safetensors"
     if bridges:
         stages, start, begin = STAGES[1:], bridges, ("--bridges", str(bridges))
     else:
-        found.append(Step("tagger", (*common, "--cache", str(cache), "--output", str(tagger)), tagger))
-        begin = ("--tagger", str(tagger))
+        pretrained = ("--vision-encoder", str(vision_encoder))
+        found.append(Step("tagger", (*common, *pretrained, "--cache", str(cache), "--output", str(tagger)), tagger))
+        begin = ("--tagger", str(tagger), *pretrained)
     for stage in stages:
         checkpoint, bridges = work / f"{stage}.pt", work / f"{stage}.safetensors"
         kept = ("--checkpoint", str(checkpoint), "--metrics", str(work / "log.jsonl"))

@@ -18,11 +18,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from .assemble import pretrained_blocks
 from .consensus import words
 from .data import data_folder, read_split
 from .features import FeatureStore
 from .model import PerceiverResampler
 from .recipe import DEFAULT, Recipe
+from .vision import LastBlocks
 
 
 def tag_vocabulary(captions: Sequence[Sequence[str]], minimum_images: int) -> list[str]:
@@ -46,10 +48,13 @@ def tag_targets(captions: Sequence[Sequence[str]], vocabulary: Sequence[str]) ->
 
 
 class Tagger(nn.Module):
-    """The resampler with a word head on every latent."""
+    """Last blocks of the vision encoder, which stay as they are, and resampler, with a word head on every latent."""
 
-    def __init__(self, resampler: PerceiverResampler, width: int, vocabulary: int, prior: Tensor) -> None:
+    def __init__(
+        self, encoder: LastBlocks, resampler: PerceiverResampler, width: int, vocabulary: int, prior: Tensor
+    ) -> None:
         super().__init__()
+        self.encoder = encoder
         self.perceiver = resampler
         self.head = nn.Linear(width, vocabulary)
         with torch.no_grad():
@@ -58,8 +63,9 @@ class Tagger(nn.Module):
             self.head.bias.copy_(torch.logit(prior) - math.log(len(resampler.latents)))
 
     def forward(self, features: Tensor, dropout: float) -> Tensor:
-        """(batch, tokens, input_width) -> word scores (batch, words)."""
-        latents = F.dropout(self.perceiver(features[:, None, None])[:, 0], dropout, self.training)
+        """(batch, tokens, channels) -> word scores (batch, words)."""
+        tokens = self.encoder(features)
+        latents = F.dropout(self.perceiver(tokens[:, None, None])[:, 0], dropout, self.training)
         return self.head(latents).float().logsumexp(dim=1)
 
 
@@ -68,7 +74,7 @@ def precision_at_five(scores: Tensor, targets: Tensor) -> float:
     return targets.gather(1, scores.topk(5, dim=1).indices).mean().item()
 
 
-def train_tagger(recipe: Recipe, cache: Path, output: Path, device: str) -> None:
+def train_tagger(recipe: Recipe, weights: Path, cache: Path, output: Path, device: str) -> None:
     """Trains the tagger and writes the resampler of its best epoch on dev."""
     settings = recipe["tagger"]
     torch.manual_seed(recipe["caption"]["seed"])
@@ -84,8 +90,10 @@ def train_tagger(recipe: Recipe, cache: Path, output: Path, device: str) -> None
     for name, parameter in resampler.named_parameters():
         if parameter.dim() == 2 and name != "frame_embs":
             nn.init.normal_(parameter, std=1.0 if name == "latents" else 0.02)
-    tagger = Tagger(resampler, recipe.resampler.width, len(vocabulary), targets.mean(0)).to(device)
-    optimizer = torch.optim.AdamW(tagger.parameters(), lr=settings["learning_rate"], betas=(0.9, 0.98))
+    encoder = pretrained_blocks(recipe, weights)
+    tagger = Tagger(encoder, resampler, recipe.resampler.width, len(vocabulary), targets.mean(0)).to(device)
+    trained = [parameter for parameter in tagger.parameters() if parameter.requires_grad]
+    optimizer = torch.optim.AdamW(trained, lr=settings["learning_rate"], betas=(0.9, 0.98))
     batch, epochs = settings["batch"], settings["epochs"]
     total = epochs * (len(train) // batch)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, settings["learning_rate"], total, pct_start=0.1)
@@ -101,7 +109,7 @@ def train_tagger(recipe: Recipe, cache: Path, output: Path, device: str) -> None
             loss = loss.sum(1).mean()
             optimizer.zero_grad()
             loss.backward()
-            nn.utils.clip_grad_norm_(tagger.parameters(), 1.0)
+            nn.utils.clip_grad_norm_(trained, 1.0)
             optimizer.step()
             schedule.step()
         tagger.eval()
@@ -124,11 +132,14 @@ def main() -> None:
     """Command line: features in, a resampler state dict out."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--recipe", type=Path, default=DEFAULT)
+    parser.add_argument("--vision-encoder", type=Path, required=True, help="the EfficientNet-Lite2 state dict (.pth)")
     parser.add_argument("--cache", type=Path, required=True, help="folder of vision features")
     parser.add_argument("--output", type=Path, required=True)
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     arguments = parser.parse_args()
-    train_tagger(Recipe.load(arguments.recipe), arguments.cache, arguments.output, arguments.device)
+    train_tagger(
+        Recipe.load(arguments.recipe), arguments.vision_encoder, arguments.cache, arguments.output, arguments.device
+    )
 
 
 if __name__ == "__main__":

@@ -29,7 +29,7 @@ from torch import Tensor, nn
 
 from .abilities.bars import measure
 from .abilities.bench import Bench
-from .assemble import assemble, load_bridges
+from .assemble import assemble, load_bridges, pretrained_blocks
 from .consensus import CiderScorer, consensual_captions
 from .data import Example, Question, data_folder, read_questions, read_split
 from .episodes.mixture import Mixture, passes
@@ -41,6 +41,7 @@ from .generate import decode, until_end
 from .model import Flamingo
 from .recipe import DEFAULT, Recipe
 from .sequences import Chunk, PromptFormat, collate, epoch_batches
+from .times import prefer_times
 
 
 def learning_rate(step: int, settings: dict[str, Any]) -> float:
@@ -53,14 +54,22 @@ def learning_rate(step: int, settings: dict[str, Any]) -> float:
 
 
 def make_optimizer(model: Flamingo, settings: dict[str, Any]) -> torch.optim.AdamW:
-    """AdamW with weight decay on the matrices of the bridges only."""
-    bridges = model.bridges()
-    decayed = [p for name, p in bridges.items() if p.dim() == 2 and "latents" not in name and "embedding" not in name]
-    chosen = {id(parameter) for parameter in decayed}
-    groups = [
-        {"params": decayed, "weight_decay": settings["weight_decay"]},
-        {"params": [p for p in bridges.values() if id(p) not in chosen], "weight_decay": 0.0},
-    ]
+    """AdamW with weight decay on the matrices of resampler and cross-attention only.
+
+    The pretrained blocks of the vision encoder take steps in proportion to their size: with batch norm folded in, one
+    tensor's values are thirty times another's.
+    """
+    groups: list[dict[str, Any]] = []
+    kinds: dict[str, list[nn.Parameter]] = {"decayed": [], "others": []}
+    for name, parameter in model.bridges().items():
+        if name.startswith("vision_encoder."):
+            size = parameter.detach().square().mean().sqrt().item()
+            groups.append({"params": [parameter], "weight_decay": 0.0, "rate": settings["vision_rate"] * size})
+        else:
+            matrix = parameter.dim() == 2 and "latents" not in name and "embedding" not in name
+            kinds["decayed" if matrix else "others"].append(parameter)
+    groups.append({"params": kinds["decayed"], "weight_decay": settings["weight_decay"], "rate": 1.0})
+    groups.append({"params": kinds["others"], "weight_decay": 0.0, "rate": 1.0})
     return torch.optim.AdamW(groups, lr=0.0, betas=tuple(settings.get("betas", (0.9, 0.98))), fused=True)
 
 
@@ -94,8 +103,11 @@ class Trainer:
             self.batches_an_epoch: dict[int, list[list[list[Chunk]]]] = {}
         elif stage == "self_critical":
             self.scorer = CiderScorer(references, with_end=True)
-        if stage == "episodes" and model.perceiver.time_span() < 0.5 * self.settings["time_scale"]:
-            model.perceiver.spread_time(self.settings["time_scale"])
+        if stage == "episodes" and model.perceiver.time_span() < 0.5 * self.settings["time_line"]:
+            with torch.no_grad():
+                tokens = model.vision_tokens(store.read(range(self.settings["time_photos"])).to(device))
+            line, tag, slopes = (self.settings[f"time_{name}"] for name in ("line", "tag", "slopes"))
+            prefer_times(model.perceiver, tokens, line, tag, slopes)
         if self.rehearsal:
             photos = Photos.of(train, keep=recipe["data"]["captions_an_image"])
             settings = recipe["episodes"] | {"seed": self.settings["seed"]}
@@ -252,7 +264,7 @@ class Trainer:
     def train_step(self) -> dict[str, float]:
         """One optimizer step; the values returned are those of this process's share of the batch."""
         for group in self.optimizer.param_groups:
-            group["lr"] = learning_rate(self.step, self.settings)
+            group["lr"] = learning_rate(self.step, self.settings) * group["rate"]
         random = np.random.default_rng((self.settings["seed"], self.step))
         seeds = np.random.SeedSequence((self.settings["seed"], self.step, self.rank))
         torch.manual_seed(int(seeds.generate_state(1)[0]))
@@ -265,11 +277,23 @@ class Trainer:
         if self.rehearsal:
             values = self.episode_gradients(random) | values
         self.average_gradients()
-        norm = nn.utils.clip_grad_norm_([*self.model.bridges().values()], self.settings["clip"])
+        norms = self.clip_gradients()
         self.optimizer.step()
         self.step += 1
         self.follow_average()
-        return {name: value.item() for name, value in values.items()} | {"gradient": norm.item()}
+        return {name: value.item() for name, value in values.items()} | norms
+
+    def clip_gradients(self) -> dict[str, float]:
+        """Shortens the gradient to the recipe's length and returns the length before.
+
+        That of the vision encoder by itself: where batch norm is folded into small weights it is ten times as long.
+        """
+        families: dict[str, list[nn.Parameter]] = {}
+        for name, parameter in self.model.bridges().items():
+            family = "vision_gradient" if name.startswith("vision_encoder.") else "gradient"
+            families.setdefault(family, []).append(parameter)
+        clip = self.settings["clip"]
+        return {family: nn.utils.clip_grad_norm_(members, clip).item() for family, members in families.items()}
 
     @torch.no_grad()
     def follow_average(self) -> None:
@@ -376,6 +400,7 @@ def main() -> None:
     parser.add_argument("--metrics", type=Path, required=True, help="JSON lines of dev loss and CIDEr by step")
     parser.add_argument("--bridges", type=Path, help="start from these bridges (.safetensors or .gguf)")
     parser.add_argument("--tagger", type=Path, help="start with the resampler that the tagger trained")
+    parser.add_argument("--vision-encoder", type=Path, help="start with this EfficientNet-Lite2 state dict (.pth)")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     arguments = parser.parse_args()
     recipe = Recipe.load(arguments.recipe)
@@ -390,6 +415,8 @@ def main() -> None:
     model.initialise(recipe["caption"]["gate"])
     if arguments.tagger:
         model.perceiver.load_state_dict(torch.load(arguments.tagger, weights_only=True))
+    if arguments.vision_encoder:
+        model.vision_encoder.load_state_dict(pretrained_blocks(recipe, arguments.vision_encoder).state_dict())
     if arguments.bridges:
         load_bridges(model, read_bridges(arguments.bridges))
     folder = data_folder() / "flickr8k"
@@ -397,7 +424,7 @@ def main() -> None:
     store, questions = FeatureStore(arguments.cache, "train", recipe["data"]["views"]), []
     if arguments.stage != "caption":
         questions = read_questions(data_folder() / "vqa", "train")
-        store = JoinedStores([store, FeatureStore(arguments.cache, "vqa-train", ["plain"])])
+        store = JoinedStores([store, FeatureStore(arguments.cache, "vqa-train", recipe["data"]["views"])])
     trainer = Trainer(arguments.stage, recipe, model, format_, train, store, arguments.device, questions=questions)
     if arguments.checkpoint.exists():
         trainer.resume(arguments.checkpoint)

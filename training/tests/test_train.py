@@ -6,11 +6,13 @@ import copy
 
 import pytest
 import torch
+from conftest import MemoryStore
 
 from flamingo_training.consensus import CiderScorer
 from flamingo_training.evaluate import caption_images
 from flamingo_training.tagger import precision_at_five, tag_targets, tag_vocabulary
 from flamingo_training.train import Trainer, learning_rate
+from flamingo_training.vision import InvertedBottleneck, LastBlocks, SamePaddedConvolution
 
 
 def make(stage, recipe, model, format_, examples, store):
@@ -50,6 +52,26 @@ def test_the_frozen_decoder_stays(recipe, model, format_, examples, store):
     assert "perceiver.input_proj.weight" not in changed, "output projections start at zero, so nothing flows back yet"
     trainer.train_step()
     assert not torch.equal(trainer.model.perceiver.input_proj.weight, model.perceiver.input_proj.weight)
+
+
+def test_the_vision_encoders_blocks_take_steps_of_their_size(recipe, model, format_, examples):
+    """The grids of the blocks before them come in, and only the last ones learn, each tensor in proportion."""
+    torch.manual_seed(5)
+    first = InvertedBottleneck(3, 1, 2, 8, 8)
+    model.vision_encoder = LastBlocks({"3": first}, SamePaddedConvolution(8, recipe.resampler.input_width, 1))
+    with torch.no_grad():
+        first.expand.weight.mul_(10)
+        for layer in model.lang_encoder.model.layers:
+            if layer.gated_cross_attn_layer is not None:
+                layer.gated_cross_attn_layer.attn.to_out.weight.normal_(std=0.1)
+    trainer = make("caption", recipe, model, format_, examples, MemoryStore(len(examples), 9, 8))
+    before = {name: p.detach().clone() for name, p in trainer.model.vision_encoder.named_parameters()}
+    trainer.train_step()
+    rate = learning_rate(0, recipe["caption"]) * recipe["caption"]["vision_rate"]
+    for name, parameter in trainer.model.vision_encoder.named_parameters():
+        step = (parameter - before[name]).abs().max().item()
+        # The first step of Adam is the learning rate, whatever the gradient.
+        assert step == pytest.approx(rate * before[name].square().mean().sqrt().item(), rel=1e-2), name
 
 
 def test_overfitting_and_self_critical(recipe, model, format_, examples, store):

@@ -144,12 +144,21 @@ fn names_are_llama_cpps_and_their_kin() {
             "vision_encoder.transformer.resblocks.23.attn.in_proj_bias",
             "v.blk.23.attn_qkv.bias",
         ),
+        (
+            "vision_encoder.blocks.17.depthwise.weight",
+            "v.blk.17.depthwise.weight",
+        ),
+        ("vision_encoder.head.bias", "v.head.bias"),
     ] {
         assert_eq!(
             gguf_name(checkpoint),
             Ok(Some(gguf.to_owned())),
             "{checkpoint}"
         );
+        if checkpoint.starts_with("vision_encoder.") {
+            let back = names::to_checkpoint(gguf, Spelling::Llama, heads(4, 2)).unwrap();
+            assert_eq!(back.name, checkpoint);
+        }
     }
 }
 

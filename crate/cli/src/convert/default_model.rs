@@ -1,5 +1,6 @@
 //! The default model: SmolLM2-135M-Instruct with its own blocks, EfficientNet-Lite2
-//! quantized here, and the trained bridges as they were exported.
+//! quantized here but for its last blocks, and the trained bridges, to which these
+//! belong, as they were exported.
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
@@ -27,7 +28,7 @@ const PIXEL_MEAN: f32 = 127.0;
 const PIXEL_STD: f32 = 128.0;
 
 /// Makes the default model in `output` from the wheels in `parts` and `bridges`,
-/// its vision encoder quantized unless `f32_vision`.
+/// what is untrained of its vision encoder quantized unless `f32_vision`.
 pub(super) fn make(
     parts: &Path,
     bridges: Bridges,

@@ -163,6 +163,13 @@ pub(super) const GROUPS: &[Group] = &[
         Spellings::Every,
         CLIP_LAYER,
     ),
+    group(
+        "vision_encoder.blocks.{}.",
+        "v.blk.{}.",
+        Spellings::Every,
+        EFFICIENTNET_BLOCK,
+    ),
+    group("vision_encoder.head.", "v.head.", Spellings::Every, EFFICIENTNET_HEAD),
     group("vision_encoder.", "v.", Spellings::Every, CLIP_ENDS).with_unused(&[
         "ln_post.weight",
         "ln_post.bias",
@@ -383,6 +390,19 @@ const CLIP_ENDS: &[Row] = &[
     row("ln_pre.weight", "pre_ln.weight"),
     row("ln_pre.bias", "pre_ln.bias"),
 ];
+
+/// `InvertedBottleneck` of `training/`, with batch norm folded in.
+const EFFICIENTNET_BLOCK: &[Row] = &[
+    row("expand.weight", "expand.weight"),
+    row("expand.bias", "expand.bias"),
+    row("depthwise.weight", "depthwise.weight"),
+    row("depthwise.bias", "depthwise.bias"),
+    row("project.weight", "project.weight"),
+    row("project.bias", "project.bias"),
+];
+
+/// The last convolution of `EfficientNetLite` of `training/`.
+const EFFICIENTNET_HEAD: &[Row] = &[row("weight", "weight"), row("bias", "bias")];
 
 /// Recomputed from the config.
 const LLAMA_BUFFERS: &[&str] = &["self_attn.rotary_emb.inv_freq"];
