@@ -31,8 +31,8 @@ interface KnownModel {
 }
 
 export class ModelsView extends ViewElement {
-  /** Those that are kept, and the default one. */
-  #listed: readonly KnownModel[] = [];
+  /** Those that are kept, and the default one; undefined until they are known. */
+  #listed: readonly KnownModel[] | undefined;
   #facts: ReportFacts | undefined;
   /** What the list and the report were made from. */
   #seen: unknown;
@@ -58,6 +58,8 @@ export class ModelsView extends ViewElement {
   }
 
   override render() {
+    // What lies below the list comes with it, so that it need not move.
+    const unlisted = this.#listed === undefined;
     return html`
       <header class="view-head">
         <h1>Models</h1>
@@ -77,21 +79,24 @@ export class ModelsView extends ViewElement {
             ${this.#removing === undefined ? nothing : faultMessage(this.#removing)}
             <p class="visually-hidden" role="status">${this.#said}</p>
           </section>
-          <section class="card" aria-labelledby="other-title">
-            <h2 id="other-title">Another model</h2>
-            ${this.#others()}
-          </section>
+          ${unlisted ? nothing : this.#others()}
         </div>
-        <section class="card" aria-labelledby="device-title">
-          <div class="board-head">
-            <h2 id="device-title">This device</h2>
-            <button type="button" class="quiet" ?disabled=${this.#facts === undefined} @click=${this.#copy}>
-              ${icon("copy")}${this.#copied ? "Copied" : "Copy for a report"}
-            </button>
-          </div>
-          ${this.#facts === undefined ? nothing : reportView(this.#facts)}
-        </section>
+        ${unlisted ? nothing : this.#device()}
       </div>
+    `;
+  }
+
+  #device() {
+    return html`
+      <section class="card" aria-labelledby="device-title">
+        <div class="board-head">
+          <h2 id="device-title">This device</h2>
+          <button type="button" class="quiet" ?disabled=${this.#facts === undefined} @click=${this.#copy}>
+            ${icon("copy")}${this.#copied ? "Copied" : "Copy for a report"}
+          </button>
+        </div>
+        ${this.#facts === undefined ? nothing : reportView(this.#facts)}
+      </section>
     `;
   }
 
@@ -139,32 +144,36 @@ export class ModelsView extends ViewElement {
 
   #others() {
     return html`
-      ${addressForm({
-        label: "Address of a model.json",
-        placeholder: "https://…/model.json",
-        button: "Load",
-        hint: "Its server is asked for the model and told nothing else.",
-        onAddress: this.#fetch,
-      })}
-      <label class="drop folder">
-        <input
-          class="visually-hidden"
-          type="file"
-          webkitdirectory
-          aria-label="Choose a model's folder from the disk"
-          @change=${this.#choose}
-        />
-        <span class="invitation small">
-          <strong>Choose a folder</strong>
-          <span>with model.json and its shards, as <code>flamingo convert</code> writes it</span>
-        </span>
-      </label>
-      ${this.#fault === undefined ? nothing : faultMessage(this.#fault)}
+      <section class="card" aria-labelledby="other-title">
+        <h2 id="other-title">Another model</h2>
+        ${addressForm({
+          label: "Address of a model.json",
+          placeholder: "https://…/model.json",
+          button: "Load",
+          hint: "Its server is asked for the model and told nothing else.",
+          onAddress: this.#fetch,
+        })}
+        <label class="drop folder">
+          <input
+            class="visually-hidden"
+            type="file"
+            webkitdirectory
+            aria-label="Choose a model's folder from the disk"
+            @change=${this.#choose}
+          />
+          <span class="invitation small">
+            <strong>Choose a folder</strong>
+            <span>with model.json and its shards, as <code>flamingo convert</code> writes it</span>
+          </span>
+        </label>
+        ${this.#fault === undefined ? nothing : faultMessage(this.#fault)}
+      </section>
     `;
   }
 
   /** Those listed, and the one in use where it is none of them. */
   #models(): readonly KnownModel[] {
+    if (this.#listed === undefined) return [];
     const { source, info } = this.holder.state;
     const url = typeof source === "string" ? absolute(source) : undefined;
     if (info === undefined || this.#listed.some((model) => model.url === url)) return this.#listed;
