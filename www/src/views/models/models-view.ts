@@ -33,6 +33,8 @@ interface KnownModel {
 export class ModelsView extends ViewElement {
   /** Those that are kept, and the default one; undefined until they are known. */
   #listed: readonly KnownModel[] | undefined;
+  /** Whether all rows of the list have come: what lies below comes behind them, so that it need not move. */
+  #whole = false;
   #facts: ReportFacts | undefined;
   /** What the list and the report were made from. */
   #seen: unknown;
@@ -50,7 +52,9 @@ export class ModelsView extends ViewElement {
   }
 
   protected override willUpdate(): void {
-    const { loading } = this.holder.state;
+    const { loading, info } = this.holder.state;
+    const known = info !== undefined || loading.phase !== "starting";
+    if (this.#listed !== undefined && known) this.#whole = true;
     const seen = loading.phase === "ready" ? loading.model : loading.phase;
     if (seen === this.#seen) return;
     this.#seen = seen;
@@ -58,14 +62,12 @@ export class ModelsView extends ViewElement {
   }
 
   override render() {
-    // What lies below the list comes with it, so that it need not move.
-    const unlisted = this.#listed === undefined;
     return html`
       <header class="view-head">
         <h1>Models</h1>
         <p>What was downloaded is kept in this browser: the next visit needs no network.</p>
       </header>
-      <div class="workbench">
+      <div class="workbench" data-whole=${this.#whole}>
         <div class="aside">
           <section class="card" aria-labelledby="models-title">
             <h2 id="models-title">At hand</h2>
@@ -79,9 +81,9 @@ export class ModelsView extends ViewElement {
             ${this.#removing === undefined ? nothing : faultMessage(this.#removing)}
             <p class="visually-hidden" role="status">${this.#said}</p>
           </section>
-          ${unlisted ? nothing : this.#others()}
+          ${this.#whole ? this.#others() : nothing}
         </div>
-        ${unlisted ? nothing : this.#device()}
+        ${this.#whole ? this.#device() : nothing}
       </div>
     `;
   }
@@ -177,7 +179,7 @@ export class ModelsView extends ViewElement {
     const { source, info } = this.holder.state;
     const url = typeof source === "string" ? absolute(source) : undefined;
     if (info === undefined || this.#listed.some((model) => model.url === url)) return this.#listed;
-    return [{ info, url, keptBytes: 0 }, ...this.#listed];
+    return [...this.#listed, { info, url, keptBytes: 0 }];
   }
 
   #isCurrent(url: string | undefined): boolean {
