@@ -169,7 +169,12 @@ pub(super) const GROUPS: &[Group] = &[
         Spellings::Every,
         EFFICIENTNET_BLOCK,
     ),
-    group("vision_encoder.head.", "v.head.", Spellings::Every, EFFICIENTNET_HEAD),
+    group(
+        "vision_encoder.head.",
+        "v.head.",
+        Spellings::Every,
+        EFFICIENTNET_HEAD,
+    ),
     group("vision_encoder.", "v.", Spellings::Every, CLIP_ENDS).with_unused(&[
         "ln_post.weight",
         "ln_post.bias",
