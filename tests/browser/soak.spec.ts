@@ -21,7 +21,7 @@ for (const device of ["cpu", "webgpu"] as const) {
   }) => {
     // A GPU that is none takes a second for a caption.
     const captions = device === "cpu" ? CAPTIONS : Math.ceil(CAPTIONS / 10);
-    test.setTimeout(captions * 1000 + 60_000);
+    test.setTimeout(captions * (MODEL === TINY_MODEL ? 1000 : 10_000) + 60_000);
     const pages = { "/": "<!doctype html><title>soak</title>" };
     const server = await servePackage(pages, { headers: ISOLATION });
     const page = await browser.newPage();
