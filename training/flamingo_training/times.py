@@ -38,7 +38,7 @@ def normed(x: Tensor) -> Tensor:
 def least_used(rows: Tensor) -> Tensor:
     """The direction, of mean zero, in which rows (count, width) are smallest; layer norm takes no notice of a mean."""
     width = rows.shape[1]
-    centred = torch.eye(width) - torch.full((width, width), 1 / width)
+    centred = torch.eye(width, device=rows.device) - 1 / width
     scatter = centred @ (rows.T @ rows / len(rows)) @ centred
     # The mean itself, which is projected out, must not be found.
     return torch.linalg.eigh(scatter + scatter.trace() / width).eigenvectors[:, 0]
@@ -77,9 +77,9 @@ def prefer_times(
     time = least_used(torch.cat([inputs, latents]))
     # Far along the direction of time, so that the tag's is another.
     mark = least_used(torch.cat([latents, inputs, 1e3 * time[None]]))
-    steps = torch.linspace(0, 1, len(resampler.frame_embs))
+    steps = torch.linspace(0, 1, len(resampler.frame_embs), device=time.device)
     resampler.frame_embs.copy_(resampler.frame_embs[0] + steps[:, None] * line * time)
-    preference = torch.zeros(len(resampler.latents))
+    preference = torch.zeros(len(resampler.latents), device=time.device)
     preference[0::4], preference[2::4] = -1.0, 1.0
     resampler.latents.add_(preference[:, None] * tag * views[0].deviation * mark)
     frame = line / (len(steps) - 1) / x.std(-1).mean().item()
