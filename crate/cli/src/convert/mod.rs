@@ -51,7 +51,8 @@ struct DefaultArgs {
     /// Take the bridges' weights from this safetensors file instead, unquantized
     #[arg(long, value_name = "FILE")]
     f32_bridges: Option<PathBuf>,
-    /// Leave the vision encoder's weights unquantized, to measure what quantizing them costs
+    /// Leave the vision encoder's pretrained weights unquantized, to measure what quantizing them
+    /// costs; those trained with the bridges come from their file
     #[arg(long)]
     f32_vision: bool,
 }
