@@ -23,7 +23,15 @@ from .recipe import DEFAULT, Recipe
 from .vision import EfficientNetLite, FirstBlocks, normalise, resize
 
 SPLITS = ("dev", "train", "vqa-dev", "vqa-train")
-VIEWS = ("plain", "flip", "crop", "flip_crop")
+CROPS = 7
+# The numbers of the first four go into the seeds of their crops.
+VIEWS = (
+    "plain",
+    "flip",
+    "crop",
+    "flip_crop",
+    *(f"{view}_{number}" for number in range(2, CROPS + 1) for view in ("crop", "flip_crop")),
+)
 CROP_SHARES = (0.7, 0.95)
 BATCH = 20
 
@@ -65,10 +73,18 @@ def feature_path(cache: Path, split: str, view: str) -> Path:
 
 
 class FeatureStore:
-    """The grids of one split, of which each read takes one of the views at random."""
+    """The grids of one split, of which each read takes one of the views at random.
 
-    def __init__(self, cache: Path, split: str, views: Sequence[str]) -> None:
+    They are read from disk, unless `device` names where all of them are to lie.
+    """
+
+    def __init__(self, cache: Path, split: str, views: Sequence[str], device: str | None = None) -> None:
         self.views = [np.load(feature_path(cache, split, view), mmap_mode="r") for view in views]
+        self.held: torch.Tensor | None = None
+        if device is not None:
+            self.held = torch.empty(len(views), *self.views[0].shape, dtype=torch.float16, device=device)
+            for held, view in zip(self.held, self.views, strict=True):
+                held.copy_(torch.from_numpy(np.array(view)))
 
     def __len__(self) -> int:
         return len(self.views[0])
@@ -76,6 +92,9 @@ class FeatureStore:
     def read(self, images: Sequence[int], random: np.random.Generator | None = None) -> torch.Tensor:
         """f32 (images, tokens, width); without a random generator the first view."""
         choice = random.integers(len(self.views), size=len(images)) if random else np.zeros(len(images), dtype=int)
+        if self.held is not None:
+            places = torch.from_numpy(np.stack([choice, images])).to(self.held.device)
+            return self.held[places[0], places[1]].float()
         rows = [self.views[view][image] for view, image in zip(choice, images, strict=True)]
         return torch.from_numpy(np.stack(rows)).float()
 
@@ -96,7 +115,7 @@ class JoinedStores:
             places = np.flatnonzero(owners == owner)
             pieces.append(self.stores[owner].read((numbers[places] - self.firsts[owner]).tolist(), random))
             order += places.tolist()
-        return torch.cat(pieces)[torch.tensor(order).argsort()]
+        return torch.cat(pieces)[torch.tensor(order, device=pieces[0].device).argsort()]
 
 
 def extract(
@@ -112,12 +131,14 @@ def extract(
     partial = path.with_suffix(".partial.npy")
     # Without the cache of cast weights, which a traced graph cannot hold.
     cast = torch.autocast(device, torch.bfloat16, enabled=bf16, cache_enabled=False)
+    encode = encoder
     with torch.inference_mode(), cast:
         example = torch.zeros(BATCH, 3, size, size, device=device).contiguous(memory_format=torch.channels_last)
         tokens, width = encoder(example).shape[1:]
-        # A frozen graph joins convolutions with what follows them: a third less time on CPU.
-        frozen = torch.jit.freeze(torch.jit.trace(encoder, example, check_trace=False))
-        encode = torch.jit.optimize_for_inference(frozen) if device == "cpu" and not bf16 else frozen
+        if device == "cpu":
+            # A frozen graph joins convolutions with what follows them: a third less time.
+            encode = torch.jit.freeze(torch.jit.trace(encoder, example, check_trace=False))
+            encode = encode if bf16 else torch.jit.optimize_for_inference(encode)
     store = np.lib.format.open_memmap(
         partial, mode="r+" if done else "w+", dtype=np.float16, shape=(len(names), tokens, width)
     )

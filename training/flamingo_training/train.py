@@ -32,16 +32,17 @@ from .abilities.bench import Bench
 from .assemble import assemble, load_bridges, pretrained_blocks
 from .consensus import CiderScorer, consensual_captions
 from .data import Example, Question, data_folder, read_questions, read_split
-from .episodes.mixture import Mixture, passes
+from .episodes.mixture import Episode, Mixture
 from .episodes.photos import Photos
 from .evaluate import caption_images, caption_loss, cider
 from .export import read_bridges
 from .features import FeatureStore, JoinedStores
-from .generate import decode, until_end
+from .generate import decode, pad_left, until_end
 from .model import Flamingo
 from .recipe import DEFAULT, Recipe
-from .sequences import Chunk, PromptFormat, collate, epoch_batches
+from .sequences import Chunk, PromptFormat, collate, epoch_batches, list_media
 from .times import prefer_times
+from .workers import Workers
 
 
 def learning_rate(step: int, settings: dict[str, Any]) -> float:
@@ -73,6 +74,19 @@ def make_optimizer(model: Flamingo, settings: dict[str, Any]) -> torch.optim.Ada
     return torch.optim.AdamW(groups, lr=0.0, betas=tuple(settings.get("betas", (0.9, 0.98))), fused=True)
 
 
+def by_kind(episodes: Sequence[Episode]) -> Iterator[tuple[str, list[int], list[Episode]]]:
+    """The episodes of a pass that can be learned together: their kind, the rows of their sequences, themselves."""
+    groups: dict[tuple[str, int], tuple[list[int], list[Episode]]] = {}
+    row = 0
+    for episode in episodes:
+        rows, members = groups.setdefault((episode.kind, len(episode.sequences)), ([], []))
+        rows += range(row, row + len(episode.sequences))
+        members.append(episode)
+        row += len(episode.sequences)
+    for (kind, _), (rows, members) in groups.items():
+        yield kind, rows, members
+
+
 class Trainer:
     """One stage: model, optimizer, data and the log."""
 
@@ -87,6 +101,7 @@ class Trainer:
         device: str,
         bf16: bool = True,
         questions: Sequence[Question] = (),
+        workers: int = 0,
     ) -> None:
         self.stage, self.recipe, self.settings = stage, recipe, recipe[stage]
         self.model, self.format, self.store, self.device, self.bf16 = model, format_, store, device, bf16
@@ -97,12 +112,15 @@ class Trainer:
         self.optimizer = make_optimizer(model, self.settings)
         model.set_dropout(self.settings.get("latent_dropout", 0.0), self.settings.get("cross_attention_dropout", 0.0))
         references = [example.captions for example in train]
+        self.scorer: CiderScorer | None = None
+        self.mixture: Mixture | None = None
         if stage == "caption":
             kept = consensual_captions(references, recipe["data"]["captions_an_image"])
             self.captions = [[format_.caption(text) for text in texts] for texts in kept]
             self.batches_an_epoch: dict[int, list[list[list[Chunk]]]] = {}
         elif stage == "self_critical":
             self.scorer = CiderScorer(references, with_end=True)
+            self.references = references
         if stage == "episodes" and model.perceiver.time_span() < 0.5 * self.settings["time_line"]:
             with torch.no_grad():
                 tokens = model.vision_tokens(store.read(range(self.settings["time_photos"])).to(device))
@@ -110,11 +128,12 @@ class Trainer:
             prefer_times(model.perceiver, tokens, line, tag, slopes)
         if self.rehearsal:
             photos = Photos.of(train, keep=recipe["data"]["captions_an_image"])
-            settings = recipe["episodes"] | {"seed": self.settings["seed"]}
+            settings = recipe["episodes"] | {name: self.settings[name] for name in ("seed", "tokens")}
             if stage == "self_critical":
                 # Captions are what the reward teaches: their likelihood would pull the other way.
                 settings["shares"] = settings["shares"] | {"captions": 0.0}
             self.mixture = Mixture(format_, photos, questions, settings, recipe.resampler.max_frames)
+        self.workers = Workers(workers, self.mixture, self.scorer)
         self.average: dict[str, Tensor] = {}
         if "average" in self.settings:
             self.average = {name: parameter.detach().clone() for name, parameter in model.bridges().items()}
@@ -159,43 +178,69 @@ class Trainer:
             logits = self.model.logits(hidden[learned])
         return {"loss": F.cross_entropy(logits.float(), targets[learned])}
 
+    def examples_for(self, image: int, shots: int, random: np.random.Generator) -> list[Chunk]:
+        """So many other photos, each with one of its captions, which are not learned."""
+        others = random.choice(len(self.references) - 1, shots, replace=False)
+        others += others >= image
+        texts = [self.references[other][random.integers(len(self.references[other]))] for other in others]
+        return [
+            Chunk(other, self.format.caption(text), learned=False)
+            for other, text in zip(others.tolist(), texts, strict=True)
+        ]
+
     def self_critical_loss(self, random: np.random.Generator) -> dict[str, Tensor]:
         """Policy gradient on sampled captions, each against the mean reward of the image's other samples.
 
-        Of each image only the best and the worst sample are learned from: they carry most of the signal.
+        Some steps' prompts begin with random shots, equally many for all images. Of each image only the best and the
+        worst sample are learned from: they carry most of the signal.
         """
         settings, samples = self.settings, self.settings["samples"]
-        images = random.choice(len(self.scorer.references), settings["images"], replace=False)
+        images = random.choice(len(self.references), settings["images"], replace=False)
         images = images[self.rank :: self.processes].tolist()
-        features = self.store.read(images, random)[:, None].to(self.device)
-        prompt = torch.tensor([self.format.prompt()], device=self.device).expand(len(images) * samples, -1)
+        shots = 0
+        if random.random() < settings["shots_share"]:
+            shots = int(random.integers(1, settings["most_shots"] + 1))
+        examples = [self.examples_for(image, shots, random) for image in images]
+        shown, _, index = list_media(
+            [[*chunks, Chunk(image, ())] for image, chunks in zip(images, examples, strict=True)]
+        )
+        place = {image: position for position, image in enumerate(shown)}
+        features = self.store.read(shown, random)[:, None].to(self.device)
+        prompt, mask = pad_left([self.format.prompt(chunks) for chunks in examples], self.format.end)
+        prompt = prompt.to(self.device).repeat_interleave(samples, dim=0)
+        mask = None if mask is None else mask.to(self.device).repeat_interleave(samples, dim=0)
         self.model.eval()
         with torch.inference_mode(), self.autocast():
-            media = self.model.see(features).repeat_interleave(samples, dim=0)
+            media = self.model.see(features)[:, 0][index.to(self.device)].repeat_interleave(samples, dim=0)
             tokens = decode(
                 self.model,
                 self.format,
                 prompt,
                 media,
                 settings["new_tokens"],
+                mask,
                 temperature=settings["temperature"],
             )
         self.model.train()
         ended = (tokens[:, -1] == self.format.end).cpu()
         rows = [until_end(row, self.format.end) for row in tokens.tolist()]
         captions = [self.format.tokenizer.decode(row) for row in rows]
-        scores = [self.scorer.score(images[row // samples], text) for row, text in enumerate(captions)]
+        scores = self.workers.scores([(images[row // samples], text) for row, text in enumerate(captions)])
         # A sample that never ended is worth nothing to the others' baseline and teaches nothing itself.
         rewards = (torch.tensor(scores) * ended).view(-1, samples)
         advantages = (rewards - rewards.mean(1, keepdim=True)) * samples / (samples - 1)
         advantages = (advantages.flatten() * ended).to(self.device)
         first = torch.arange(len(images)) * samples
         chosen = torch.cat([first + rewards.argmax(1), first + rewards.argmin(1)])
-        batch = collate(self.format, [[Chunk(row // samples, tuple(rows[row]))] for row in chosen.tolist()])
+        batch = collate(
+            self.format,
+            [[*examples[row // samples], Chunk(images[row // samples], tuple(rows[row]))] for row in chosen.tolist()],
+        )
+        seen = features[[place[image] for image in batch.images]]
         targets = batch.targets.to(self.device)
         learned = targets >= 0
         with self.autocast():
-            latents = self.model.see(features)[:, 0]
+            latents = self.model.see(seen)[:, 0]
             hidden = self.model.hidden(batch.ids.to(self.device), latents[batch.index.to(self.device)])
             logits = self.model.logits(hidden[learned])
         # The policy that was sampled from is the sharpened one.
@@ -211,12 +256,9 @@ class Trainer:
         A token weighs the same whichever process learns it: the processes' gradients are averaged afterwards, so
         each counts its sum as many times as there are processes. The losses returned are unweighted.
         """
-        episodes = self.mixture.step(self.step)
-        total = sum(episode.weight * episode.learned for episode in episodes)
+        share = self.workers.share(self.step, self.rank, self.processes)
         losses: dict[str, list[Tensor]] = {}
-        for part in passes(episodes[self.rank :: self.processes], self.mixture.settings["pass_tokens"]):
-            rows = [sequence for episode in part for sequence in episode.sequences]
-            batch = collate(self.format, rows)
+        for part, batch in share.passes:
             features = self.store.read(batch.images, random).to(self.device)
             targets = batch.targets.to(self.device)
             learned = targets >= 0
@@ -224,31 +266,37 @@ class Trainer:
                 latents = self.model.see_media(features, batch.media)
                 hidden = self.model.hidden(batch.ids.to(self.device), latents[batch.index.to(self.device)])
                 logits = self.model.logits(hidden[learned])
-            negative = F.cross_entropy(logits.float(), targets[learned], reduction="none")
-            in_order = iter(negative.split(learned.sum(1).tolist()))
-            pieces = [self.episode_losses([next(in_order) for _ in episode.sequences]) for episode in part]
-            weighted = [episode.weight * piece.sum() for episode, piece in zip(part, pieces, strict=True)]
-            (torch.stack(weighted).sum() * self.rehearsal * self.processes / total).backward()
-            for episode, piece in zip(part, pieces, strict=True):
-                losses.setdefault(episode.kind, []).append(piece.detach())
+            negative = targets.new_zeros(targets.shape, dtype=torch.float32)
+            negative[learned] = F.cross_entropy(logits.float(), targets[learned], reduction="none")
+            weighted = []
+            for kind, rows, episodes in by_kind(part):
+                if len(episodes[0].sequences) > 1:
+                    pieces = self.choice_losses(negative[rows], targets[rows], len(episodes[0].sequences))
+                else:
+                    pieces = negative[rows][learned[rows]]
+                weighted.append(episodes[0].weight * pieces.sum())
+                losses.setdefault(kind, []).append(pieces.detach())
+            (torch.stack(weighted).sum() * self.rehearsal * self.processes / share.total).backward()
         means = {kind: torch.cat(pieces).mean() for kind, pieces in sorted(losses.items())}
         return {"loss": torch.cat([piece for pieces in losses.values() for piece in pieces]).mean(), **means}
 
-    def episode_losses(self, sequences: list[Tensor]) -> Tensor:
-        """What an episode teaches, from the cross-entropy of its sequences' tokens, each (tokens).
+    def choice_losses(self, negative: Tensor, targets: Tensor, sequences: int) -> Tensor:
+        """What squares of media by texts teach, from their tokens' cross-entropy, both (squares * sequences, length).
 
-        Of one sequence all of it. Of a square of media by texts the cross-entropies of choosing each medium's text, by
-        the mean log-likelihood of its tokens, and each text's medium, by their sum: how common and how long a text is
-        weighs in the first choice and cancels out in the second. The last token, which ends the chunk, does not count.
+        Of each square the cross-entropies of choosing each medium's text, by the mean log-likelihood of its tokens,
+        and each text's medium, by their sum: how common and how long a text is weighs in the first choice and cancels
+        out in the second. The last token, which ends the chunk, does not count. -> (squares).
         """
-        if len(sequences) == 1:
-            return sequences[0]
-        side = math.isqrt(len(sequences))
-        means = torch.stack([-tokens[:-1].mean() for tokens in sequences]).view(side, side)
-        sums = torch.stack([-tokens[:-1].sum() for tokens in sequences]).view(side, side)
-        right = torch.arange(side, device=means.device)
-        texts = F.cross_entropy(self.recipe["episodes"]["choice_sharpness"] * means, right)
-        return ((texts + F.cross_entropy(sums.T, right)) / 2)[None]
+        side = math.isqrt(sequences)
+        counted = (targets >= 0) & (targets != self.format.end)
+        sums = -(negative * counted).sum(1)
+        means = (sums / counted.sum(1)).view(-1, side, side)
+        sums = sums.view(-1, side, side)
+        right = torch.arange(side, device=means.device).repeat(len(means))
+        sharpness = self.recipe["episodes"]["choice_sharpness"]
+        texts = F.cross_entropy(sharpness * means.flatten(0, 1), right, reduction="none")
+        media = F.cross_entropy(sums.transpose(1, 2).flatten(0, 1), right, reduction="none")
+        return (texts + media).view(-1, side).mean(1) / 2
 
     def average_gradients(self) -> None:
         """Replaces every gradient by its mean over the processes."""
@@ -402,6 +450,9 @@ def main() -> None:
     parser.add_argument("--tagger", type=Path, help="start with the resampler that the tagger trained")
     parser.add_argument("--vision-encoder", type=Path, help="start with this EfficientNet-Lite2 state dict (.pth)")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    parser.add_argument(
+        "--workers", type=int, help="processes that make batches; without a GPU the training's own does"
+    )
     arguments = parser.parse_args()
     recipe = Recipe.load(arguments.recipe)
     if "WORLD_SIZE" in os.environ:
@@ -421,17 +472,25 @@ def main() -> None:
         load_bridges(model, read_bridges(arguments.bridges))
     folder = data_folder() / "flickr8k"
     train, dev = read_split(folder, "train"), read_split(folder, "dev")
-    store, questions = FeatureStore(arguments.cache, "train", recipe["data"]["views"]), []
+    on_gpu = arguments.device == "cuda"
+    views, held = recipe["data"]["views"], arguments.device if on_gpu else None
+    store, questions = FeatureStore(arguments.cache, "train", views, held), []
     if arguments.stage != "caption":
         questions = read_questions(data_folder() / "vqa", "train")
-        store = JoinedStores([store, FeatureStore(arguments.cache, "vqa-train", recipe["data"]["views"])])
-    trainer = Trainer(arguments.stage, recipe, model, format_, train, store, arguments.device, questions=questions)
+        store = JoinedStores([store, FeatureStore(arguments.cache, "vqa-train", views, held)])
+    workers = arguments.workers
+    if workers is None:
+        workers = (os.cpu_count() or 1) - 1 if on_gpu else 0
+    trainer = Trainer(
+        arguments.stage, recipe, model, format_, train, store, arguments.device, questions=questions, workers=workers
+    )
     if arguments.checkpoint.exists():
         trainer.resume(arguments.checkpoint)
     evaluate = partial(trainer.evaluate, dev, FeatureStore(arguments.cache, "dev", ["plain"]))
     if arguments.stage == "episodes":
         evaluate = partial(trainer.evaluate_abilities, Bench.load(model, format_, arguments.cache))
     run(trainer, evaluate, arguments.checkpoint, arguments.metrics)
+    trainer.workers.close()
 
 
 if __name__ == "__main__":

@@ -173,6 +173,9 @@ class LastBlocks(nn.Module):
         # In f32, where small convolutions are faster on CPU than in bf16.
         with torch.autocast(tokens.device.type, enabled=False):
             x = tokens.transpose(1, 2).unflatten(2, (side, side))
+            if x.is_cuda:
+                # Depthwise convolutions in f32 have fast CUDA kernels for this layout only.
+                x = x.contiguous()
             for block in self.blocks.values():
                 x = block(x)
             x = F.relu6(self.head(x))

@@ -6,6 +6,7 @@ import copy
 import functools
 import itertools
 import math
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -16,9 +17,18 @@ import torch.multiprocessing as multiprocessing
 from conftest import MemoryStore
 from test_model import random_bridges
 
-from flamingo_training.consensus import words
+from flamingo_training.consensus import CiderScorer, words
 from flamingo_training.data import Example, Question
 from flamingo_training.episodes import styles
+from flamingo_training.episodes.caption_questions import (
+    KINDS,
+    CaptionQuestionEpisodes,
+    beginning,
+    color,
+    deed,
+    number,
+    presence,
+)
 from flamingo_training.episodes.choices import ChoiceEpisodes
 from flamingo_training.episodes.clips import FIRST_QUESTION, ClipEpisodes, cut, short_caption
 from flamingo_training.episodes.mixture import Mixture, passes
@@ -37,6 +47,7 @@ from flamingo_training.features import JoinedStores
 from flamingo_training.model import PerceiverResampler, split_heads
 from flamingo_training.sequences import IGNORED, Chunk, collate
 from flamingo_training.train import Trainer
+from flamingo_training.workers import Workers
 
 SETTINGS = {
     "zero_shot_share": 0.3,
@@ -60,12 +71,29 @@ SETTINGS = {
     "candidates": 3,
     "clip_choice_share": 0.5,
     "choice_sharpness": 4.0,
-    "shares": {"captions": 1, "styles": 1, "words": 1, "questions": 1, "clips": 1, "choices": 1},
-    "weights": {"captions": 0.5, "styles": 1.0, "words": 1.0, "questions": 2.0, "clips": 1.0, "choices": 3.0},
+    "shares": {
+        "captions": 1,
+        "styles": 1,
+        "words": 1,
+        "questions": 1,
+        "caption_questions": 1,
+        "clips": 1,
+        "choices": 1,
+    },
+    "weights": {
+        "captions": 0.5,
+        "styles": 1.0,
+        "words": 1.0,
+        "questions": 2.0,
+        "caption_questions": 1.5,
+        "clips": 1.0,
+        "choices": 3.0,
+    },
     "seed": 5,
     "steps": 100,
     "tokens": 700,
     "pass_tokens": 400,
+    "fill": 0.7,
     "warmup": 2,
     "learning_rate": 1e-3,
     "final_learning_rate": 1e-4,
@@ -81,15 +109,15 @@ def photos_of(things: dict[str, int]) -> list[Example]:
     """So many photos of each thing, every caption naming it."""
     examples = []
     for thing, count in things.items():
-        for number in range(count):
+        for place in range(count):
             captions = (
-                f"Two dogs and a {thing} in the garden" if number == 0 else f"One {thing} in the garden",
-                f"The old {thing} number {number} on a lawn",
+                f"Two dogs and a {thing} in the garden" if place == 0 else f"One {thing} in the garden",
+                f"The old {thing} number {place} on a lawn",
                 f"A {thing} near the house",
                 f"There is a {thing} beside the house",
-                f"Two dogs watch the {thing} in the garden" if number == 0 else f"Garden with a {thing}",
+                f"Two dogs watch the {thing} in the garden" if place == 0 else f"Garden with a {thing}",
             )
-            examples.append(Example(f"{thing}{number}.webp", captions))
+            examples.append(Example(f"{thing}{place}.webp", captions))
     return examples
 
 
@@ -428,6 +456,67 @@ def test_choices_are_squares_whose_diagonal_is_right(format_, sixteen):
             assert text == short_caption(sixteen[right - 100].captions)
 
 
+PHOTOS = {
+    "dogs": ("Two brown dogs run on grass", "Two dogs are running after a ball", "The brown dogs are chasing a ball"),
+    "man": ("A man is sitting on a bench", "A man in a red hat sits", "The man with the red hat is sitting outside"),
+    "nothing": ("Outside", "It rains", "Clouds"),
+}
+
+
+def test_questions_made_from_captions():
+    """All that each kind can ask of a photo, and nothing where the captions say too little or disagree."""
+    random = np.random.default_rng(0)
+
+    def all_of(kind: Callable, photo: str) -> set[tuple[str, str]]:
+        return {kind(PHOTOS[photo], random) for _ in range(300)} - {None}
+
+    assert {answer for question, answer in all_of(presence, "dogs") if "dog" in question} == {"yes"}
+    assert {answer for question, answer in all_of(presence, "man") if "dog" in question} == {"no"}
+    assert all_of(color, "dogs") == {("What color is the dogs?", "brown"), ("what is the color of the dogs?", "brown")}
+    assert {answer for _, answer in all_of(color, "man")} == {"red"}
+    assert {answer for _, answer in all_of(number, "dogs")} == {"2", "two"}
+    assert ("Are the dogs running?", "yes") in all_of(deed, "dogs")
+    assert ("What is the man doing?", "sitting") in all_of(deed, "man")
+    assert {answer for question, answer in all_of(deed, "man") if "swimming" in question} == {"no"}
+    assert all_of(beginning, "dogs") == {
+        ("what are running after a ball?", "dogs"),
+        ("what are chasing a ball?", "dogs"),
+    }
+    for kind in KINDS[1:]:
+        assert not all_of(kind, "nothing"), kind
+
+
+def test_caption_questions_show_what_they_ask_about(format_):
+    examples = [Example(f"{name}{place}.webp", captions) for name, captions in PHOTOS.items() for place in range(3)]
+    episodes = CaptionQuestionEpisodes(format_, Photos.of(examples, first=7), SETTINGS)
+    for chunks in draws(episodes, 30):
+        assert chunks[-1].shown
+        for chunk in chunks:
+            assert chunk.question is not None
+            assert 7 <= chunk.image < 7 + len(examples)
+    empty = CaptionQuestionEpisodes(format_, Photos.of([Example("a.webp", ("one",))]), SETTINGS)
+    with pytest.raises(ValueError, match="no caption"):
+        next(empty.ask((color,), np.random.default_rng(0)))
+
+
+def test_workers_prepare_what_the_process_itself_would(make):
+    alone = make()
+    workers = Workers(2, alone.mixture, CiderScorer([["a dog runs"], ["a cat sits"]]))
+    try:
+        for step in range(3):
+            share, expected = workers.share(step, 1, 2), alone.workers.share(step, 1, 2)
+            assert share.total == expected.total
+            assert [episodes for episodes, _ in share.passes] == [episodes for episodes, _ in expected.passes]
+            for (_, batch), (_, same) in zip(share.passes, expected.passes, strict=True):
+                assert torch.equal(batch.ids, same.ids)
+                assert torch.equal(batch.targets, same.targets)
+        assert workers.scores([(0, "a dog runs"), (1, "a dog"), (1, "a cat")]) == [
+            workers.scorer.score(image, text) for image, text in ((0, "a dog runs"), (1, "a dog"), (1, "a cat"))
+        ]
+    finally:
+        workers.close()
+
+
 def test_what_is_not_determined_is_not_learned(format_):
     text, question = format_.text("ab"), format_.question(" what? ")
     ids, targets = format_.sequence([Chunk(0, text, learned=False), Chunk(1, text, question=question)])
@@ -440,7 +529,7 @@ def test_what_is_not_determined_is_not_learned(format_):
 
 def test_passes_hold_every_sequence_once(format_, sixteen, asked):
     episodes = Mixture(format_, Photos.of(sixteen), asked, {**SETTINGS, "tokens": 4000}, 2).step(0)
-    batches = passes(episodes, 600)
+    batches = passes(episodes, 600, 0.7)
     assert [episode for batch in batches for episode in batch] == episodes
     assert len(batches) > 2
     for batch in batches:
@@ -591,7 +680,8 @@ def test_passes_and_processes_share_one_gradient(make, tmp_path):
 
 def test_rehearsal_adds_the_gradient_of_its_episodes(make, recipe):
     """Beside the reward's gradient, with its weight; the episodes are those of the stage's own seed, no captions."""
-    recipe["self_critical"].update({"clip": 1e9, "seed": SETTINGS["seed"], "rehearsal": 0.5})
+    same = {name: SETTINGS[name] for name in ("seed", "tokens")}
+    recipe["self_critical"].update({"clip": 1e9, "rehearsal": 0.5, **same})
     trainer = without_dropout(functools.partial(make, stage="self_critical"))
     latents = trainer.model.perceiver.latents
     # In place of a reward, which an untrained model does not earn.

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import copy
+import math
 
+import numpy as np
 import pytest
 import torch
 from conftest import MemoryStore
@@ -90,6 +92,33 @@ def test_overfitting_and_self_critical(recipe, model, format_, examples, store):
     step = critical.train_step()
     assert 0 < step["reward"] <= 10
     assert step["gradient"] == step["gradient"]
+
+
+def test_shots_of_self_critical_prompts(recipe, model, format_, examples, store):
+    """Other photos with captions of theirs, in the prompt and in what is learned, but not learned themselves."""
+    recipe["self_critical"].update({"shots_share": 1.0, "most_shots": 2})
+    trainer = make("self_critical", recipe, model, format_, examples, store)
+    random = np.random.default_rng(3)
+    for image in range(len(examples)):
+        chunks = trainer.examples_for(image, 5, random)
+        assert len({chunk.image for chunk in chunks} | {image}) == 6
+        for chunk in chunks:
+            assert not chunk.learned
+            assert format_.tokenizer.decode(chunk.caption) in examples[chunk.image].captions
+    trainer.model.set_dropout(0.0, 0.0)
+    seen = []
+    hidden = trainer.model.hidden
+
+    def watched(ids, media, *rest):
+        seen.append((ids, media.shape[1]))
+        return hidden(ids, media, *rest)
+
+    trainer.model.hidden = watched
+    assert math.isfinite(trainer.train_step()["reward"])
+    (prompts, shown), (learned, shown_again) = seen[0], seen[-1]
+    assert shown == shown_again > 1
+    assert ((prompts == format_.image).sum(1) == shown).all()
+    assert ((learned == format_.image).sum(1) == shown).all()
 
 
 def test_rewards_count_the_end():

@@ -25,7 +25,9 @@ class ChoiceEpisodes:
         if random.random() < self.settings["clip_choice_share"]:
             return self.clips(random)
         photos = self.photos.choose(self.settings["candidates"], random)
-        texts = [self.format.caption(self.photos.quote(photo, random)) for photo in photos]
+        # Any caption, uncommon ones too: which are common is what must not count.
+        quoted = [self.photos.captions[photo] for photo in photos]
+        texts = [self.format.caption(texts[random.integers(len(texts))]) for texts in quoted]
         return [[[Chunk(self.photos.first + photo, text)] for text in texts] for photo in photos]
 
     def clips(self, random: np.random.Generator) -> list[list[list[Chunk]]]:

@@ -10,6 +10,7 @@ import numpy as np
 
 from ..data import Question
 from ..sequences import IGNORED, Chunk, PromptFormat
+from .caption_questions import CaptionQuestionEpisodes
 from .captions import CaptionEpisodes
 from .choices import ChoiceEpisodes
 from .clips import ClipEpisodes
@@ -17,9 +18,6 @@ from .photos import Photos
 from .questions import PictureQuestions, QuestionEpisodes
 from .styles import StyleEpisodes
 from .words import WordEpisodes
-
-# A pass holds no sequence shorter than this share of its longest: what is missing is padding.
-FILL = 0.7
 
 
 @dataclass(frozen=True)
@@ -54,6 +52,7 @@ class Mixture:
             "styles": StyleEpisodes(format_, photos, settings),
             "words": WordEpisodes(format_, photos, settings),
             "questions": QuestionEpisodes(format_, PictureQuestions(questions, len(photos)), settings),
+            "caption_questions": CaptionQuestionEpisodes(format_, photos, settings),
             "clips": ClipEpisodes(format_, photos, settings, most_frames),
             "choices": ChoiceEpisodes(format_, photos, settings, most_frames),
         }
@@ -85,13 +84,16 @@ class Mixture:
         return sorted(episodes, key=lambda episode: -episode.tokens)
 
 
-def passes(episodes: Sequence[Episode], tokens: int) -> list[list[Episode]]:
-    """Cuts sequences, the longest first, into batches of similar length that hold so many tokens with padding."""
+def passes(episodes: Sequence[Episode], tokens: int, fill: float) -> list[list[Episode]]:
+    """Cuts sequences, the longest first, into batches of similar length that hold so many tokens with padding.
+
+    None holds a sequence shorter than `fill` of its longest: what is missing is padding.
+    """
     batches: list[list[Episode]] = []
     for episode in episodes:
         longest = batches[-1][0].tokens if batches else 0
         rows = sum(len(held.sequences) for held in [*(batches[-1] if batches else []), episode])
-        if not batches or episode.tokens < FILL * longest or rows * longest > tokens:
+        if not batches or episode.tokens < fill * longest or rows * longest > tokens:
             batches.append([])
         batches[-1].append(episode)
     return batches
