@@ -70,6 +70,7 @@ SETTINGS = {
     "named_share": 0.5,
     "candidates": 3,
     "clip_choice_share": 0.5,
+    "first_share": 0.5,
     "choice_sharpness": 4.0,
     "shares": {
         "captions": 1,

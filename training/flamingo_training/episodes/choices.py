@@ -38,7 +38,7 @@ class ChoiceEpisodes:
         images = [self.photos.first + photo for photo in pair]
         clips = [cut(*images, frames, at), cut(*images[::-1], frames, at)]
         answers = [self.format.text(short_caption(self.photos.kept[photo])) for photo in pair]
-        asked_first = random.random() < 0.5
+        asked_first = random.random() < self.settings["first_share"]
         question = self.format.question(FIRST_QUESTION if asked_first else LAST_QUESTION)
         ordered = answers if asked_first else answers[::-1]
         return [[[Chunk(clip, answer, question=question)] for answer in ordered] for clip in clips]

@@ -45,7 +45,7 @@ class ClipEpisodes:
         first, then = short_caption(photos.kept[a]), short_caption(photos.kept[b])
         if random.random() < self.settings["clip_caption_share"]:
             return Chunk(clip, self.format.text(f"First {first}, then {then}"))
-        asked_first = random.random() < 0.5
+        asked_first = random.random() < self.settings["first_share"]
         question, answer = (FIRST_QUESTION, first) if asked_first else (LAST_QUESTION, then)
         labels = [next(iter(tags(photos.captions[photo])), None) for photo in (a, b)]
         if None not in labels and labels[0] != labels[1] and random.random() < self.settings["named_share"]:
