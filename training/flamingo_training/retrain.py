@@ -5,7 +5,7 @@
 Bridges that are given with `--bridges` stand in for the tagger and the stage of captions.
 
 A step whose result is there is skipped, and one that was interrupted goes on where it stopped. `work` takes about
-5 GB of features and checkpoints. On CPU every core trains in a process of its own; on CUDA one process does.
+9 GB of features and checkpoints. On CPU every core trains in a process of its own; on CUDA one process does.
 """
 
 from __future__ import annotations
@@ -55,9 +55,9 @@ def steps(
         Step("features", (*images, "--splits", "dev", "train", "vqa-dev", "vqa-train")),
         Step("features", (*images, "--splits", "train", "vqa-train", "--views", *changed)),
     ]
-    stages, start = STAGES, work / f"{STAGES[0]}.safetensors"
+    stages = STAGES
     if bridges:
-        stages, start, begin = STAGES[1:], bridges, ("--bridges", str(bridges))
+        stages, begin = STAGES[1:], ("--bridges", str(bridges))
     else:
         pretrained = ("--vision-encoder", str(vision_encoder))
         found.append(Step("tagger", (*common, *pretrained, "--cache", str(cache), "--output", str(tagger)), tagger))
@@ -68,7 +68,7 @@ def steps(
         export = (*common, "--checkpoint", str(checkpoint), "--safetensors", str(bridges))
         released: tuple[str, ...] = ()
         if stage == STAGES[-1]:
-            released = ("--earlier", str(start), "--gguf", str(work / "bridges.gguf"))
+            released = ("--earlier", begin[1], "--gguf", str(work / "bridges.gguf"))
         found += [
             Step("train", (stage, *training, *kept, *begin), bridges, shared=True),
             Step("export", (*export, *released), bridges),

@@ -32,7 +32,7 @@ from .abilities.bench import Bench
 from .assemble import assemble, load_bridges, pretrained_blocks
 from .consensus import CiderScorer, consensual_captions
 from .data import Example, Question, data_folder, read_questions, read_split
-from .episodes.mixture import Episode, Mixture
+from .episodes.mixture import Episode, Mixture, passes
 from .episodes.photos import Photos
 from .evaluate import caption_images, caption_loss, cider
 from .export import read_bridges
@@ -106,6 +106,7 @@ class Trainer:
         self.stage, self.recipe, self.settings = stage, recipe, recipe[stage]
         self.model, self.format, self.store, self.device, self.bf16 = model, format_, store, device, bf16
         self.step = 0
+        self.pass_tokens, self.fill = (recipe["episodes"][name][device] for name in ("pass_tokens", "fill"))
         self.rank, self.processes = 0, 1
         if distributed.is_initialized():
             self.rank, self.processes = distributed.get_rank(), distributed.get_world_size()
@@ -129,6 +130,7 @@ class Trainer:
         if self.rehearsal:
             photos = Photos.of(train, keep=recipe["data"]["captions_an_image"])
             settings = recipe["episodes"] | {name: self.settings[name] for name in ("seed", "tokens")}
+            settings |= {"pass_tokens": self.pass_tokens, "fill": self.fill}
             if stage == "self_critical":
                 # Captions are what the reward teaches: their likelihood would pull the other way.
                 settings["shares"] = settings["shares"] | {"captions": 0.0}
@@ -188,11 +190,11 @@ class Trainer:
             for other, text in zip(others.tolist(), texts, strict=True)
         ]
 
-    def self_critical_loss(self, random: np.random.Generator) -> dict[str, Tensor]:
+    def self_critical_gradients(self, random: np.random.Generator) -> dict[str, Tensor]:
         """Policy gradient on sampled captions, each against the mean reward of the image's other samples.
 
-        Some steps' prompts begin with random shots, equally many for all images. Of each image only the best and the
-        worst sample are learned from: they carry most of the signal.
+        The gradients are added to the model's. Some steps' prompts begin with random shots, equally many for all
+        images. Of each image only the best and the worst sample are learned from: they carry most of the signal.
         """
         settings, samples = self.settings, self.settings["samples"]
         images = random.choice(len(self.references), settings["images"], replace=False)
@@ -229,24 +231,31 @@ class Trainer:
         # A sample that never ended is worth nothing to the others' baseline and teaches nothing itself.
         rewards = (torch.tensor(scores) * ended).view(-1, samples)
         advantages = (rewards - rewards.mean(1, keepdim=True)) * samples / (samples - 1)
-        advantages = (advantages.flatten() * ended).to(self.device)
+        advantages = advantages.flatten() * ended
         first = torch.arange(len(images)) * samples
         chosen = torch.cat([first + rewards.argmax(1), first + rewards.argmin(1)])
-        batch = collate(
-            self.format,
-            [[*examples[row // samples], Chunk(images[row // samples], tuple(rows[row]))] for row in chosen.tolist()],
-        )
-        seen = features[[place[image] for image in batch.images]]
-        targets = batch.targets.to(self.device)
-        learned = targets >= 0
-        with self.autocast():
-            latents = self.model.see(seen)[:, 0]
-            hidden = self.model.hidden(batch.ids.to(self.device), latents[batch.index.to(self.device)])
-            logits = self.model.logits(hidden[learned])
-        # The policy that was sampled from is the sharpened one.
-        negative = F.cross_entropy(logits.float() / settings["temperature"], targets[learned], reduction="none")
-        weight = advantages[chosen.to(self.device)][:, None].expand_as(targets)[learned]
-        loss = (weight * negative).mean()
+        weighed = []
+        for row in chosen.tolist():
+            chunks = [*examples[row // samples], Chunk(images[row // samples], tuple(rows[row]))]
+            length = len(self.format.sequence(chunks)[0])
+            weighed.append(Episode("sample", [chunks], length, len(rows[row]) + 1, advantages[row].item()))
+        weighed.sort(key=lambda episode: -episode.tokens)
+        total = sum(episode.learned for episode in weighed)
+        loss = torch.zeros((), device=self.device)
+        for part in passes(weighed, self.pass_tokens, self.fill):
+            batch = collate(self.format, [episode.sequences[0] for episode in part])
+            targets = batch.targets.to(self.device)
+            learned = targets >= 0
+            with self.autocast():
+                latents = self.model.see(features[[place[image] for image in batch.images]])[:, 0]
+                hidden = self.model.hidden(batch.ids.to(self.device), latents[batch.index.to(self.device)])
+                logits = self.model.logits(hidden[learned])
+            # The policy that was sampled from is the sharpened one.
+            negative = F.cross_entropy(logits.float() / settings["temperature"], targets[learned], reduction="none")
+            weights = torch.tensor([episode.weight for episode in part], device=self.device)
+            piece = (weights[:, None].expand_as(targets)[learned] * negative).sum() / total
+            piece.backward()
+            loss += piece.detach()
         length = torch.tensor([len(row) for row in rows]).float().mean()
         return {"loss": loss, "reward": rewards.mean(), "length": length}
 
@@ -319,9 +328,11 @@ class Trainer:
         self.model.train()
         self.optimizer.zero_grad()
         values: dict[str, Tensor] = {}
-        if self.stage != "episodes":
-            values = self.caption_loss(random) if self.stage == "caption" else self.self_critical_loss(random)
+        if self.stage == "caption":
+            values = self.caption_loss(random)
             values["loss"].backward()
+        elif self.stage == "self_critical":
+            values = self.self_critical_gradients(random)
         if self.rehearsal:
             values = self.episode_gradients(random) | values
         self.average_gradients()

@@ -93,8 +93,8 @@ SETTINGS = {
     "seed": 5,
     "steps": 100,
     "tokens": 700,
-    "pass_tokens": 400,
-    "fill": 0.7,
+    "pass_tokens": {"cpu": 400},
+    "fill": {"cpu": 0.7},
     "warmup": 2,
     "learning_rate": 1e-3,
     "final_learning_rate": 1e-4,
@@ -686,7 +686,12 @@ def test_rehearsal_adds_the_gradient_of_its_episodes(make, recipe):
     trainer = without_dropout(functools.partial(make, stage="self_critical"))
     latents = trainer.model.perceiver.latents
     # In place of a reward, which an untrained model does not earn.
-    trainer.self_critical_loss = lambda random: {"loss": 7 * latents.sum(), "reward": torch.ones(())}
+
+    def gradients(random):
+        (7 * latents.sum()).backward()
+        return {"reward": torch.ones(())}
+
+    trainer.self_critical_gradients = gradients
     step = trainer.train_step()
     assert step["reward"] == 1 and "captions" not in step
     recipe["episodes"]["shares"]["captions"] = 0.0

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from conftest import MemoryStore
+from test_model import random_bridges
 
 from flamingo_training.consensus import CiderScorer
 from flamingo_training.evaluate import caption_images
@@ -119,6 +120,32 @@ def test_shots_of_self_critical_prompts(recipe, model, format_, examples, store)
     assert shown == shown_again > 1
     assert ((prompts == format_.image).sum(1) == shown).all()
     assert ((learned == format_.image).sum(1) == shown).all()
+
+
+def test_self_critical_passes_share_one_gradient(recipe, model, format_, examples, store):
+    """Cut into passes, a step's gradient is that of one."""
+    recipe["self_critical"].update({"clip": 1e9, "temperature": 50.0})
+    gradients = []
+    for tokens in (10_000, 30):
+        recipe["episodes"].update({"pass_tokens": {"cpu": tokens}, "fill": {"cpu": 0.7}})
+        trainer = make("self_critical", recipe, model, format_, examples, store)
+        trainer.model.set_dropout(0.0, 0.0)
+        random_bridges(trainer.model)
+        # Any words are worth something, so that a random model's samples differ in reward.
+        trainer.workers.scores = lambda pairs: [float(len(text) % 7) for _, text in pairs]
+        ended = trainer.format.end
+        logits = trainer.model.logits
+
+        def often_ending(hidden, logits=logits, ended=ended):
+            scores = logits(hidden)
+            return torch.cat([scores[..., :ended], scores[..., ended:] + 170.0], dim=-1)
+
+        trainer.model.logits = often_ending
+        torch.manual_seed(0)
+        trainer.self_critical_gradients(np.random.default_rng(0))
+        gradients.append(torch.cat([p.grad.flatten() for p in trainer.model.bridges().values()]))
+    assert gradients[0].norm() > 1e-3
+    torch.testing.assert_close(*gradients, atol=1e-5, rtol=1e-3)
 
 
 def test_rewards_count_the_end():
