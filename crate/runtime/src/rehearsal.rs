@@ -56,12 +56,23 @@ impl Rehearsal {
         })
     }
 
-    /// Sees a picture, reads prompts and writes a token. `on_step` is told after each how
-    /// many of the [`Self::STEPS`] are done.
+    /// Sees a picture, reads prompts and writes a token, and leaves nothing on the device
+    /// but the programs. `on_step` is told after each how many of the [`Self::STEPS`] are
+    /// done.
     ///
     /// # Errors
     /// Where the device fails.
-    pub async fn run(&self, mut on_step: impl FnMut(usize)) -> Result<(), RuntimeError> {
+    pub async fn run(self, on_step: impl FnMut(usize)) -> Result<(), RuntimeError> {
+        self.steps(on_step).await?;
+        let device = self.flamingo.device().clone();
+        drop(self);
+        // Buffers of weights are kept, for others of the same size, until it is asked for
+        // them; and no others come once the whole model's have arrived.
+        device.release_unused();
+        Ok(())
+    }
+
+    async fn steps(&self, mut on_step: impl FnMut(usize)) -> Result<(), RuntimeError> {
         let flamingo = &self.flamingo;
         let config = flamingo.config();
         let pixels = vec![0.0; 3 * config.vision.image_size.pow(2)];
