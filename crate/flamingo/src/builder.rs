@@ -6,7 +6,7 @@
 use std::collections::{HashMap, HashSet};
 
 use burn::tensor::{Device, Tensor, TensorData};
-use flamingo_kernels::{ComputeDevice, PackedMatrix, PackedRows};
+use flamingo_kernels::{ComputeDevice, PackedMatrix, PackedRows, lasting};
 use flamingo_weights::{LoadedTensor, TensorType, blocks};
 
 use crate::config::FlamingoConfig;
@@ -173,13 +173,12 @@ impl FlamingoBuilder {
         let device = &self.weights.device;
         Ok(match (spec.role, spec.shape.as_slice()) {
             (TensorRole::Gate, _) => Weight::Gate(values.first().copied().unwrap_or_default()),
-            (_, &[rows, cols]) => Weight::Table(Tensor::from_data(
-                TensorData::new(values, [rows, cols]),
-                device,
-            )),
+            (_, &[rows, cols]) => {
+                Weight::Table(lasting(TensorData::new(values, [rows, cols]), device))
+            }
             _ => {
                 let length = values.len();
-                Weight::Vector(Tensor::from_data(TensorData::new(values, [length]), device))
+                Weight::Vector(lasting(TensorData::new(values, [length]), device))
             }
         })
     }
