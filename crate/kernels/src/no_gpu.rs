@@ -5,6 +5,8 @@ use std::sync::Arc;
 
 use burn::tensor::{Device, Tensor};
 
+use flamingo_weights::TensorType;
+
 use crate::activation::Activation;
 use crate::conv::Conv2dShape;
 use crate::device::{ComputeDevice, DeviceMemory, DeviceReport, SelfTestOutcome};
@@ -138,7 +140,15 @@ impl GpuContext {
     }
 }
 
+pub(crate) fn buffer_bytes(byte_len: usize) -> usize {
+    byte_len
+}
+
 impl GpuMatrix {
+    pub(crate) fn lend(&self, _: TensorType, _: usize, _: usize, _: usize) -> Self {
+        match self.0 {}
+    }
+
     pub(crate) fn upload(_: PackedRows, context: &GpuContext) -> Result<Self, KernelError> {
         match context.0 {}
     }

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use flamingo::{Flamingo, FlamingoBuilder, FlamingoConfig, Positions};
+use flamingo::{Flamingo, FlamingoBuilder, Positions};
 use flamingo_kernels::{ComputeDevice, read};
 use flamingo_weights::{LoadedTensor, TensorInfo};
 
@@ -13,7 +13,7 @@ use crate::error::{LoadError, RuntimeError};
 /// known ones, is asked for with (`<image>Output:`).
 const PROMPTS: [usize; 2] = [6, 3];
 
-/// A caption by a model of zeros, which is made of the same kinds of layers, packed in the
+/// A caption by a model that knows nothing, made of the same kinds of layers, packed in the
 /// same way, as the one whose weights still arrive: a GPU compiles a program when it is
 /// first used, and in a rehearsal that is while the network is waited for.
 pub struct Rehearsal {
@@ -24,14 +24,16 @@ impl Rehearsal {
     /// Steps of [`Self::run`]: seeing, reading each prompt, writing.
     pub const STEPS: usize = 2 + PROMPTS.len();
 
-    /// `whole` are the whole model's tensors, by name, as its file declares them.
+    /// `arriving` is the whole model, of which the largest matrix has arrived: it stands for
+    /// all matrices. `whole` are its tensors, by name, as its file declares them.
     pub(crate) fn new(
-        config: &FlamingoConfig,
+        arriving: &FlamingoBuilder,
         whole: &HashMap<&str, &TensorInfo>,
         device: &ComputeDevice,
     ) -> Result<Self, LoadError> {
-        let config = config.abridged();
+        let config = arriving.config().abridged();
         let mut builder = FlamingoBuilder::new(config.clone(), device)?;
+        builder.borrow_from(arriving);
         for spec in config.tensors() {
             let Some(declared) = whole.get(spec.name.as_str()) else {
                 // The whole model lacks it too and will say so.

@@ -45,6 +45,8 @@ fn a_caption_after_a_rehearsal_compiles_nothing() {
     let mut steps = Vec::new();
     let held = device.memory().unwrap();
     let rehearsal = loader.rehearsal().unwrap().expect("a rehearsal");
+    let taken = device.memory().unwrap().in_use - held.in_use;
+    assert!(taken < held.in_use / 100, "{taken} beside {held:?}");
     block_on(rehearsal.run(|done| steps.push(done))).unwrap();
     assert_eq!(steps, [1, 2, 3, 4]);
     let rehearsed = device.programs();

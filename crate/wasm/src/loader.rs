@@ -52,7 +52,7 @@ impl ModelLoader {
     }
 }
 
-/// A caption by a model of zeros, which has the GPU compile what the model will need.
+/// A caption by a model that knows nothing, which has the GPU compile what the model will need.
 #[wasm_bindgen]
 pub struct Rehearsal {
     rehearsal: RuntimeRehearsal,

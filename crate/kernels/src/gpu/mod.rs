@@ -33,6 +33,7 @@ pub(crate) use context::GpuContext;
 use context::context_of;
 use launch::{Info, groups_for};
 pub use matrix::GpuMatrix;
+pub(crate) use matrix::buffer_bytes;
 use program::{Format, Program};
 pub(crate) use tensor::{faults_of, from_burn, to_burn};
 
