@@ -422,11 +422,11 @@ export class Engine implements WorkerApi {
   }
 }
 
-/** Has the GPU compile what the model will need. Whoever asked for it need not wait at once. */
+/** Has the GPU compile what the model will need. Whoever asked for it need not wait at once, nor free it. */
 function rehearse(rehearsal: WasmRehearsal, onEvent: Notify<LoadEvent>): Promise<void> {
   const compiled = calling(() =>
     rehearsal.run((done, total) => void onEvent({ status: "compile", done, total })),
-  ).finally(() => rehearsal.free());
+  );
   compiled.catch(() => {});
   return compiled;
 }

@@ -84,8 +84,9 @@ export interface WasmSupportSet extends WasmHandle {
   toBytes(): Uint8Array;
 }
 
-/** A caption by a model of zeros, which has the GPU compile what the model will need. */
+/** A caption by a model that knows nothing, which has the GPU compile what the model will need. */
 export interface WasmRehearsal extends WasmHandle {
+  /** Takes the rehearsal: it need not be freed afterwards. */
   run(onStep: (done: number, total: number) => void): Promise<void>;
 }
 

@@ -6,7 +6,7 @@
 use std::collections::{HashMap, HashSet};
 
 use burn::tensor::{Device, Tensor, TensorData};
-use flamingo_kernels::{ComputeDevice, PackedMatrix, PackedRows};
+use flamingo_kernels::{ComputeDevice, KernelError, PackedMatrix, PackedRows, lasting};
 use flamingo_weights::{LoadedTensor, TensorType, blocks};
 
 use crate::config::FlamingoConfig;
@@ -24,6 +24,8 @@ pub struct FlamingoBuilder {
     inserted: HashSet<String>,
     /// Stacks of which parts are missing, by name.
     stacks: HashMap<String, Stack>,
+    /// Stands for every matrix, where there is one.
+    lender: Option<PackedMatrix>,
     weights: Weights,
 }
 
@@ -61,11 +63,18 @@ impl FlamingoBuilder {
             missing,
             inserted: HashSet::new(),
             stacks,
+            lender: None,
             weights: Weights {
                 device: device.burn(),
                 loaded: HashMap::new(),
             },
         })
+    }
+
+    /// Lets the largest matrix that `other` has got stand for every matrix that comes: a
+    /// model that nobody believes takes no memory then but for its vectors.
+    pub fn borrow_from(&mut self, other: &Self) {
+        self.lender = other.weights.largest_matrix().cloned();
     }
 
     /// The model's sizes.
@@ -150,7 +159,7 @@ impl FlamingoBuilder {
         }
         let matrices = alike
             .into_iter()
-            .map(|rows| PackedMatrix::upload(rows, &self.device))
+            .map(|rows| self.matrix(rows))
             .collect::<Result<_, _>>()?;
         self.stacks.remove(stack);
         let weight = Weight::Stack(matrices);
@@ -165,23 +174,27 @@ impl FlamingoBuilder {
         spec: &TensorSpec,
     ) -> Result<Weight, WeightError> {
         if let (TensorRole::Matrix, &[rows, cols]) = (spec.role, spec.shape.as_slice()) {
-            let matrix = PackedMatrix::new(tensor_type, rows, cols, data, &self.device)?;
-            return Ok(Weight::Matrix(matrix));
+            let rows = PackedRows::new(tensor_type, rows, cols, data)?;
+            return Ok(Weight::Matrix(self.matrix(rows)?));
         }
         let mut values = vec![0.0; spec.shape.iter().product()];
         blocks::dequantize_row(tensor_type, &data, &mut values)?;
         let device = &self.weights.device;
         Ok(match (spec.role, spec.shape.as_slice()) {
             (TensorRole::Gate, _) => Weight::Gate(values.first().copied().unwrap_or_default()),
-            (_, &[rows, cols]) => Weight::Table(Tensor::from_data(
-                TensorData::new(values, [rows, cols]),
-                device,
-            )),
+            (_, &[rows, cols]) => {
+                Weight::Table(lasting(TensorData::new(values, [rows, cols]), device))
+            }
             _ => {
                 let length = values.len();
-                Weight::Vector(Tensor::from_data(TensorData::new(values, [length]), device))
+                Weight::Vector(lasting(TensorData::new(values, [length]), device))
             }
         })
+    }
+
+    fn matrix(&self, rows: PackedRows) -> Result<PackedMatrix, KernelError> {
+        let lent = self.lender.as_ref().and_then(|lender| lender.lend(&rows));
+        lent.map_or_else(|| PackedMatrix::upload(rows, &self.device), Ok)
     }
 
     /// Puts the model together.
@@ -225,6 +238,15 @@ impl Weights {
                 count: 1,
                 first: name.to_owned(),
             })
+    }
+
+    fn largest_matrix(&self) -> Option<&PackedMatrix> {
+        let matrices = self.loaded.values().flat_map(|weight| match weight {
+            Weight::Matrix(matrix) => std::slice::from_ref(matrix),
+            Weight::Stack(parts) => parts,
+            Weight::Table(_) | Weight::Vector(_) | Weight::Gate(_) => &[],
+        });
+        matrices.max_by_key(|matrix| matrix.byte_len())
     }
 
     pub(crate) fn matrix(&mut self, name: &str) -> Result<PackedMatrix, ModelError> {

@@ -2,6 +2,7 @@
 
 use burn::tensor::Tensor;
 
+use crate::activation::Activation;
 use crate::cpu::Cpu;
 use crate::dense::{Dense, from_cpu, from_gpu, on_cpu, on_gpu};
 use crate::gpu::Gpu;
@@ -51,8 +52,11 @@ impl Conv2dShape {
 
 /// Convolution of `x` `[in_h * in_w, c_in]`, row-major over the grid, with
 /// `weight` `[c_out, (c_in / groups) * kernel * kernel]` (PyTorch's order:
-/// channel, row, column) and `bias` `[c_out]`; the result is
-/// `[out_h * out_w, c_out]`.
+/// channel, row, column) and `bias` `[c_out]`, and of each number of it the
+/// `activation`; the result is `[out_h * out_w, c_out]`.
+///
+/// An activation of its own would take a buffer of its own on a GPU, and the grids of
+/// the first layers are the largest buffers but for weights.
 ///
 /// # Panics
 /// Where the sizes do not fit or the operands are on two devices.
@@ -60,6 +64,7 @@ pub fn conv2d(
     x: Tensor<2>,
     weight: &Tensor<2>,
     bias: Option<&Tensor<1>>,
+    activation: Option<Activation>,
     shape: &Conv2dShape,
 ) -> Tensor<2> {
     assert!(
@@ -89,13 +94,13 @@ pub fn conv2d(
         Dense::Cpu(x) => {
             let weight = on_cpu(weight.clone());
             let bias = bias.cloned().map(on_cpu);
-            let out = Cpu.conv2d(&x, &weight, bias.as_deref(), shape);
+            let out = Cpu.activated_conv2d(&x, &weight, bias.as_deref(), activation, shape);
             from_cpu(out, [shape.out_h * shape.out_w, shape.c_out])
         }
         Dense::Gpu(x) => {
             let weight = on_gpu(weight.clone());
             let bias = bias.cloned().map(on_gpu);
-            from_gpu(Gpu.conv2d(&x, &weight, bias.as_ref(), shape))
+            from_gpu(Gpu.activated_conv2d(&x, &weight, bias.as_ref(), activation, shape))
         }
     }
 }

@@ -3,7 +3,7 @@
 
 use std::ops::Deref;
 
-use burn::tensor::{Tensor, TensorData};
+use burn::tensor::{Device, Tensor, TensorData};
 use burn_flex::{Flex, FlexTensor};
 
 use crate::error::DeviceError;
@@ -85,6 +85,17 @@ pub fn contiguous<const D: usize>(tensor: Tensor<D>) -> Tensor<D> {
         Dense::Cpu(CpuRows(tensor)) => Tensor::from_primitive::<Flex>(tensor),
         Dense::Gpu(tensor) => gpu::to_burn(*tensor),
     }
+}
+
+/// A tensor that is kept for long, in a buffer of its own size. The buffers that a device
+/// lends to one tensor after another are larger than most of what they hold, and one that
+/// is held for long is missing where a large one is needed.
+///
+/// Such a buffer is lent again to tensors of exactly its size, and given back with
+/// [`ComputeDevice::release_unused`](crate::ComputeDevice::release_unused) only: this is
+/// for sizes that recur.
+pub fn lasting<const D: usize>(data: TensorData, device: &Device) -> Tensor<D> {
+    device.memory_persistent_allocations(data, |data| Tensor::from_data(data, device))
 }
 
 /// The numbers of `tensor`, row-major. Waits without blocking the thread, as a

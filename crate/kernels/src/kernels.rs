@@ -137,6 +137,23 @@ pub trait Kernels {
         }
     }
 
+    /// A convolution, and a function of each number of it: one step after the other, where
+    /// an implementation has nothing better.
+    fn activated_conv2d(
+        &self,
+        x: &Self::Dense,
+        weight: &Self::Dense,
+        bias: Option<&Self::Dense>,
+        activation: Option<Activation>,
+        shape: &Conv2dShape,
+    ) -> <Self::Dense as ToOwned>::Owned {
+        let sum = self.conv2d(x, weight, bias, shape);
+        match activation {
+            Some(function) => self.activation(sum.borrow(), function),
+            None => sum,
+        }
+    }
+
     /// `finish(norm(x) · wᵀ + bias)`: one step after the other, where an
     /// implementation has nothing better.
     fn fused_linear(

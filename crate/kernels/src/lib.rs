@@ -56,7 +56,7 @@ mod rope;
 pub use activation::{Activation, activation, add_scaled};
 pub use attention::{Alibi, AttentionShape, Spans, attention, attention_weights};
 pub use conv::{Conv2dShape, conv2d};
-pub use dense::{contiguous, read};
+pub use dense::{contiguous, lasting, read};
 pub use device::{
     ComputeDevice, DeviceKind, DeviceMemory, DevicePreference, DeviceReport, KernelFamily,
     SelfTestOutcome, select_device,

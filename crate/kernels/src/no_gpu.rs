@@ -5,6 +5,8 @@ use std::sync::Arc;
 
 use burn::tensor::{Device, Tensor};
 
+use flamingo_weights::TensorType;
+
 use crate::activation::Activation;
 use crate::conv::Conv2dShape;
 use crate::device::{ComputeDevice, DeviceMemory, DeviceReport, SelfTestOutcome};
@@ -121,6 +123,10 @@ impl GpuContext {
         match self.0 {}
     }
 
+    pub(crate) fn release_unused(&self) {
+        match self.0 {}
+    }
+
     pub(crate) fn buffer(&self, _: usize) -> GpuBuffer {
         match self.0 {}
     }
@@ -134,7 +140,15 @@ impl GpuContext {
     }
 }
 
+pub(crate) fn buffer_bytes(byte_len: usize) -> usize {
+    byte_len
+}
+
 impl GpuMatrix {
+    pub(crate) fn lend(&self, _: TensorType, _: usize, _: usize, _: usize) -> Self {
+        match self.0 {}
+    }
+
     pub(crate) fn upload(_: PackedRows, context: &GpuContext) -> Result<Self, KernelError> {
         match context.0 {}
     }

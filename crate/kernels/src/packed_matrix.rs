@@ -8,7 +8,7 @@ use flamingo_weights::TensorType;
 use crate::cpu::fours;
 use crate::device::{ComputeDevice, Place};
 use crate::error::KernelError;
-use crate::gpu::GpuMatrix;
+use crate::gpu::{GpuMatrix, buffer_bytes};
 
 /// Packed rows in memory, in GGML's own byte layout.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -160,6 +160,24 @@ impl PackedMatrix {
             cols,
             byte_len,
             storage,
+        })
+    }
+
+    /// A matrix of the sizes of `packed` that takes no memory: its numbers are whatever
+    /// stands in this one. For work whose result nobody looks at. None where this one is
+    /// smaller, or on the CPU, where nothing needs it.
+    pub fn lend(&self, packed: &PackedRows) -> Option<Self> {
+        let Storage::Gpu(lender) = &self.storage else {
+            return None;
+        };
+        let (tensor_type, byte_len) = (packed.tensor_type, packed.bytes.len());
+        let unused = buffer_bytes(self.byte_len).checked_sub(buffer_bytes(byte_len))?;
+        Some(Self {
+            tensor_type,
+            rows: packed.rows,
+            cols: packed.cols,
+            byte_len,
+            storage: Storage::Gpu(lender.lend(tensor_type, packed.cols, byte_len, unused)),
         })
     }
 

@@ -53,20 +53,25 @@ fn check_convolution(shape: Conv2dShape, bias: bool) {
     let x = numbers.vec(shape.in_h * shape.in_w * shape.c_in);
     let weight = numbers.vec(shape.c_out * shape.window());
     let bias = bias.then(|| numbers.vec(shape.c_out));
-    let expected = Reference.conv2d(&x, &weight, bias.as_deref(), &shape);
-    for device in devices() {
+    let activations = [None, Some(Activation::Relu6), Some(Activation::Silu)];
+    for (device, activation) in devices()
+        .iter()
+        .flat_map(|device| activations.map(|activation| (device, activation)))
+    {
+        let expected = Reference.activated_conv2d(&x, &weight, bias.as_deref(), activation, &shape);
         let bias = bias
             .as_ref()
-            .map(|bias| tensor(bias, [shape.c_out], &device));
+            .map(|bias| tensor(bias, [shape.c_out], device));
         let result = conv2d(
-            tensor(&x, [shape.in_h * shape.in_w, shape.c_in], &device),
-            &tensor(&weight, [shape.c_out, shape.window()], &device),
+            tensor(&x, [shape.in_h * shape.in_w, shape.c_in], device),
+            &tensor(&weight, [shape.c_out, shape.window()], device),
             bias.as_ref(),
+            activation,
             &shape,
         );
         assert_eq!(result.dims(), [shape.out_h * shape.out_w, shape.c_out]);
         let tolerance = 1e-5 * (shape.window() as f32).sqrt();
-        let what = format!("{shape:?} on {:?}", device.kind());
+        let what = format!("{shape:?}, {activation:?} on {:?}", device.kind());
         assert_close(&what, &values(result), &expected, tolerance);
     }
 }

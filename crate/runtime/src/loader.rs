@@ -83,7 +83,7 @@ impl ModelLoader {
             .iter()
             .map(|entry| (entry.info.name.as_str(), &entry.info))
             .collect();
-        Rehearsal::new(builder.config(), &whole, &self.device).map(Some)
+        Rehearsal::new(builder, &whole, &self.device).map(Some)
     }
 
     /// Puts the model together when all bytes have been pushed.

@@ -2,8 +2,8 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use burn::tensor::Tensor;
-use flamingo_kernels::read;
+use burn::tensor::{Tensor, TensorData};
+use flamingo_kernels::{lasting, read};
 use web_time::Instant;
 
 use crate::error::RuntimeError;
@@ -130,6 +130,9 @@ impl Model {
                 what: "image latents",
             });
         }
+        // Only now: what is kept must not hold one of the large buffers that the encoder
+        // leaves for the next image.
+        let latents = lasting(TensorData::new(values, latents.dims()), &latents.device());
         let depends_on_place = self.config().resampler.max_media > 0;
         let media = EncodedMedia {
             id: NEXT.fetch_add(1, Ordering::Relaxed),

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use flamingo::{Flamingo, FlamingoBuilder, FlamingoConfig, Positions};
+use flamingo::{Flamingo, FlamingoBuilder, Positions};
 use flamingo_kernels::{ComputeDevice, read};
 use flamingo_weights::{LoadedTensor, TensorInfo};
 
@@ -13,7 +13,7 @@ use crate::error::{LoadError, RuntimeError};
 /// known ones, is asked for with (`<image>Output:`).
 const PROMPTS: [usize; 2] = [6, 3];
 
-/// A caption by a model of zeros, which is made of the same kinds of layers, packed in the
+/// A caption by a model that knows nothing, made of the same kinds of layers, packed in the
 /// same way, as the one whose weights still arrive: a GPU compiles a program when it is
 /// first used, and in a rehearsal that is while the network is waited for.
 pub struct Rehearsal {
@@ -24,14 +24,16 @@ impl Rehearsal {
     /// Steps of [`Self::run`]: seeing, reading each prompt, writing.
     pub const STEPS: usize = 2 + PROMPTS.len();
 
-    /// `whole` are the whole model's tensors, by name, as its file declares them.
+    /// `arriving` is the whole model, of which the largest matrix has arrived: it stands for
+    /// all matrices. `whole` are its tensors, by name, as its file declares them.
     pub(crate) fn new(
-        config: &FlamingoConfig,
+        arriving: &FlamingoBuilder,
         whole: &HashMap<&str, &TensorInfo>,
         device: &ComputeDevice,
     ) -> Result<Self, LoadError> {
-        let config = config.abridged();
+        let config = arriving.config().abridged();
         let mut builder = FlamingoBuilder::new(config.clone(), device)?;
+        builder.borrow_from(arriving);
         for spec in config.tensors() {
             let Some(declared) = whole.get(spec.name.as_str()) else {
                 // The whole model lacks it too and will say so.
@@ -56,12 +58,23 @@ impl Rehearsal {
         })
     }
 
-    /// Sees a picture, reads prompts and writes a token. `on_step` is told after each how
-    /// many of the [`Self::STEPS`] are done.
+    /// Sees a picture, reads prompts and writes a token, and leaves nothing on the device
+    /// but the programs. `on_step` is told after each how many of the [`Self::STEPS`] are
+    /// done.
     ///
     /// # Errors
     /// Where the device fails.
-    pub async fn run(&self, mut on_step: impl FnMut(usize)) -> Result<(), RuntimeError> {
+    pub async fn run(self, on_step: impl FnMut(usize)) -> Result<(), RuntimeError> {
+        self.steps(on_step).await?;
+        let device = self.flamingo.device().clone();
+        drop(self);
+        // Buffers of weights are kept, for others of the same size, until it is asked for
+        // them; and no others come once the whole model's have arrived.
+        device.release_unused();
+        Ok(())
+    }
+
+    async fn steps(&self, mut on_step: impl FnMut(usize)) -> Result<(), RuntimeError> {
         let flamingo = &self.flamingo;
         let config = flamingo.config();
         let pixels = vec![0.0; 3 * config.vision.image_size.pow(2)];

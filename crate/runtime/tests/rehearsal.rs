@@ -1,4 +1,5 @@
-//! What a rehearsal has a GPU compile is what a caption needs.
+//! What a rehearsal has a GPU compile is what a caption needs, and the programs are all that
+//! stays of it.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod support;
@@ -42,11 +43,16 @@ fn a_caption_after_a_rehearsal_compiles_nothing() {
     loader.push(first).unwrap();
     let before = device.programs();
     let mut steps = Vec::new();
+    let held = device.memory().unwrap();
     let rehearsal = loader.rehearsal().unwrap().expect("a rehearsal");
+    let taken = device.memory().unwrap().in_use - held.in_use;
+    assert!(taken < held.in_use / 100, "{taken} beside {held:?}");
     block_on(rehearsal.run(|done| steps.push(done))).unwrap();
     assert_eq!(steps, [1, 2, 3, 4]);
     let rehearsed = device.programs();
     assert!(rehearsed > before);
+    let left = device.memory().unwrap();
+    assert!(left.reserved <= held.reserved, "{left:?} after {held:?}");
 
     loader.push(rest).unwrap();
     let model = loader.finish().unwrap();

@@ -52,7 +52,7 @@ impl ModelLoader {
     }
 }
 
-/// A caption by a model of zeros, which has the GPU compile what the model will need.
+/// A caption by a model that knows nothing, which has the GPU compile what the model will need.
 #[wasm_bindgen]
 pub struct Rehearsal {
     rehearsal: RuntimeRehearsal,
@@ -60,12 +60,13 @@ pub struct Rehearsal {
 
 #[wasm_bindgen]
 impl Rehearsal {
-    /// Rehearses. `on_step` is told after each step how many are done, and of how many.
+    /// Rehearses, once. `on_step` is told after each step how many are done, and of how
+    /// many. The rehearsal is of no use afterwards.
     ///
     /// # Errors
     /// As [`RuntimeRehearsal::run`].
     pub async fn run(
-        &self,
+        self,
         #[wasm_bindgen(
             js_name = onStep,
             unchecked_param_type = "(done: number, total: number) => void"

@@ -318,6 +318,7 @@ export function fakeWasm(): FakeModule {
     }
 
     async run(onStep: (done: number, total: number) => void): Promise<void> {
+      this.free();
       if (module.rehearsalFault !== undefined) throw module.rehearsalFault;
       for (const done of [1, 2]) onStep(done, 2);
     }

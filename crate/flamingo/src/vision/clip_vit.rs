@@ -82,7 +82,7 @@ impl ClipVit {
 
     /// Pixels `[size * size, 3]` to patch tokens `[patches, width]`.
     pub fn forward(&self, pixels: Tensor<2>) -> Tensor<2> {
-        let patches = conv2d(pixels, &self.patches, None, &self.patch_shape);
+        let patches = conv2d(pixels, &self.patches, None, None, &self.patch_shape);
         let tokens = Tensor::cat(vec![self.class.clone(), patches], 0) + self.positions.clone();
         let mut tokens = self.pre_norm.forward(tokens);
         for block in &self.blocks {

@@ -5,7 +5,7 @@
 //! linear layer over the flattened grid.
 
 use burn::tensor::Tensor;
-use flamingo_kernels::{Activation, Conv2dShape, Finish, activation, conv2d};
+use flamingo_kernels::{Activation, Conv2dShape, Finish, conv2d};
 
 use crate::builder::Weights;
 use crate::config::{EfficientNetLiteConfig, InvertedResidualConfig};
@@ -19,6 +19,7 @@ pub struct EfficientNetLite {
     head: Linear,
 }
 
+/// A convolution and ReLU6.
 struct Convolution {
     weight: Tensor<2>,
     bias: Tensor<1>,
@@ -56,7 +57,7 @@ impl EfficientNetLite {
 
     /// Pixels `[size * size, 3]` to the last grid `[side * side, head_channels]`.
     pub fn forward(&self, pixels: Tensor<2>) -> Tensor<2> {
-        let mut grid = relu6(self.stem.forward(pixels));
+        let mut grid = self.stem.forward(pixels);
         for block in &self.blocks {
             grid = block.forward(grid);
         }
@@ -91,7 +92,7 @@ impl InvertedResidual {
             Some(expand) => expand.fused(input.clone(), None, RELU6),
             None => input.clone(),
         };
-        let inner = relu6(self.depthwise.forward(inner));
+        let inner = self.depthwise.forward(inner);
         match self.residual {
             true => self.project.add_to(&input, inner, 1.0),
             false => self.project.forward(inner),
@@ -109,15 +110,17 @@ impl Convolution {
     }
 
     fn forward(&self, x: Tensor<2>) -> Tensor<2> {
-        conv2d(x, &self.weight, Some(&self.bias), &self.shape)
+        conv2d(
+            x,
+            &self.weight,
+            Some(&self.bias),
+            Some(Activation::Relu6),
+            &self.shape,
+        )
     }
 }
 
 const RELU6: Finish<'static, Tensor<2>> = Finish::Activation(Activation::Relu6);
-
-fn relu6(x: Tensor<2>) -> Tensor<2> {
-    activation(x, Activation::Relu6)
-}
 
 /// TensorFlow's "SAME" padding, which these weights were trained with: the
 /// output is `ceil(side / stride)` and an odd pixel of padding goes to the

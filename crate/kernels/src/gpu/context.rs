@@ -130,6 +130,16 @@ impl GpuContext {
         }
     }
 
+    /// See [`ComputeDevice::release_unused`](crate::ComputeDevice::release_unused).
+    pub(crate) fn release_unused(&self) {
+        // Refused only while a launch is recorded to be repeated, which nothing here does.
+        if let Err(error) = self.client.memory_cleanup() {
+            self.faults.push(DeviceError::Validation {
+                message: error.to_string(),
+            });
+        }
+    }
+
     /// Notes a launch of `program`; true the first time.
     pub(super) fn first_launch(&self, program: &Program) -> bool {
         self.dispatches.fetch_add(1, Ordering::Relaxed);

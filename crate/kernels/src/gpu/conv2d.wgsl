@@ -58,5 +58,6 @@ fn main(
             }
         }
     }
-    result[index] = sum;
+    result[index] = sum; // if no activation
+    result[index] = apply(sum); // if activation
 }

@@ -43,19 +43,15 @@ impl GpuMatrix {
         } = packed;
         let limit = context.client.properties().memory.max_page_size;
         let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-        let byte_len = planar.len().next_multiple_of(16);
+        let byte_len = buffer_bytes(planar.len());
         if byte_len > limit {
             return Err(KernelError::TooLarge {
                 bytes: byte_len,
                 limit,
             });
         }
+        let scales = scales_at(tensor_type, planar.len());
         let scale_bytes = scale_bytes(tensor_type);
-        let blocks = planar.len() / tensor_type.block_bytes();
-        let scales = match scale_bytes {
-            0 => 0,
-            _ => blocks * (tensor_type.block_bytes() - scale_bytes) / 4,
-        };
         if scale_bytes > 0 {
             split_blocks(&mut planar, tensor_type.block_bytes(), scale_bytes);
         }
@@ -78,9 +74,40 @@ impl GpuMatrix {
             handle,
             tensor_type,
             cols,
-            // Fits: the buffer is smaller than 2^32 words by its limit.
-            scales: scales as u32,
+            scales,
         })
+    }
+
+    /// A matrix of other sizes in the buffer of this one, less its last `unused` bytes.
+    pub(crate) fn lend(
+        &self,
+        tensor_type: TensorType,
+        cols: usize,
+        byte_len: usize,
+        unused: usize,
+    ) -> Self {
+        Self {
+            context: self.context.clone(),
+            handle: self.handle.clone().offset_end(unused as u64),
+            tensor_type,
+            cols,
+            scales: scales_at(tensor_type, byte_len),
+        }
+    }
+}
+
+/// Bytes of the buffer of a matrix.
+pub(crate) fn buffer_bytes(byte_len: usize) -> usize {
+    byte_len.next_multiple_of(16)
+}
+
+/// Where the scales of so many packed bytes begin, in 32-bit words.
+fn scales_at(tensor_type: TensorType, byte_len: usize) -> u32 {
+    let blocks = byte_len / tensor_type.block_bytes();
+    match scale_bytes(tensor_type) {
+        0 => 0,
+        // Fits: the buffer is smaller than 2^32 words by its limit.
+        bytes => (blocks * (tensor_type.block_bytes() - bytes) / 4) as u32,
     }
 }
 

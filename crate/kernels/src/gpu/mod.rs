@@ -33,6 +33,7 @@ pub(crate) use context::GpuContext;
 use context::context_of;
 use launch::{Info, groups_for};
 pub use matrix::GpuMatrix;
+pub(crate) use matrix::buffer_bytes;
 use program::{Format, Program};
 pub(crate) use tensor::{faults_of, from_burn, to_burn};
 
@@ -164,6 +165,17 @@ impl Kernels for Gpu {
         bias: Option<&CubeTensor>,
         shape: &Conv2dShape,
     ) -> CubeTensor {
+        self.activated_conv2d(x, weight, bias, None, shape)
+    }
+
+    fn activated_conv2d(
+        &self,
+        x: &CubeTensor,
+        weight: &CubeTensor,
+        bias: Option<&CubeTensor>,
+        activation: Option<Activation>,
+        shape: &Conv2dShape,
+    ) -> CubeTensor {
         let context = context_of(x);
         let s = shape;
         let pixels = s.out_h * s.out_w;
@@ -186,6 +198,7 @@ impl Kernels for Gpu {
         ]);
         let program = Program::Conv2d {
             bias: bias.is_some(),
+            activation,
         };
         let groups = groups_for(pixels * s.c_out);
         context.launch(program, &inputs, &[&out.handle], info, groups);

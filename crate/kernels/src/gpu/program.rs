@@ -64,8 +64,11 @@ pub(super) enum Program {
         alibi: bool,
         head_vectors: u32,
     },
-    /// Convolution.
-    Conv2d { bias: bool },
+    /// Convolution, and a function of each number of it.
+    Conv2d {
+        bias: bool,
+        activation: Option<Activation>,
+    },
     /// A function of each number.
     Activation(Activation),
     /// `silu` of half a row times its other half.
@@ -294,7 +297,11 @@ impl Program {
                     .replace("VECTORS", &format!("{head_vectors}u"))
                     .replace("HALF", &format!("{half}u"))
             }
-            Self::Conv2d { bias } => with_bias(include_str!("conv2d.wgsl"), *bias),
+            Self::Conv2d { bias, activation } => {
+                let text = with_bias(include_str!("conv2d.wgsl"), *bias);
+                with_lines(&text, "activation", activation.is_some())
+                    + activation.map_or("", function_text)
+            }
             Self::Activation(function) => {
                 [include_str!("activation.wgsl"), function_text(*function)].concat()
             }

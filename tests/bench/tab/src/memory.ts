@@ -150,7 +150,7 @@ function table(moments: readonly Moment[], device: "cpu" | "webgpu", bars: Bars)
   const photo = PHOTO.width * PHOTO.height * 3;
   const onGpu = device === "webgpu";
   const head = ["after", "heap", "heap's bar", "weights"];
-  if (onGpu) head.push("keys and values", "GPU in use", "its bar", "GPU reserved");
+  if (onGpu) head.push("keys and values", "GPU in use", "GPU reserved", "bar of both");
   const rows = moments.map(({ step, promptTokens, images, ...memory }) => {
     const decoded = images > 1 ? photo : 0;
     const heapBar = onGpu
@@ -168,8 +168,8 @@ function table(moments: readonly Moment[], device: "cpu" | "webgpu", bars: Bars)
       ...row,
       megabytes(keyValues),
       megabytes(memory.gpuBytesInUse),
-      megabytes(1.15 * memory.weightBytes + keyValues),
       megabytes(memory.gpuBytesReserved),
+      megabytes(1.15 * memory.weightBytes + keyValues),
     ];
   });
   return markdown(head, rows);

@@ -65,7 +65,17 @@ export function timeline(trace: TokenTrace, before?: TokenTrace): string {
       kinds,
     ),
   );
-  add(20 * kinds.length + 40, legend(trace.dispatches, kinds));
+  const legends: readonly (readonly [string, TokenTrace])[] =
+    before === undefined
+      ? [["By kind", trace]]
+      : [
+          ["Before, by kind", before],
+          ["Now, by kind", trace],
+        ];
+  for (const [title, { dispatches }] of legends) {
+    const there = kinds.filter((kind) => dispatches.some(({ name }) => name === kind));
+    add(20 * there.length + 40, legend(title, dispatches, there, kinds));
+  }
   return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${y}" width="${WIDTH}" height="${y}" role="img" aria-label="One token on the GPU">
 <style>${STYLE}
 </style>
@@ -117,13 +127,19 @@ function strip(
 ${boxes.join("")}<rect class="frame" y="22" width="${ACROSS}" height="${STRIP}" />${ticks.join("")}`;
 }
 
-function legend(kernels: readonly Kernel[], kinds: readonly string[]): string {
+/** What those kinds take that are `there`; their colours are by all `kinds`. */
+function legend(
+  title: string,
+  kernels: readonly Kernel[],
+  there: readonly string[],
+  kinds: readonly string[],
+): string {
   const whole = sumUs(kernels);
-  const rows = kinds.map((name, i) => {
+  const rows = there.map((name, i) => {
     const of = kernels.filter((kernel) => kernel.name === name);
     const share = sumUs(of) / whole;
     const kind = colour(kinds, name);
     return `<g transform="translate(0 ${20 * i + 36})"><rect class="${kind}" width="12" height="12" y="-10" rx="2" /><text x="20">${name}</text><text x="230" text-anchor="end">${of.length}×</text><rect class="${kind}" x="250" y="-10" width="${(share * 560).toFixed(1)}" height="12" /><text x="${(share * 560 + 258).toFixed(1)}">${ms(sumUs(of))} ms</text></g>`;
   });
-  return `<text class="title" y="12">By kind</text>${rows.join("\n")}`;
+  return `<text class="title" y="12">${title}</text>${rows.join("\n")}`;
 }
