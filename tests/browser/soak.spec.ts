@@ -27,7 +27,7 @@ for (const device of ["cpu", "webgpu"] as const) {
     const page = await browser.newPage();
     await page.goto(server.origin);
     const paths = PHOTOS.slice(0, 4).map(pathInClone);
-    const { threads, warm, end } = await page.evaluate(
+    const { threads, warm, reserved, end } = await page.evaluate(
       async ({ url, paths, device, captions, warmUp }) => {
         const { Flamingo }: typeof Package = await import(
           /* @vite-ignore */ `${location.origin}/web/dist/index.js`
@@ -36,23 +36,29 @@ for (const device of ["cpu", "webgpu"] as const) {
         const photos = await Promise.all(paths.map(async (path) => (await fetch(path)).blob()));
         const shot = { image: photos[0] ?? new Blob(), text: "A dog in the snow" };
         let warm = await model.memory();
+        // Pools give back what thousands of allocations did not use, a few captions' worth, so
+        // that what is reserved swings: what counts is the most of it.
+        let reserved = 0;
         for (let caption = 0; caption < captions; caption++) {
           // A session of its own every few captions, as a page makes them.
           const session = model.session(caption % 8 < 4 ? {} : { shots: [shot] });
           const photo = photos[caption % photos.length] ?? new Blob();
           await session.caption(photo, { maxNewTokens: 6, temperature: 1, seed: caption }).result;
           session.dispose();
-          if (caption === Math.floor(captions * warmUp)) warm = await model.memory();
+          if (caption <= Math.floor(captions * warmUp)) {
+            warm = await model.memory();
+            reserved = Math.max(reserved, warm.gpuBytesReserved);
+          }
         }
-        return { threads: model.device.threads, warm, end: await model.memory() };
+        return { threads: model.device.threads, warm, reserved, end: await model.memory() };
       },
       { url: `/${MODEL}`, paths, device, captions, warmUp: WARM_UP },
     );
     await page.close();
     await server.close();
-    console.log(`${device}: ${JSON.stringify({ captions, threads, warm, end })}`);
+    console.log(`${device}: ${JSON.stringify({ captions, threads, warm, reserved, end })}`);
     expect(end.heapBytes).toBe(warm.heapBytes);
     expect(end.gpuBytesInUse).toBeLessThanOrEqual(warm.gpuBytesInUse);
-    expect(end.gpuBytesReserved).toBeLessThanOrEqual(warm.gpuBytesReserved);
+    expect(end.gpuBytesReserved).toBeLessThanOrEqual(reserved);
   });
 }
