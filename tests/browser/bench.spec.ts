@@ -100,8 +100,8 @@ test("counts the dispatches of a token on WebGPU", async ({ page }) => {
 });
 
 test("stops in the middle, keeps what it has, and starts again", async ({ page }) => {
-  // So many rounds that the second row takes seconds.
-  await open(page, { shots: "0", lengths: "2, 256", repeats: "100" });
+  // The first of a hundred rounds shows the row, and the others take seconds.
+  await open(page, { shots: "0", lengths: "256", repeats: "100" });
   await page.getByRole("button", { name: "Measure" }).click();
   await expect(page.locator("tbody tr")).toHaveCount(1, { timeout: 60_000 });
   await page.getByRole("button", { name: "Stop" }).click();
