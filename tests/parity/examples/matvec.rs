@@ -2,7 +2,7 @@
 //! `cargo run --release -p flamingo-parity --example matvec -- [ROUNDS]`.
 
 use flamingo_kernels::{DevicePreference, select_device};
-use flamingo_parity::measure_matvecs;
+use flamingo_parity::{WallClock, measure_matvecs};
 use futures_lite::future::block_on;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -12,6 +12,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     };
     let (device, report) = block_on(select_device(DevicePreference::Gpu))?;
     println!("{}, {}", report.adapter, report.backend);
-    println!("{}", block_on(measure_matvecs(&device, rounds))?.table());
+    let report = block_on(measure_matvecs(&device, rounds, &WallClock))?;
+    println!("{}", report.table());
     Ok(())
 }

@@ -19,7 +19,7 @@ mod tensors;
 mod web;
 
 pub use golden::{Comparison, Golden, MaxError};
-pub use matvec::{MatvecReport, MatvecSpeed, measure_matvecs};
+pub use matvec::{Clock, MatvecReport, MatvecSpeed, WallClock, measure_matvecs};
 pub use resampler_video::compare_resampler_video;
 
 use flamingo::FlamingoConfig;
@@ -59,6 +59,9 @@ pub enum ParityError {
         /// The product.
         name: &'static str,
     },
+    /// The page's clock of the GPU gave no time.
+    #[error("the clock of the GPU: {0}")]
+    Clock(String),
     /// The device failed.
     #[error(transparent)]
     Device(#[from] flamingo_kernels::DeviceError),

@@ -3,14 +3,14 @@
 
 use burn::tensor::quantization::{QuantScheme, QuantStore, QuantValue, ScaleDtype};
 use burn::tensor::{Device, Tensor};
-use flamingo_kernels::{ComputeDevice, DeviceError, PackedMatrix, TensorType, linear, read};
+use flamingo_kernels::{ComputeDevice, PackedMatrix, TensorType, linear, read};
 use web_time::Instant;
 
 use crate::ParityError;
 use crate::cube::CubeProduct;
 
 /// Products of the shorter of two batches, and the most by which the longer one is longer.
-const FEW: usize = 8;
+pub(crate) const FEW: usize = 8;
 const MOST: usize = 128;
 /// Milliseconds that a batch takes about, where `MOST` are enough for that.
 const LONG_ENOUGH: f64 = 300.0;
@@ -65,6 +65,47 @@ pub struct MatvecSpeed {
     pub cube_ms: Option<f64>,
 }
 
+/// What takes the time of products that were enqueued together.
+pub trait Clock {
+    /// Milliseconds of one product.
+    fn time(
+        &self,
+        product: &impl Fn() -> Tensor<2>,
+    ) -> impl Future<Output = Result<f64, ParityError>>;
+}
+
+/// The clock on the wall: what a product costs where many follow one another, with its launch.
+#[derive(Clone, Copy, Debug)]
+pub struct WallClock;
+
+impl Clock for WallClock {
+    /// What more products take longer, so that reading the result back, which takes longer than
+    /// most, does not count.
+    async fn time(&self, product: &impl Fn() -> Tensor<2>) -> Result<f64, ParityError> {
+        let timed = async |count| {
+            let started = Instant::now();
+            enqueue(product, count).await?;
+            Ok::<_, ParityError>(started.elapsed().as_secs_f64() * 1e3)
+        };
+        let few = timed(FEW).await?;
+        let more = (LONG_ENOUGH / few * FEW as f64) as usize;
+        let more = more.clamp(FEW, MOST);
+        Ok((timed(FEW + more).await? - few).max(0.0) / more as f64)
+    }
+}
+
+/// Enqueues so many products and waits for the last.
+pub(crate) async fn enqueue(
+    product: &impl Fn() -> Tensor<2>,
+    count: usize,
+) -> Result<(), ParityError> {
+    for _ in 1..count {
+        drop(product());
+    }
+    read(product()).await?;
+    Ok(())
+}
+
 /// Measures every product, this project's and Burn's in turns, so many rounds.
 ///
 /// # Errors
@@ -72,6 +113,7 @@ pub struct MatvecSpeed {
 pub async fn measure_matvecs(
     device: &ComputeDevice,
     rounds: usize,
+    clock: &impl Clock,
 ) -> Result<MatvecReport, ParityError> {
     let copy_bandwidth = device.copy_bandwidth().await?;
     let multiply_add_peak = device
@@ -104,10 +146,10 @@ pub async fn measure_matvecs(
         let (mut ms, mut burn_ms, mut cube_ms) = (Vec::new(), Vec::new(), Vec::new());
         // The first round compiles and does not count.
         for round in 0..=rounds {
-            let our_time = time(|| linear(x.clone(), &ours, None)).await?;
-            let burn_time = time(|| x.clone().matmul(burns.clone())).await?;
+            let our_time = clock.time(&|| linear(x.clone(), &ours, None)).await?;
+            let burn_time = clock.time(&|| x.clone().matmul(burns.clone())).await?;
             let cube_time = match &cubes {
-                Some(cubes) => Some(time(|| cubes.run()).await?),
+                Some(cubes) => Some(clock.time(&|| cubes.run()).await?),
                 None => None,
             };
             if round > 0 {
@@ -143,25 +185,6 @@ fn quantized(rows: usize, cols: usize, device: &Device) -> Tensor<2> {
         .with_store(QuantStore::PackedU32(0))
         .per_block([32], ScaleDtype::F32);
     Tensor::<2>::ones([cols, rows], device).quantize_dynamic(&scheme)
-}
-
-/// Milliseconds of one product: what more of them take longer, so that reading the result
-/// back, which takes longer than most, does not count.
-async fn time(product: impl Fn() -> Tensor<2>) -> Result<f64, DeviceError> {
-    let few = batch(&product, FEW).await?;
-    let more = (LONG_ENOUGH / few * FEW as f64) as usize;
-    let more = more.clamp(FEW, MOST);
-    Ok((batch(&product, FEW + more).await? - few).max(0.0) / more as f64)
-}
-
-/// Milliseconds of so many products that are enqueued together.
-async fn batch(product: &impl Fn() -> Tensor<2>, count: usize) -> Result<f64, DeviceError> {
-    let started = Instant::now();
-    for _ in 1..count {
-        drop(product());
-    }
-    read(product()).await?;
-    Ok(started.elapsed().as_secs_f64() * 1e3)
 }
 
 fn median(mut times: Vec<f64>) -> f64 {

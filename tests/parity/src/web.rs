@@ -1,10 +1,14 @@
 //! The harness as a page calls it.
 
+use burn::tensor::Tensor;
 use flamingo_kernels::{ComputeDevice, DevicePreference, DeviceReport, select_device};
+use js_sys::{Function, Promise};
 use serde::Serialize;
 use wasm_bindgen::prelude::*;
+use wasm_bindgen_futures::JsFuture;
 
-use crate::{Golden, MaxError, compare_resampler_video, measure_matvecs};
+use crate::matvec::{FEW, enqueue};
+use crate::{Clock, Golden, MaxError, ParityError, compare_resampler_video, measure_matvecs};
 
 /// A device the page compares on.
 #[wasm_bindgen]
@@ -60,12 +64,43 @@ impl ParityDevice {
         to_js(&errors)
     }
 
-    /// The table of [`measure_matvecs`].
+    /// The table of [`measure_matvecs`]. `busy_ms()` gives a promise of the milliseconds that the
+    /// GPU was busy since it was asked before.
     ///
     /// # Errors
-    /// Where the device fails.
-    pub async fn measure_matvecs(&self, rounds: usize) -> Result<String, JsError> {
-        Ok(measure_matvecs(&self.device, rounds).await?.table())
+    /// Where the device or the promise fails.
+    pub async fn measure_matvecs(
+        &self,
+        rounds: usize,
+        busy_ms: Function,
+    ) -> Result<String, JsError> {
+        let clock = GpuClock { busy_ms };
+        Ok(measure_matvecs(&self.device, rounds, &clock).await?.table())
+    }
+}
+
+/// The GPU's own clock, which launches do not count on: the page reads it.
+struct GpuClock {
+    busy_ms: Function,
+}
+
+impl GpuClock {
+    async fn busy_ms(&self) -> Result<f64, ParityError> {
+        let asked = async {
+            let promise: Promise = self.busy_ms.call0(&JsValue::NULL)?.dyn_into()?;
+            JsFuture::from(promise).await
+        };
+        let failed = |it: JsValue| ParityError::Clock(format!("{it:?}"));
+        let answer = asked.await.map_err(failed)?;
+        answer.as_f64().ok_or_else(|| failed(answer))
+    }
+}
+
+impl Clock for GpuClock {
+    async fn time(&self, product: &impl Fn() -> Tensor<2>) -> Result<f64, ParityError> {
+        self.busy_ms().await?;
+        enqueue(product, FEW).await?;
+        Ok(self.busy_ms().await? / FEW as f64)
     }
 }
 

@@ -1,6 +1,6 @@
 /**
- * Runs in the package's Worker, before its own script: takes the time of every dispatch on the
- * GPU's own clock. Each gets a pass of its own for that, which costs a little.
+ * Runs in the package's Worker or in a page, before any other script: takes the time of every
+ * dispatch on the GPU's own clock. Each gets a pass of its own for that, which costs a little.
  */
 
 import { NAMES } from "./site.js";
@@ -16,8 +16,14 @@ export interface Dispatch {
   readonly readBacks: number;
 }
 
-/** Asked over this channel with any message, the Worker answers with all dispatches since the last time. */
+/** Asked over this channel with any message, it answers with all dispatches since the last time. */
 export const CHANNEL = "gpu-trace";
+
+/** What Chromium is told so that it does not round timestamps to a tenth of a millisecond. */
+export const EXACT_TIMES = [
+  "--enable-webgpu-developer-features",
+  "--disable-dawn-features=timestamp_quantization",
+];
 
 /** Text of a script; the function uses nothing from outside. */
 export function traceScript(): string {

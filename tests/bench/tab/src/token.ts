@@ -16,7 +16,7 @@ import type * as Package from "../../../../web/dist/index.js";
 import { Conditions } from "../../conditions.js";
 import { fillIn } from "../../document.js";
 import { duration, grouped, markdown, median } from "../../table.js";
-import { CHANNEL, type Dispatch, traceScript } from "./gpu-trace.js";
+import { CHANNEL, type Dispatch, EXACT_TIMES, traceScript } from "./gpu-trace.js";
 import { inClone, MODELS, type ModelName, NAMES, serveSite, withChromium } from "./site.js";
 import { type Kernel, type TokenTrace, timeline } from "./timeline.js";
 
@@ -56,11 +56,6 @@ async function measured(): Promise<TokenTrace> {
     ...(values.package === undefined ? {} : { web: resolve(values.package) }),
     ...(values.models === undefined ? {} : { models: resolve(values.models) }),
   });
-  // Browsers round timestamps to a tenth of a millisecond unless they are told not to.
-  const args = [
-    "--enable-webgpu-developer-features",
-    "--disable-dawn-features=timestamp_quantization",
-  ];
   try {
     return await withChromium(
       async (browser) => {
@@ -80,7 +75,7 @@ async function measured(): Promise<TokenTrace> {
         });
         return { model, dispatches: middle(dispatches), conditions: conditions.told("one token") };
       },
-      { args },
+      { args: EXACT_TIMES },
     );
   } finally {
     server.close();
