@@ -1,7 +1,7 @@
 //! Blocks unpacked to `f32`, in loops that vectorise.
 
 use flamingo_weights::TensorType;
-use wide::{f32x8, i8x16, i16x8, i16x16, i32x8, u8x16};
+use wide::{f32x4, f32x8, i8x16, i16x8, i16x16, i32x8, u8x16};
 
 /// Numbers unpacked at once: one block of the quantized types.
 pub(super) const GROUP: usize = 32;
@@ -159,5 +159,47 @@ pub(super) fn unpack_row(tensor_type: TensorType, row: &[u8], out: &mut [f32]) {
         TensorType::Q8_0 => unpack_row_as::<Q8>(row, out),
         TensorType::Q4_0 => unpack_row_as::<Q4Zero>(row, out),
         TensorType::Q4_1 => unpack_row_as::<Q4One>(row, out),
+    }
+}
+
+/// Unpacks four rows side by side: number `i` of row `r` goes to place `i * stride + r`.
+#[inline(always)]
+pub(super) fn unpack_four(
+    tensor_type: TensorType,
+    rows: [&[u8]; 4],
+    stride: usize,
+    out: &mut [f32],
+) {
+    match tensor_type {
+        TensorType::F32 => unpack_four_as::<F32>(rows, stride, out),
+        TensorType::F16 => unpack_four_as::<F16>(rows, stride, out),
+        TensorType::Q8_0 => unpack_four_as::<Q8>(rows, stride, out),
+        TensorType::Q4_0 => unpack_four_as::<Q4Zero>(rows, stride, out),
+        TensorType::Q4_1 => unpack_four_as::<Q4One>(rows, stride, out),
+    }
+}
+
+#[inline(always)]
+fn unpack_four_as<F: Format>(rows: [&[u8]; 4], stride: usize, out: &mut [f32]) {
+    let [a, b, c, d] = rows.map(|row| row.chunks(F::BYTES));
+    let groups = a.zip(b).zip(c.zip(d));
+    for (((a, b), (c, d)), out) in groups.zip(out.chunks_mut(GROUP * stride)) {
+        let [a, b, c, d]: [[f32x4; GROUP / 4]; 4] = [
+            bytemuck::cast(F::lanes(a)),
+            bytemuck::cast(F::lanes(b)),
+            bytemuck::cast(F::lanes(c)),
+            bytemuck::cast(F::lanes(d)),
+        ];
+        for (i, out) in out.chunks_mut(4 * stride).enumerate() {
+            store_columns([a[i], b[i], c[i], d[i]], stride, out);
+        }
+    }
+}
+
+/// Four numbers of each of four rows as columns: `stride` apart, as many as fit `out`.
+#[inline(always)]
+pub(super) fn store_columns(rows: [f32x4; 4], stride: usize, out: &mut [f32]) {
+    for (column, out) in f32x4::transpose(rows).iter().zip(out.chunks_mut(stride)) {
+        out[..4].copy_from_slice(column.as_array());
     }
 }

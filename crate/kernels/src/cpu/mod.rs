@@ -15,6 +15,7 @@ mod threads;
 
 use crate::activation::Activation;
 use crate::conv::Conv2dShape;
+use crate::fused::{Finish, Fusion};
 use crate::kernels::{AttentionTask, Kernels, LinearShape, NormTask};
 use crate::packed_matrix::PackedRows;
 use crate::rope::RopeTask;
@@ -37,14 +38,37 @@ impl Kernels for Cpu {
         bias: Option<&[f32]>,
         shape: LinearShape,
     ) -> Vec<f32> {
-        let rows = linear::Rows {
-            tensor_type: w.tensor_type,
-            cols: shape.k,
-            row_bytes: w.row_bytes(),
-            bytes: &w.bytes,
-            in_fours: w.in_fours,
+        let epilogue = linear::Epilogue {
+            bias,
+            ..linear::Epilogue::default()
         };
-        linear::linear(x, rows, bias, shape)
+        linear::linear(x, rows_of(w, shape), epilogue, shape)
+    }
+
+    fn fused_linear(
+        &self,
+        x: &[f32],
+        w: &PackedRows,
+        fusion: &Fusion<'_, [f32], [f32]>,
+        shape: LinearShape,
+    ) -> Vec<f32> {
+        let normed = fusion.norm.map(|norm| self.normalise(x, norm, shape));
+        let (activation, add_to) = match fusion.finish {
+            Finish::Activation(function) => (Some(function), None),
+            Finish::AddTo { x, scale } => (None, Some((x, scale))),
+            Finish::Sum | Finish::GatedSilu => (None, None),
+        };
+        let epilogue = linear::Epilogue {
+            bias: fusion.bias,
+            activation,
+            add_to,
+        };
+        let x = normed.as_deref().unwrap_or(x);
+        let product = linear::linear(x, rows_of(w, shape), epilogue, shape);
+        match fusion.finish {
+            Finish::GatedSilu => self.gated_silu(&product, shape.n / 2),
+            _ => product,
+        }
     }
 
     fn embed(&self, w: &PackedRows, ids: &[u32]) -> Vec<f32> {
@@ -84,7 +108,18 @@ impl Kernels for Cpu {
         bias: Option<&[f32]>,
         shape: &Conv2dShape,
     ) -> Vec<f32> {
-        conv::conv2d(x, weight, bias, shape)
+        conv::conv2d(x, weight, bias, None, shape)
+    }
+
+    fn activated_conv2d(
+        &self,
+        x: &[f32],
+        weight: &[f32],
+        bias: Option<&[f32]>,
+        activation: Option<Activation>,
+        shape: &Conv2dShape,
+    ) -> Vec<f32> {
+        conv::conv2d(x, weight, bias, activation, shape)
     }
 
     fn activation(&self, x: &[f32], function: Activation) -> Vec<f32> {
@@ -97,5 +132,15 @@ impl Kernels for Cpu {
 
     fn add_scaled(&self, x: &[f32], y: &[f32], scale: f32) -> Vec<f32> {
         pointwise::add_scaled(x, y, scale)
+    }
+}
+
+fn rows_of(w: &PackedRows, shape: LinearShape) -> linear::Rows<'_> {
+    linear::Rows {
+        tensor_type: w.tensor_type,
+        cols: shape.k,
+        row_bytes: w.row_bytes(),
+        bytes: &w.bytes,
+        in_fours: w.in_fours,
     }
 }

@@ -6,17 +6,23 @@ use super::math::{erf, sigmoid};
 use crate::activation::Activation;
 use crate::rope::{RopeStyle, RopeTask};
 
-#[multiversion(targets("x86_64+avx2"))]
 pub(super) fn activation(x: &[f32], function: Activation) -> Vec<f32> {
-    let x = x.iter();
-    match function {
-        Activation::GeluErf => x
-            .map(|&x| 0.5 * x * (1.0 + erf(x * core::f32::consts::FRAC_1_SQRT_2)))
-            .collect(),
-        Activation::QuickGelu => x.map(|&x| x * sigmoid(1.702 * x)).collect(),
-        Activation::Silu => x.map(|&x| x * sigmoid(x)).collect(),
-        Activation::Relu6 => x.map(|&x| x.clamp(0.0, 6.0)).collect(),
-        Activation::SquaredRelu => x.map(|&x| x.max(0.0) * x.max(0.0)).collect(),
+    let mut out = x.to_vec();
+    activate(&mut out, function);
+    out
+}
+
+/// `function` of every number, in its place.
+#[multiversion(targets("x86_64+avx2"))]
+pub(super) fn activate(x: &mut [f32], function: Activation) {
+    for x in x {
+        *x = match function {
+            Activation::GeluErf => 0.5 * *x * (1.0 + erf(*x * core::f32::consts::FRAC_1_SQRT_2)),
+            Activation::QuickGelu => *x * sigmoid(1.702 * *x),
+            Activation::Silu => *x * sigmoid(*x),
+            Activation::Relu6 => x.clamp(0.0, 6.0),
+            Activation::SquaredRelu => x.max(0.0) * x.max(0.0),
+        };
     }
 }
 
