@@ -7,6 +7,7 @@
 use lru::LruCache;
 use sha2::{Digest, Sha256};
 
+use crate::image::ImagePixels;
 use crate::media::EncodedMedia;
 
 /// SHA-256 of the preprocessed pixels of an image, or of all frames of a clip.
@@ -68,14 +69,12 @@ impl LatentsCache {
     }
 }
 
-/// Hashes the frames of an image or clip, each `size * size * 3` numbers.
-pub(crate) fn hash_frames(frames: &[Vec<f32>]) -> PixelHash {
+/// Hashes the squares of an image's or a clip's frames.
+pub(crate) fn hash_frames(frames: &[ImagePixels]) -> PixelHash {
     let mut hash = Sha256::new();
     for frame in frames {
-        hash.update((frame.len() as u64).to_le_bytes());
-        let mut bytes = Vec::with_capacity(size_of_val(&frame[..]));
-        bytes.extend(frame.iter().flat_map(|value| value.to_le_bytes()));
-        hash.update(&bytes);
+        hash.update((frame.data().len() as u64).to_le_bytes());
+        hash.update(frame.data());
     }
     hash.finalize().into()
 }

@@ -10,7 +10,7 @@ use crate::error::RuntimeError;
 use crate::image::ImagePixels;
 use crate::latents_cache::hash_frames;
 use crate::model::{Model, milliseconds_since};
-use crate::preprocess::preprocess;
+use crate::preprocess::{normalize, preprocess, square};
 
 /// An image or a clip as the language model sees it. Cloning is cheap: clones share
 /// what lies on the device.
@@ -110,7 +110,7 @@ impl Model {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         let frames = frames
             .iter()
-            .map(|pixels| preprocess(pixels, &self.config().vision))
+            .map(|pixels| square(pixels, &self.config().vision))
             .collect::<Result<Vec<_>, _>>()?;
         let hash = hash_frames(&frames);
         if let Some(known) = self.latents_cache().get(&hash) {
@@ -121,7 +121,10 @@ impl Model {
         }
         let vision_tokens = frames
             .iter()
-            .map(|pixels| Ok(self.flamingo().encode_image(pixels)?))
+            .map(|square| {
+                let pixels = normalize(square, &self.config().vision);
+                Ok(self.flamingo().encode_image(&pixels)?)
+            })
             .collect::<Result<Vec<_>, RuntimeError>>()?;
         let (latents, looks) = self.flamingo().resample_recorded(&vision_tokens, 0)?;
         let values = self.read(latents.clone()).await?;
