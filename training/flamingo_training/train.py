@@ -33,7 +33,7 @@ from .assemble import assemble, load_bridges, pretrained_blocks
 from .consensus import CiderScorer, consensual_captions
 from .data import Example, Question, data_folder, read_questions, read_split
 from .episodes.mixture import Episode, Mixture, passes
-from .episodes.photos import Photos, nearest_photos
+from .episodes.photos import Photos
 from .evaluate import caption_images, caption_loss, cider
 from .export import read_bridges
 from .features import FeatureStore, JoinedStores
@@ -122,10 +122,6 @@ class Trainer:
         elif stage == "self_critical":
             self.scorer = CiderScorer(references, with_end=True)
             self.references = references
-            with torch.inference_mode(), self.autocast():
-                grids = (store.read(range(first, min(first + 100, len(train)))) for first in range(0, len(train), 100))
-                features = torch.cat([model.vision_tokens(grid.to(device)).mean(1).cpu() for grid in grids])
-            self.nearest = nearest_photos(features, self.settings["alike"])
         if stage == "episodes" and model.perceiver.time_span() < 0.5 * self.settings["time_line"]:
             with torch.no_grad():
                 tokens = model.vision_tokens(store.read(range(self.settings["time_photos"])).to(device))
@@ -184,16 +180,10 @@ class Trainer:
             logits = self.model.logits(hidden[learned])
         return {"loss": F.cross_entropy(logits.float(), targets[learned])}
 
-    def examples_for(self, image: int, shots: int, alike: bool, random: np.random.Generator) -> list[Chunk]:
-        """So many other photos, each with one of its captions, which are not learned.
-
-        Of those that look most like it, the most similar last, or any.
-        """
-        if alike:
-            others = self.nearest[image, np.sort(random.permutation(self.nearest.shape[1])[:shots])[::-1]]
-        else:
-            others = random.choice(len(self.references) - 1, shots, replace=False)
-            others += others >= image
+    def examples_for(self, image: int, shots: int, random: np.random.Generator) -> list[Chunk]:
+        """So many other photos, each with one of its captions, which are not learned."""
+        others = random.choice(len(self.references) - 1, shots, replace=False)
+        others += others >= image
         texts = [self.references[other][random.integers(len(self.references[other]))] for other in others]
         return [
             Chunk(other, self.format.caption(text), learned=False)
@@ -203,8 +193,8 @@ class Trainer:
     def self_critical_gradients(self, random: np.random.Generator) -> dict[str, Tensor]:
         """Policy gradient on sampled captions, each against the mean reward of the image's other samples.
 
-        The gradients are added to the model's. Some steps' prompts begin with shots, equally many for all images. Of
-        each image only the best and the worst sample are learned from: they carry most of the signal.
+        The gradients are added to the model's. Some steps' prompts begin with random shots, equally many for all
+        images. Of each image only the best and the worst sample are learned from: they carry most of the signal.
         """
         settings, samples = self.settings, self.settings["samples"]
         images = random.choice(len(self.references), settings["images"], replace=False)
@@ -212,8 +202,7 @@ class Trainer:
         shots = 0
         if random.random() < settings["shots_share"]:
             shots = int(random.integers(1, settings["most_shots"] + 1))
-        alike = random.random() < settings["alike_share"]
-        examples = [self.examples_for(image, shots, alike, random) for image in images]
+        examples = [self.examples_for(image, shots, random) for image in images]
         shown, _, index = list_media(
             [[*chunks, Chunk(image, ())] for image, chunks in zip(images, examples, strict=True)]
         )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import itertools
 import math
 
 import numpy as np
@@ -101,19 +100,12 @@ def test_shots_of_self_critical_prompts(recipe, model, format_, examples, store)
     recipe["self_critical"].update({"shots_share": 1.0, "most_shots": 2})
     trainer = make("self_critical", recipe, model, format_, examples, store)
     random = np.random.default_rng(3)
-    directions = torch.nn.functional.normalize(store.features.mean(1), dim=1)
-    for image, alike in itertools.product(range(len(examples)), (False, True)):
-        chunks = trainer.examples_for(image, 5, alike, random)
+    for image in range(len(examples)):
+        chunks = trainer.examples_for(image, 5, random)
         assert len({chunk.image for chunk in chunks} | {image}) == 6
         for chunk in chunks:
             assert not chunk.learned
             assert format_.tokenizer.decode(chunk.caption) in examples[chunk.image].captions
-        if alike:
-            likeness = (directions @ directions[image]).tolist()
-            shots = [likeness[chunk.image] for chunk in chunks]
-            assert shots == sorted(shots)
-            nearest = sorted(likeness[:image] + likeness[image + 1 :])[-recipe["self_critical"]["alike"] :]
-            assert min(shots) >= nearest[0] - 1e-6
     trainer.model.set_dropout(0.0, 0.0)
     seen = []
     hidden = trainer.model.hidden

@@ -7,9 +7,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import torch
-import torch.nn.functional as F
-from torch import Tensor
 
 from ..consensus import consensual_captions
 from ..data import Example
@@ -43,16 +40,6 @@ class Photos:
         """One of the captions that may be quoted."""
         kept = self.kept[photo]
         return kept[random.integers(len(kept))]
-
-
-def nearest_photos(features: Tensor, count: int) -> np.ndarray:
-    """The other photos that look most like each, as RICES finds them: by the cosine of their features (photos, width).
-
-    -> places (photos, count), the most similar first.
-    """
-    directions = F.normalize(features.float(), dim=1)
-    likeness = (directions @ directions.T).fill_diagonal_(-torch.inf)
-    return likeness.topk(min(count, len(features) - 1), dim=1).indices.numpy()
 
 
 def draw_shots(settings: dict[str, Any], random: np.random.Generator) -> list[bool]:
