@@ -5,8 +5,8 @@ mod harness;
 
 use flamingo_kernels::reference::Reference;
 use flamingo_kernels::{
-    ComputeDevice, KernelError, Kernels, LinearShape, PackedMatrix, PackedRows, TensorType, embed,
-    linear,
+    Activation, ComputeDevice, Finish, Fusion, KernelError, Kernels, LinearShape, Norm,
+    PackedMatrix, PackedRows, TensorType, embed, fused_linear, linear,
 };
 use harness::{Numbers, assert_close, devices, matrix, tensor, values};
 
@@ -84,6 +84,81 @@ fn the_pointwise_convolutions_of_the_vision_encoder() {
             _ => TensorType::F16,
         };
         check(tensor_type, 17, n, k, true);
+    }
+}
+
+/// A thousand rows, as the first grids of an image have, in more weights than are unpacked
+/// at once.
+#[test]
+fn a_grid_of_many_pixels() {
+    for tensor_type in TensorType::ALL {
+        check(tensor_type, 1030, 20, 96, true);
+    }
+    check(TensorType::F16, 1030, 13, 27, true);
+    check(TensorType::Q4_1, 1024, 300, 1024, false);
+}
+
+/// Each thing that may be done with a product; `x` is what one adds it to.
+fn finish<M: ?Sized>(step: usize, x: &M) -> Finish<'_, M> {
+    match step {
+        0 => Finish::Sum,
+        1 => Finish::Activation(Activation::GeluErf),
+        2 => Finish::GatedSilu,
+        _ => Finish::AddTo { x, scale: 0.3 },
+    }
+}
+
+/// What stands before and behind a product, for as many rows as take each way through it.
+#[test]
+fn fused_steps() {
+    let (n, k) = (26, 64);
+    for m in [1, 7, 9, 130, 1027] {
+        let mut numbers = Numbers::new(m as u64);
+        let packed = numbers.packed(TensorType::Q4_1, n, k);
+        let [x, mut weight, mut shift, bias, residual] =
+            [m * k, k, k, n, m * n].map(|count| numbers.vec(count));
+        // So that sums, and products of two of them, are about 1.
+        for number in weight.iter_mut().chain(&mut shift) {
+            *number /= (k as f32).sqrt();
+        }
+        for device in devices() {
+            let on = |values: &[f32]| tensor(values, [values.len()], &device);
+            let w = matrix(&packed, &device);
+            let (weight_there, shift_there) = (on(&weight), on(&shift));
+            let (bias_there, residual_there) = (on(&bias), tensor(&residual, [m, n], &device));
+            for step in 0..4 {
+                let expected = Reference.fused_linear(
+                    &x,
+                    &packed,
+                    &Fusion {
+                        norm: Some(Norm::Layer {
+                            weight: &weight[..],
+                            bias: Some(&shift[..]),
+                            eps: 1e-5,
+                        }),
+                        bias: Some(&bias[..]),
+                        finish: finish(step, &residual[..]),
+                    },
+                    LinearShape { m, n, k },
+                );
+                let fusion = Fusion {
+                    norm: Some(Norm::Layer {
+                        weight: &weight_there,
+                        bias: Some(&shift_there),
+                        eps: 1e-5,
+                    }),
+                    bias: Some(&bias_there),
+                    finish: finish(step, &residual_there),
+                };
+                let result = fused_linear(tensor(&x, [m, k], &device), &w, &fusion);
+                assert_close(
+                    &format!("step {step} behind {m} rows on {:?}", device.kind()),
+                    &values(result),
+                    &expected,
+                    3.0 * tolerance(k),
+                );
+            }
+        }
     }
 }
 

@@ -95,15 +95,16 @@ fn convolutions() {
     let depthwise = Conv2dShape {
         in_h: 9,
         in_w: 7,
-        c_in: 50,
-        c_out: 50,
+        // Three times sixteen, eight and four.
+        c_in: 60,
+        c_out: 60,
         kernel: 5,
         stride: 1,
         pad_top: 2,
         pad_left: 2,
         out_h: 9,
         out_w: 7,
-        groups: 50,
+        groups: 60,
     };
     check_convolution(depthwise, true);
     check_convolution(

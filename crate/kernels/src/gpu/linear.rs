@@ -99,7 +99,9 @@ pub(super) fn fused_linear(
         };
         return fused_linear(&x, w, &rest, shape, plan);
     }
-    if matches!(fusion.finish, Finish::GatedSilu) && !plan.pairs_gates() {
+    // A bias belongs to number and gate each, and the programs add one behind both.
+    let paired = plan.pairs_gates() && fusion.bias.is_none();
+    if matches!(fusion.finish, Finish::GatedSilu) && !paired {
         let bare = Fusion {
             finish: Finish::Sum,
             ..*fusion
