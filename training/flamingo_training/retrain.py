@@ -21,7 +21,7 @@ import torch
 
 from .recipe import DEFAULT, Recipe
 
-STAGES = ("caption", "episodes", "self_critical")
+STAGES = ("caption", "episodes", "self_critical", "distillation")
 
 
 @dataclass(frozen=True)
@@ -66,12 +66,14 @@ def steps(
         checkpoint, bridges = work / f"{stage}.pt", work / f"{stage}.safetensors"
         kept = ("--checkpoint", str(checkpoint), "--metrics", str(work / "log.jsonl"))
         export = (*common, "--checkpoint", str(checkpoint), "--safetensors", str(bridges))
-        released: tuple[str, ...] = ()
-        if stage == STAGES[-1]:
-            released = ("--earlier", begin[1], "--gguf", str(work / "bridges.gguf"))
+        further: tuple[str, ...] = ()
+        if stage == "self_critical":
+            further = ("--earlier", begin[1])
+        elif stage == STAGES[-1]:
+            further = ("--gguf", str(work / "bridges.gguf"))
         found += [
             Step("train", (stage, *training, *kept, *begin), bridges, shared=True),
-            Step("export", (*export, *released), bridges),
+            Step("export", (*export, *further), bridges),
         ]
         begin = ("--bridges", str(bridges))
     return [*found, Step("evaluate", (*training, "--bridges", str(work / "bridges.gguf")))]

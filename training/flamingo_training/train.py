@@ -2,9 +2,10 @@
 
 `caption` learns captions by cross-entropy. `self_critical` raises CIDEr-D itself: it samples a few captions of each
 image and makes those likelier that score above the others (the mean of the other samples is the baseline).
-`episodes` learns answers that depend on the examples before them; `self_critical` can rehearse them. Everything
-random in a step follows from the seed, the step and the process, so that a resumed run takes the same step. Under
-`torchrun` several processes share each batch.
+`episodes` learns answers that depend on the examples before them; `self_critical` can rehearse them. `distillation`
+learns from the same episodes what teachers say instead of what is written, see that module. Everything random in a step
+follows from the seed, the step and the process, so that a resumed run takes the same step. Under `torchrun` several
+processes share each batch.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ from .abilities.bench import Bench
 from .assemble import assemble, load_bridges, pretrained_blocks
 from .consensus import CiderScorer, consensual_captions
 from .data import Example, Question, data_folder, read_questions, read_split
+from .distillation import Teachers
 from .episodes.mixture import Episode, Mixture, passes
 from .episodes.photos import Photos
 from .evaluate import caption_images, caption_loss, cider
@@ -102,7 +104,9 @@ class Trainer:
         bf16: bool = True,
         questions: Sequence[Question] = (),
         workers: int = 0,
+        teachers: Teachers | None = None,
     ) -> None:
+        self.teachers = teachers
         self.stage, self.recipe, self.settings = stage, recipe, recipe[stage]
         self.model, self.format, self.store, self.device, self.bf16 = model, format_, store, device, bf16
         self.step = 0
@@ -129,11 +133,15 @@ class Trainer:
             prefer_times(model.perceiver, tokens, line, tag, slopes)
         if self.rehearsal:
             photos = Photos.of(train, keep=recipe["data"]["captions_an_image"])
-            settings = recipe["episodes"] | {name: self.settings[name] for name in ("seed", "tokens")}
+            named = [name for name in ("seed", "tokens", "shares", "weights") if name in self.settings]
+            settings = recipe["episodes"] | {name: self.settings[name] for name in named}
             settings |= {"pass_tokens": self.pass_tokens, "fill": self.fill}
             if stage == "self_critical":
                 # Captions are what the reward teaches: their likelihood would pull the other way.
                 settings["shares"] = settings["shares"] | {"captions": 0.0}
+            elif stage == "distillation":
+                # Teachers name tokens; which of several texts is the right one is not a token.
+                settings["shares"] = settings["shares"] | {"choices": 0.0}
             self.mixture = Mixture(format_, photos, questions, settings, recipe.resampler.max_frames)
         self.workers = Workers(workers, self.mixture, self.scorer)
         self.average: dict[str, Tensor] = {}
@@ -142,8 +150,8 @@ class Trainer:
 
     @property
     def rehearsal(self) -> float:
-        """The weight of the episodes' loss: all there is in their own stage."""
-        return 1.0 if self.stage == "episodes" else self.settings.get("rehearsal", 0.0)
+        """The weight of the episodes' loss: all there is in the stages that learn nothing else."""
+        return 1.0 if self.stage in ("episodes", "distillation") else self.settings.get("rehearsal", 0.0)
 
     def autocast(self) -> torch.autocast:
         """Matrix products in bf16 where that is wanted."""
@@ -289,6 +297,27 @@ class Trainer:
         means = {kind: torch.cat(pieces).mean() for kind, pieces in sorted(losses.items())}
         return {"loss": torch.cat([piece for pieces in losses.values() for piece in pieces]).mean(), **means}
 
+    def distillation_gradients(self, random: np.random.Generator) -> dict[str, Tensor]:
+        """Kullback-Leibler divergence from the teachers over a step's episodes, weighed as `episode_gradients` does."""
+        share = self.workers.share(self.step, self.rank, self.processes)
+        losses: dict[str, list[Tensor]] = {}
+        for part, batch in share.passes:
+            features = self.store.read(batch.images, random).to(self.device)
+            learned = (batch.targets >= 0).to(self.device)
+            weighted = []
+            with self.autocast():
+                latents = self.model.see_media(features, batch.media)
+                hidden = self.model.hidden(batch.ids.to(self.device), latents[batch.index.to(self.device)])
+                for kind, rows, episodes in by_kind(part):
+                    target = self.teachers.probabilities(kind, episodes)
+                    scores = self.model.logits(hidden[rows][learned[rows]]).float().log_softmax(-1)
+                    pieces = F.kl_div(scores, target, reduction="none").sum(-1)
+                    weighted.append(episodes[0].weight * pieces.sum())
+                    losses.setdefault(kind, []).append(pieces.detach())
+            (torch.stack(weighted).sum() * self.processes / share.total).backward()
+        means = {kind: torch.cat(pieces).mean() for kind, pieces in sorted(losses.items())}
+        return {"loss": torch.cat([piece for pieces in losses.values() for piece in pieces]).mean(), **means}
+
     def choice_losses(self, negative: Tensor, targets: Tensor, sequences: int) -> Tensor:
         """What squares of media by texts teach, from their tokens' cross-entropy, both (squares * sequences, length).
 
@@ -333,7 +362,9 @@ class Trainer:
             values["loss"].backward()
         elif self.stage == "self_critical":
             values = self.self_critical_gradients(random)
-        if self.rehearsal:
+        if self.stage == "distillation":
+            values = self.distillation_gradients(random)
+        elif self.rehearsal:
             values = self.episode_gradients(random) | values
         self.average_gradients()
         norms = self.clip_gradients()
@@ -451,13 +482,14 @@ def run(trainer: Trainer, evaluate: Callable[[], dict[str, float]], checkpoint: 
 def main() -> None:
     """Command line of the stages."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("stage", choices=["caption", "self_critical", "episodes"])
+    parser.add_argument("stage", choices=["caption", "self_critical", "episodes", "distillation"])
     parser.add_argument("--recipe", type=Path, default=DEFAULT)
     parser.add_argument("--language-model", type=Path, required=True, help="the GGUF of the language model")
     parser.add_argument("--cache", type=Path, required=True, help="folder of vision features")
     parser.add_argument("--checkpoint", type=Path, required=True, help="written; resumed from where it exists")
     parser.add_argument("--metrics", type=Path, required=True, help="JSON lines of dev loss and CIDEr by step")
     parser.add_argument("--bridges", type=Path, help="start from these bridges (.safetensors or .gguf)")
+    parser.add_argument("--teachers", type=Path, nargs="+", help="bridges to distil, else those that it starts from")
     parser.add_argument("--tagger", type=Path, help="start with the resampler that the tagger trained")
     parser.add_argument("--vision-encoder", type=Path, help="start with this EfficientNet-Lite2 state dict (.pth)")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
@@ -492,8 +524,28 @@ def main() -> None:
     workers = arguments.workers
     if workers is None:
         workers = (os.cpu_count() or 1) - 1 if on_gpu else 0
+    teachers = None
+    if arguments.stage == "distillation":
+        members = [
+            assemble(recipe, arguments.language_model, arguments.device, torch.bfloat16, bridges)[0]
+            for bridges in arguments.teachers or [arguments.bridges]
+        ]
+        seen = [
+            JoinedStores([FeatureStore(arguments.cache, split, [view], held) for split in ("train", "vqa-train")])
+            for view in recipe["distillation"]["views"]
+        ]
+        teachers = Teachers(members, seen, format_)
     trainer = Trainer(
-        arguments.stage, recipe, model, format_, train, store, arguments.device, questions=questions, workers=workers
+        arguments.stage,
+        recipe,
+        model,
+        format_,
+        train,
+        store,
+        arguments.device,
+        questions=questions,
+        workers=workers,
+        teachers=teachers,
     )
     if arguments.checkpoint.exists():
         trainer.resume(arguments.checkpoint)
