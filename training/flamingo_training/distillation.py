@@ -30,7 +30,7 @@ class Teachers:
         self, models: Sequence[Flamingo], views: Sequence[FeatureStore | JoinedStores], format_: PromptFormat
     ) -> None:
         self.models = [model.eval().requires_grad_(False) for model in models]
-        self.views, self.format = views, format_
+        self.format = format_
         pairs = range(max(len(models), len(views)))
         self.of_captions = [(self.models[pair % len(models)], views[pair % len(views)]) for pair in pairs]
         self.of_others = [(self.models[0], view) for view in views]

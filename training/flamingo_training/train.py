@@ -497,6 +497,8 @@ def main() -> None:
         "--workers", type=int, help="processes that make batches; without a GPU the training's own does"
     )
     arguments = parser.parse_args()
+    if arguments.stage == "distillation" and not arguments.bridges:
+        parser.error("distillation starts from bridges: name them with --bridges")
     recipe = Recipe.load(arguments.recipe)
     if "WORLD_SIZE" in os.environ:
         # The others wait while the first process evaluates, on a busy machine for longer than the default allows.
