@@ -50,6 +50,8 @@ test("brings every shard and counts its bytes", async () => {
 test.each<[string, FakeAnswers, RequestCache]>([
   ["damaged, past every cache", [corrupt, good], "reload"],
   ["cut off on its way, as before", [cut, good], "default"],
+  // Chunks that nobody has read yet go with the connection.
+  ["cut off before a byte of it was read", [{ ...good, breakAfter: 0 }, good], "default"],
 ])("a shard is asked for again where it is %s, and counted once", async (_, answers, cache) => {
   const { log, counted, shards } = await download({ ...fakeModel(), "shard-0.bin": answers });
   expect(shards[0]).toEqual([1, 2, 3]);

@@ -27,36 +27,43 @@ export async function fetchManifest(url: string, signal: AbortSignal): Promise<R
   return manifestOf(text, url);
 }
 
-/** Fetches a shard and checks its length and hash. One that comes damaged or in part is asked for once more. */
+/**
+ * Fetches a shard and checks its length and hash. One that comes damaged or in part is asked for once
+ * more; a server that gives no answer is not.
+ */
 export async function fetchShard(
   shard: ShardEntry,
   url: string,
-  options: DownloadOptions,
+  { signal, onBytes }: DownloadOptions,
 ): Promise<Uint8Array<ArrayBuffer>> {
   let counted = 0;
-  const onBytes = (bytes: number) => {
-    counted += bytes;
-    options.onBytes(bytes);
-  };
+  const body = (response: Response) =>
+    readVerified(response, shard, url, {
+      signal,
+      onBytes: (bytes) => {
+        counted += bytes;
+        onBytes(bytes);
+      },
+    });
+  const response = await request(url, { signal, cache: "default" });
   try {
-    return await fetchVerified(shard, url, { ...options, onBytes });
+    return await body(response);
   } catch (error) {
     const damaged = error instanceof HashMismatchError || error instanceof ShardLengthError;
-    const cut = error instanceof NetworkError && counted > 0;
-    if (!damaged && !cut) throw error;
-    options.onBytes(-counted);
+    if (!damaged && !(error instanceof NetworkError)) throw error;
+    onBytes(-counted);
     // A damaged copy may lie in a cache on the way; ask past it.
-    return await fetchVerified(shard, url, options, damaged ? "reload" : "default");
+    return await body(await request(url, { signal, cache: damaged ? "reload" : "default" }));
   }
 }
 
-async function fetchVerified(
+/** Reads the body of an answer for a shard and checks its length and hash. */
+async function readVerified(
+  response: Response,
   shard: ShardEntry,
   url: string,
   { signal, onBytes }: DownloadOptions,
-  cache: RequestCache = "default",
 ): Promise<Uint8Array<ArrayBuffer>> {
-  const response = await request(url, { signal, cache });
   const bytes = new Uint8Array(shard.bytes);
   let received = 0;
   try {
