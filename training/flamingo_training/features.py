@@ -106,6 +106,9 @@ class JoinedStores:
         self.stores = stores
         self.firsts = np.cumsum([0, *map(len, stores)])
 
+    def __len__(self) -> int:
+        return int(self.firsts[-1])
+
     def read(self, images: Sequence[int], random: np.random.Generator | None = None) -> torch.Tensor:
         """f32 (images, tokens, width); without a random generator the first view."""
         numbers = np.asarray(images)

@@ -33,7 +33,7 @@ from .abilities.bench import Bench
 from .assemble import assemble, load_bridges, pretrained_blocks
 from .consensus import CiderScorer, consensual_captions
 from .data import Example, Question, data_folder, read_questions, read_split
-from .distillation import Teachers
+from .distillation import Described, DescribedCaptions, Teachers
 from .episodes.mixture import Episode, Mixture, passes
 from .episodes.photos import Photos
 from .evaluate import caption_images, caption_loss, cider
@@ -105,6 +105,7 @@ class Trainer:
         questions: Sequence[Question] = (),
         workers: int = 0,
         teachers: Teachers | None = None,
+        described: Described | None = None,
     ) -> None:
         self.teachers = teachers
         self.stage, self.recipe, self.settings = stage, recipe, recipe[stage]
@@ -143,6 +144,9 @@ class Trainer:
                 # Teachers name tokens; which of several texts is the right one is not a token.
                 settings["shares"] = settings["shares"] | {"choices": 0.0}
             self.mixture = Mixture(format_, photos, questions, settings, recipe.resampler.max_frames)
+            if described is not None:
+                captions = DescribedCaptions(format_, photos, described, settings | self.settings)
+                self.mixture.kinds["captions"] = captions
         self.workers = Workers(workers, self.mixture, self.scorer)
         self.average: dict[str, Tensor] = {}
         if "average" in self.settings:
@@ -479,6 +483,22 @@ def run(trainer: Trainer, evaluate: Callable[[], dict[str, float]], checkpoint: 
                 lines.write(json.dumps(entry) + "\n")
 
 
+def describe(teachers: Teachers, recipe: Recipe, path: Path, device: str) -> Described:
+    """What the teachers see in the pictures, from `path` where a run that was interrupted left it."""
+    found = path.exists()
+    if distributed.is_initialized():
+        # No process may look after another has written.
+        distributed.barrier()
+    if found:
+        return Described.load(path)
+    settings = recipe["evaluation"]
+    with torch.autocast(device, torch.bfloat16):
+        described = teachers.describe(settings["batch"], settings["new_tokens"], recipe["distillation"]["neighbours"])
+    if not distributed.is_initialized() or distributed.get_rank() == 0:
+        described.save(path)
+    return described
+
+
 def main() -> None:
     """Command line of the stages."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -526,7 +546,7 @@ def main() -> None:
     workers = arguments.workers
     if workers is None:
         workers = (os.cpu_count() or 1) - 1 if on_gpu else 0
-    teachers = None
+    teachers, described = None, None
     if arguments.stage == "distillation":
         members = [
             assemble(recipe, arguments.language_model, arguments.device, torch.bfloat16, bridges)[0]
@@ -537,6 +557,7 @@ def main() -> None:
             for view in recipe["distillation"]["views"]
         ]
         teachers = Teachers(members, seen, format_)
+        described = describe(teachers, recipe, arguments.checkpoint.with_suffix(".json"), arguments.device)
     trainer = Trainer(
         arguments.stage,
         recipe,
@@ -548,6 +569,7 @@ def main() -> None:
         questions=questions,
         workers=workers,
         teachers=teachers,
+        described=described,
     )
     if arguments.checkpoint.exists():
         trainer.resume(arguments.checkpoint)

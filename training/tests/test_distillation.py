@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import copy
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+import torch.distributed as distributed
+import torch.multiprocessing as multiprocessing
 from conftest import MemoryStore
 from test_episodes import SETTINGS, photos_of
 from test_model import random_bridges
 
 from flamingo_training.data import Question
-from flamingo_training.distillation import Teachers, alone
+from flamingo_training.distillation import Described, DescribedCaptions, Teachers, alone
 from flamingo_training.episodes.mixture import Episode
+from flamingo_training.episodes.photos import Photos
+from flamingo_training.evaluate import caption_images
 from flamingo_training.features import JoinedStores
 from flamingo_training.sequences import IGNORED, Chunk, collate
 from flamingo_training.train import Trainer
@@ -64,17 +69,21 @@ def make(recipe, model, format_, view, teachers, **changes) -> Trainer:
     dropouts = {"latent_dropout": 0.0, "cross_attention_dropout": 0.0}
     short = {"tokens": 500, "warmup": 2, "steps": 60, "learning_rate": 3e-3, "final_learning_rate": 1e-3}
     recipe["distillation"].update(dropouts | short | changes)
+    # Before teachers are frozen: the model may be one of them.
+    student = copy.deepcopy(model)
+    teachers = Teachers(teachers, [view], format_)
     return Trainer(
         "distillation",
         recipe,
-        copy.deepcopy(model),
+        student,
         format_,
         PHOTOS,
         view,
         "cpu",
         False,
         QUESTIONS,
-        teachers=Teachers(teachers, [view], format_),
+        teachers=teachers,
+        described=teachers.describe(8, 6, 12),
     )
 
 
@@ -118,8 +127,70 @@ def test_teachers_and_views_answer_by_the_mean_of_their_log_probabilities(format
     assert not any(parameter.requires_grad for model in both.models for parameter in model.parameters())
 
 
+def test_questions_are_taught_by_themselves_and_in_their_sequence(format_, models, view):
+    teachers = Teachers(models[:1], [view], format_)
+    first, last = (
+        Chunk(16 + place, format_.text(answer), question=format_.question(f"what is {place}?"))
+        for place, answer in enumerate(("cat", "dog"))
+    )
+    by_itself = teachers.probabilities("captions", [episode("captions", format_, last)]).log()
+    in_sequence = teachers.probabilities("words", [episode("words", format_, first, last)]).log()[-len(by_itself) :]
+    assert (by_itself - in_sequence).abs().max() > 1e-3
+    found = teachers.probabilities("questions", [episode("questions", format_, first, last)])[-len(by_itself) :]
+    torch.testing.assert_close(found, (by_itself + in_sequence).div(2).softmax(-1), atol=1e-6, rtol=1e-4)
+
+
+def describe_share(rank: int, folder: Path, teachers: Teachers) -> None:
+    distributed.init_process_group("gloo", init_method=f"file://{folder}/meet", rank=rank, world_size=2)
+    teachers.describe(4, 6, 5).save(folder / f"{rank}.json")
+    distributed.destroy_process_group()
+
+
+def test_processes_share_the_description_of_all_pictures(format_, models, view, tmp_path):
+    with torch.no_grad():
+        # So that captions differ.
+        for parameter in models[0].bridges().values():
+            parameter.mul_(4)
+    teachers = Teachers(models, [view], format_)
+    described = teachers.describe(8, 6, 5)
+    assert described.captions == caption_images(models[0], format_, view, range(22), 8, 6)
+    assert len({tuple(caption) for caption in described.captions}) > 1
+    features = models[0].vision_tokens(view.read(range(22))).mean(1)
+    for image, nearest in enumerate(described.nearest):
+        alike = torch.cosine_similarity(features[image], features, dim=1)
+        assert image not in nearest
+        # Compared by how alike they are: some pictures of the two stores are the same.
+        others = alike[torch.arange(22) != image]
+        torch.testing.assert_close(alike[nearest], others.topk(5).values)
+    multiprocessing.spawn(describe_share, (tmp_path, teachers), nprocs=2)
+    assert [Described.load(tmp_path / f"{rank}.json") for rank in range(2)] == [described] * 2
+
+
+def test_captions_are_written_or_the_teachers_own(format_):
+    """Behind pictures that look like the query's, if that is wanted."""
+    described = Described([[50 + image] for image in range(22)], [[(image + 1) % 22] * 3 for image in range(22)])
+    photos = Photos.of(PHOTOS)
+    always = SETTINGS | {"zero_shot_share": 0.0, "text_only_pair_share": 0.0, "most_shots": 1, "nearest_share": 1.0}
+    random = np.random.default_rng(2)
+
+    def draw(own: dict[str, float], **changes: float) -> list[Chunk]:
+        return DescribedCaptions(format_, photos, described, always | {"own_shares": own} | changes).draw(random)
+
+    for _ in range(20):
+        shot, query = draw({"shot": 0.0, "query": 1.0})
+        assert query.caption == (50 + query.image,)
+        assert shot.image == (query.image + 1) % 22
+        # The questions' pictures have no caption but the teacher's.
+        written = [format_.caption(text) for text in photos.kept[shot.image]] if shot.image < 16 else []
+        assert shot.caption in (written or [(50 + shot.image,)])
+    apart = [draw({"shot": 1.0, "query": 0.0}, nearest_share=0.0) for _ in range(20)]
+    assert any(shot.image != (query.image + 1) % 22 for shot, query in apart)
+    assert all(shot.caption == (50 + shot.image,) for shot, _ in apart)
+    assert {query.image for _, query in apart} & set(range(16, 22))
+
+
 def test_what_the_teacher_says_already_teaches_nothing(recipe, format_, models, view):
-    shares = {kind: float(kind != "captions") for kind in SETTINGS["shares"]}
+    shares = {kind: float(kind not in ("captions", "questions")) for kind in SETTINGS["shares"]}
     trainer = make(recipe, models[0], format_, view, models[:1], shares=shares, tokens=2500)
     losses = trainer.distillation_gradients(np.random.default_rng(0))
     assert "choices" not in losses and len(losses) > 3
