@@ -21,7 +21,7 @@ from flamingo_training.episodes.photos import Photos
 from flamingo_training.evaluate import caption_images
 from flamingo_training.features import JoinedStores
 from flamingo_training.sequences import IGNORED, Chunk, collate
-from flamingo_training.train import Trainer
+from flamingo_training.train import Trainer, describe
 
 PHOTOS = photos_of({"car": 4, "boat": 4, "guitar": 4, "bird": 4})
 QUESTIONS = [Question(f"{place}.webp", f"what is {place}?", ("cat",), "object", "coco-qa") for place in range(6)]
@@ -164,6 +164,16 @@ def test_processes_share_the_description_of_all_pictures(format_, models, view, 
         torch.testing.assert_close(alike[nearest], others.topk(5).values)
     multiprocessing.spawn(describe_share, (tmp_path, teachers), nprocs=2)
     assert [Described.load(tmp_path / f"{rank}.json") for rank in range(2)] == [described] * 2
+
+
+def test_a_run_that_goes_on_finds_its_description(recipe, format_, models, view, tmp_path):
+    recipe["distillation"]["neighbours"] = 5
+    teachers, path = Teachers(models[:1], [view], format_), tmp_path / "checkpoint.json"
+    made = describe(teachers, recipe, path, "cpu")
+    assert Described.load(path) == made and len(made.captions) == 22
+    other = Described([[7]] * 22, made.nearest)
+    other.save(path)
+    assert describe(teachers, recipe, path, "cpu") == other
 
 
 def test_captions_are_written_or_the_teachers_own(format_):
