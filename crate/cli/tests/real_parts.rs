@@ -207,7 +207,13 @@ fn language_model_matches_transformers() {
         .map(|&id| id as u32)
         .collect::<Vec<_>>();
     let logits = model
-        .forward(&ids, &Media::none(), &mut model.new_cache(), Positions::All)
+        .forward(
+            &ids,
+            &[],
+            &Media::none(),
+            &mut model.new_cache(),
+            Positions::All,
+        )
         .unwrap();
     let logits = block_on(read(logits)).unwrap();
     let vocab = model.config().vocab();

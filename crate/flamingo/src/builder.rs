@@ -6,12 +6,11 @@
 use std::collections::{HashMap, HashSet};
 
 use burn::tensor::{Device, Tensor, TensorData};
+use flamingo_architecture::{FlamingoConfig, TensorRole, TensorSpec};
 use flamingo_kernels::{ComputeDevice, KernelError, PackedMatrix, PackedRows, lasting};
 use flamingo_weights::{LoadedTensor, TensorType, blocks};
 
-use crate::config::FlamingoConfig;
 use crate::error::{ModelError, WeightError};
-use crate::inventory::{TensorRole, TensorSpec};
 use crate::model::Flamingo;
 
 /// Collects the tensors of one model. See [`FlamingoBuilder::insert`].
@@ -29,13 +28,19 @@ pub struct FlamingoBuilder {
     weights: Weights,
 }
 
-/// Matrices that read the same input, on their way to become one.
+/// Matrices that read the same input, or their biases, on their way to become one.
 #[derive(Default)]
 struct Stack {
     /// Names of the parts, in order.
     names: Vec<String>,
     /// Those that have come.
-    parts: HashMap<String, PackedRows>,
+    parts: HashMap<String, Part>,
+}
+
+/// A part of a stack.
+enum Part {
+    Matrix(PackedRows),
+    Vector(Vec<f32>),
 }
 
 impl FlamingoBuilder {
@@ -71,8 +76,8 @@ impl FlamingoBuilder {
         })
     }
 
-    /// Lets the largest matrix that `other` has got stand for every matrix that comes: a
-    /// model that nobody believes takes no memory then but for its vectors.
+    /// Backs every matrix that comes with the largest one of `other`, so that a warm-up
+    /// model needs almost no memory. Its values are garbage.
     pub fn borrow_from(&mut self, other: &Self) {
         self.lender = other.weights.largest_matrix().cloned();
     }
@@ -104,92 +109,105 @@ impl FlamingoBuilder {
                 expected: spec.shape,
             });
         }
-        let refused = |source| ModelError::Weight {
-            name: name.clone(),
-            source,
-        };
-        match &spec.stack {
-            Some(stack) => self
-                .stack(stack, &name, info.tensor_type, data, &spec)
-                .map_err(refused)?,
-            None => {
-                let weight = self.upload(info.tensor_type, data, &spec);
-                self.weights
-                    .loaded
-                    .insert(name.clone(), weight.map_err(refused)?);
-            }
-        }
+        self.hold(info.tensor_type, data, &spec)
+            .map_err(|source| ModelError::Weight {
+                name: name.clone(),
+                source,
+            })?;
         self.inserted.insert(name);
         Ok(())
     }
 
-    /// Keeps a part of a stack until all have come; then they go to the device, those
-    /// that are packed alike as one matrix.
-    fn stack(
+    /// Puts a tensor on the device, or keeps it until its stack is whole.
+    fn hold(
         &mut self,
-        stack: &str,
-        name: &str,
         tensor_type: TensorType,
         data: Vec<u8>,
         spec: &TensorSpec,
     ) -> Result<(), WeightError> {
-        let (rows, cols) = match spec.shape[..] {
-            [rows, cols] => (rows, cols),
-            _ => (0, 0),
+        let part = match (spec.role, spec.rows_and_columns()) {
+            (TensorRole::Matrix, Some((rows, columns))) => {
+                Part::Matrix(PackedRows::new(tensor_type, rows, columns, data)?)
+            }
+            _ => {
+                let mut values = vec![0.0; spec.shape.iter().product()];
+                blocks::dequantize_row(tensor_type, &data, &mut values)?;
+                Part::Vector(values)
+            }
         };
-        let part = PackedRows::new(tensor_type, rows, cols, data)?;
-        let Some(waiting) = self.stacks.get_mut(stack) else {
-            return Ok(());
+        let (name, weight) = match &spec.stack {
+            Some(stack) => match self.stack(stack, &spec.name, part)? {
+                Some(weight) => (stack, weight),
+                None => return Ok(()),
+            },
+            None => (&spec.name, self.upload(part, spec)?),
         };
+        self.weights.loaded.insert(name.clone(), weight);
+        Ok(())
+    }
+
+    /// Adds a part to its stack. Once it is whole, the parts go to the device: matrices
+    /// that are packed alike as one, biases as one vector.
+    fn stack(
+        &mut self,
+        stack: &str,
+        name: &str,
+        part: Part,
+    ) -> Result<Option<Weight>, WeightError> {
+        #[expect(
+            clippy::expect_used,
+            reason = "every stack is listed when the model is started"
+        )]
+        let waiting = self.stacks.get_mut(stack).expect(
+            "invariant: a part of a stack arrives once, and the stack ends with its last part",
+        );
         waiting.parts.insert(name.to_owned(), part);
         if waiting.parts.len() < waiting.names.len() {
-            return Ok(());
+            return Ok(None);
         }
-        let mut alike: Vec<PackedRows> = Vec::new();
+        let mut matrices: Vec<PackedRows> = Vec::new();
+        let mut bias: Vec<f32> = Vec::new();
         for name in &waiting.names {
-            match (alike.last_mut(), waiting.parts.remove(name)) {
-                (Some(last), Some(part)) if last.tensor_type == part.tensor_type => {
+            match (matrices.last_mut(), waiting.parts.remove(name)) {
+                (Some(last), Some(Part::Matrix(part))) if last.tensor_type == part.tensor_type => {
                     last.rows += part.rows;
                     // What is kept for ever takes no more room than it needs.
                     last.bytes.reserve_exact(part.bytes.len());
                     last.bytes.extend_from_slice(&part.bytes);
                 }
-                (_, part) => alike.extend(part),
+                (_, Some(Part::Matrix(part))) => matrices.push(part),
+                (_, Some(Part::Vector(part))) => bias.extend(part),
+                (_, None) => {}
             }
         }
-        let matrices = alike
-            .into_iter()
-            .map(|rows| self.matrix(rows))
-            .collect::<Result<_, _>>()?;
         self.stacks.remove(stack);
-        let weight = Weight::Stack(matrices);
-        self.weights.loaded.insert(stack.to_owned(), weight);
-        Ok(())
+        if matrices.is_empty() {
+            return Ok(Some(self.vector(bias)));
+        }
+        let matrices = matrices.into_iter().map(|rows| self.matrix(rows));
+        Ok(Some(Weight::Matrices(matrices.collect::<Result<_, _>>()?)))
     }
 
-    fn upload(
-        &self,
-        tensor_type: TensorType,
-        data: Vec<u8>,
-        spec: &TensorSpec,
-    ) -> Result<Weight, WeightError> {
-        if let (TensorRole::Matrix, &[rows, cols]) = (spec.role, spec.shape.as_slice()) {
-            let rows = PackedRows::new(tensor_type, rows, cols, data)?;
-            return Ok(Weight::Matrix(self.matrix(rows)?));
-        }
-        let mut values = vec![0.0; spec.shape.iter().product()];
-        blocks::dequantize_row(tensor_type, &data, &mut values)?;
-        let device = &self.weights.device;
-        Ok(match (spec.role, spec.shape.as_slice()) {
-            (TensorRole::Gate, _) => Weight::Gate(values.first().copied().unwrap_or_default()),
-            (_, &[rows, cols]) => {
-                Weight::Table(lasting(TensorData::new(values, [rows, cols]), device))
+    fn upload(&self, part: Part, spec: &TensorSpec) -> Result<Weight, WeightError> {
+        let values = match part {
+            Part::Matrix(rows) => return Ok(Weight::Matrices(vec![self.matrix(rows)?])),
+            Part::Vector(values) => values,
+        };
+        let table = spec.rows_and_columns();
+        Ok(match (spec.role, table, &values[..]) {
+            (TensorRole::Gate, _, &[gate]) => Weight::Gate(gate),
+            (_, Some((rows, columns)), _) => {
+                let data = TensorData::new(values, [rows, columns]);
+                Weight::Table(lasting(data, &self.weights.device))
             }
-            _ => {
-                let length = values.len();
-                Weight::Vector(lasting(TensorData::new(values, [length]), device))
-            }
+            _ => self.vector(values),
         })
+    }
+
+    fn vector(&self, values: Vec<f32>) -> Weight {
+        let length = values.len();
+        let data = TensorData::new(values, [length]);
+        Weight::Vector(lasting(data, &self.weights.device))
     }
 
     fn matrix(&self, rows: PackedRows) -> Result<PackedMatrix, KernelError> {
@@ -212,19 +230,15 @@ impl FlamingoBuilder {
     }
 }
 
-/// A loaded tensor in the form its role asks for.
+/// A loaded tensor, or stack of them, in the form its role asks for.
 enum Weight {
-    Matrix(PackedMatrix),
-    Stack(Vec<PackedMatrix>),
+    Matrices(Vec<PackedMatrix>),
     Table(Tensor<2>),
     Vector(Tensor<1>),
     Gate(f32),
 }
 
-/// The loaded tensors, taken out by name as the layers are made.
-///
-/// Names, shapes and roles have been checked against the inventory, so a
-/// lookup can only fail where a layer and the inventory disagree.
+/// The loaded tensors, taken out by the layers as these are made.
 pub(crate) struct Weights {
     device: Device,
     loaded: HashMap<String, Weight>,
@@ -242,55 +256,79 @@ impl Weights {
 
     fn largest_matrix(&self) -> Option<&PackedMatrix> {
         let matrices = self.loaded.values().flat_map(|weight| match weight {
-            Weight::Matrix(matrix) => std::slice::from_ref(matrix),
-            Weight::Stack(parts) => parts,
+            Weight::Matrices(parts) => &parts[..],
             Weight::Table(_) | Weight::Vector(_) | Weight::Gate(_) => &[],
         });
         matrices.max_by_key(|matrix| matrix.byte_len())
     }
 
-    pub(crate) fn matrix(&mut self, name: &str) -> Result<PackedMatrix, ModelError> {
+    /// The matrices of one stack, or the one of a single tensor; those that are packed
+    /// alike are one.
+    pub(crate) fn matrices(
+        &mut self,
+        specs: &[TensorSpec],
+    ) -> Result<Vec<PackedMatrix>, ModelError> {
+        let name = held_as(specs);
         match self.take(name)? {
-            Weight::Matrix(matrix) => Ok(matrix),
-            _ => Err(ModelError::UnexpectedTensor {
-                name: name.to_owned(),
-            }),
+            Weight::Matrices(parts) => Ok(parts),
+            _ => Err(unexpected(name)),
         }
     }
 
-    pub(crate) fn stack(&mut self, name: &str) -> Result<Vec<PackedMatrix>, ModelError> {
-        match self.take(name)? {
-            Weight::Stack(parts) => Ok(parts),
-            _ => Err(ModelError::UnexpectedTensor {
-                name: name.to_owned(),
-            }),
+    pub(crate) fn matrix(&mut self, spec: &TensorSpec) -> Result<PackedMatrix, ModelError> {
+        let mut parts = self.matrices(std::slice::from_ref(spec))?;
+        match (parts.pop(), parts.is_empty()) {
+            (Some(matrix), true) => Ok(matrix),
+            _ => Err(unexpected(&spec.name)),
         }
     }
 
-    pub(crate) fn table(&mut self, name: &str) -> Result<Tensor<2>, ModelError> {
-        match self.take(name)? {
+    pub(crate) fn optional_matrix(
+        &mut self,
+        spec: Option<&TensorSpec>,
+    ) -> Result<Option<PackedMatrix>, ModelError> {
+        spec.map(|spec| self.matrix(spec)).transpose()
+    }
+
+    pub(crate) fn table(&mut self, spec: &TensorSpec) -> Result<Tensor<2>, ModelError> {
+        match self.take(&spec.name)? {
             Weight::Table(table) => Ok(table),
-            _ => Err(ModelError::UnexpectedTensor {
-                name: name.to_owned(),
-            }),
+            _ => Err(unexpected(&spec.name)),
         }
     }
 
-    pub(crate) fn vector(&mut self, name: &str) -> Result<Tensor<1>, ModelError> {
+    /// The vector of one stack, or that of a single tensor.
+    pub(crate) fn vectors(&mut self, specs: &[TensorSpec]) -> Result<Tensor<1>, ModelError> {
+        let name = held_as(specs);
         match self.take(name)? {
             Weight::Vector(vector) => Ok(vector),
-            _ => Err(ModelError::UnexpectedTensor {
-                name: name.to_owned(),
-            }),
+            _ => Err(unexpected(name)),
         }
     }
 
-    pub(crate) fn gate(&mut self, name: &str) -> Result<f32, ModelError> {
-        match self.take(name)? {
+    pub(crate) fn vector(&mut self, spec: &TensorSpec) -> Result<Tensor<1>, ModelError> {
+        self.vectors(std::slice::from_ref(spec))
+    }
+
+    pub(crate) fn gate(&mut self, spec: &TensorSpec) -> Result<f32, ModelError> {
+        match self.take(&spec.name)? {
             Weight::Gate(gate) => Ok(gate),
-            _ => Err(ModelError::UnexpectedTensor {
-                name: name.to_owned(),
-            }),
+            _ => Err(unexpected(&spec.name)),
         }
+    }
+}
+
+/// The name that these tensors are held under: their stack's, or the only one's own.
+fn held_as(specs: &[TensorSpec]) -> &str {
+    #[expect(clippy::expect_used, reason = "no layer is described without a tensor")]
+    let first = specs
+        .first()
+        .expect("invariant: a description names at least one tensor");
+    first.stack.as_deref().unwrap_or(&first.name)
+}
+
+fn unexpected(name: &str) -> ModelError {
+    ModelError::UnexpectedTensor {
+        name: name.to_owned(),
     }
 }

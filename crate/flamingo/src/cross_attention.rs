@@ -3,26 +3,27 @@
 use std::ops::Range;
 
 use burn::tensor::Tensor;
+use flamingo_architecture::FlamingoConfig;
+use flamingo_architecture::spec::CrossAttentionSpec;
 use flamingo_kernels::{
     AttentionShape, Finish, Spans, add_scaled, attention, attention_weights, contiguous,
 };
 
 use crate::builder::Weights;
-use crate::config::CrossAttentionConfig;
 use crate::error::ModelError;
-use crate::layers::{BRIDGE_NORM_EPS, FeedForward, LayerNorm, Linear, split_columns};
+use crate::layers::{FeedForward, Gate, Linear, NormLayer, QkNorm, split_columns};
 
 /// A gated cross-attention block, standing before one decoder layer.
 pub struct GatedCrossAttention {
-    norm: LayerNorm,
+    attention_gate: Gate,
+    ffn_gate: Gate,
+    attention_norm: NormLayer,
     query: Linear,
     key_value: Linear,
+    qk_norm: Option<QkNorm>,
     output: Linear,
-    /// tanh of the trained gate.
-    attention_gate: f32,
-    ffn: FeedForward,
-    /// tanh of the trained gate.
-    ffn_gate: f32,
+    ffn_norm: NormLayer,
+    feed_forward: FeedForward,
     shape: AttentionShape,
 }
 
@@ -93,21 +94,21 @@ impl Media {
 impl GatedCrossAttention {
     pub(crate) fn load(
         weights: &mut Weights,
-        config: &CrossAttentionConfig,
+        config: &FlamingoConfig,
         layer: usize,
     ) -> Result<Self, ModelError> {
-        let name = format!("xattn.{layer}");
+        let spec = CrossAttentionSpec::of(config, layer);
+        let config = &config.cross_attention;
         Ok(Self {
-            norm: LayerNorm::load(weights, &format!("{name}.attn_norm"), BRIDGE_NORM_EPS)?,
-            query: Linear::load(weights, &format!("{name}.attn_q"))?,
-            key_value: Linear::load(weights, &format!("{name}.attn_kv"))?,
-            output: Linear::load(weights, &format!("{name}.attn_out"))?,
-            attention_gate: weights.gate(&format!("{name}.attn_gate"))?.tanh(),
-            ffn: {
-                let norm = LayerNorm::load(weights, &format!("{name}.ffn_norm"), BRIDGE_NORM_EPS)?;
-                FeedForward::load(weights, &name, norm, config.activation.into())?
-            },
-            ffn_gate: weights.gate(&format!("{name}.ffn_gate_scale"))?.tanh(),
+            attention_gate: Gate::load(weights, &spec.attention_gate)?,
+            ffn_gate: Gate::load(weights, &spec.ffn_gate)?,
+            attention_norm: NormLayer::load(weights, &spec.attention_norm)?,
+            query: Linear::load(weights, &spec.query)?,
+            key_value: Linear::load(weights, &spec.key_value)?,
+            qk_norm: QkNorm::load(weights, spec.qk_norm.as_ref(), config.head_dim)?,
+            output: Linear::load(weights, &spec.output)?,
+            ffn_norm: NormLayer::load(weights, &spec.ffn_norm)?,
+            feed_forward: FeedForward::load(weights, &spec.feed_forward)?,
             shape: AttentionShape {
                 heads: config.heads,
                 kv_heads: config.heads,
@@ -116,10 +117,16 @@ impl GatedCrossAttention {
         })
     }
 
-    /// Keys and values of the latents `[media * latents, width]`, made once
-    /// per prompt and used at every step of the decoding.
-    pub(crate) fn media_key_values(&self, latents: Tensor<2>) -> MediaKeyValues {
-        let [key, value] = split_columns(self.key_value.forward(latents)).map(contiguous);
+    /// Keys and values of the media `[rows, media width]`, made once per prompt and used
+    /// at every step of the decoding.
+    pub(crate) fn media_key_values(&self, media: Tensor<2>) -> MediaKeyValues {
+        let rows = self.key_value.forward(media);
+        let width = self.shape.kv_heads * self.shape.head_dim;
+        let [key, value] = split_columns(&rows, [width; 2]).map(contiguous);
+        let key = match &self.qk_norm {
+            Some(norm) => norm.key(key),
+            None => key,
+        };
         MediaKeyValues { key, value }
     }
 
@@ -138,11 +145,11 @@ impl GatedCrossAttention {
         let x = match media {
             Some(media) => {
                 let seen = self.look(x.clone(), media, spans);
-                self.output.add_to(&x, seen, self.attention_gate)
+                self.output.add_to(&x, seen, &self.attention_gate)
             }
             None => x,
         };
-        self.ffn.forward(x, self.ffn_gate)
+        self.feed(&x)
     }
 
     /// As [`Self::forward`], and what was read from the images before its gate.
@@ -156,8 +163,14 @@ impl GatedCrossAttention {
             Some(media) => self.output.forward(self.look(x.clone(), media, spans)),
             None => x.zeros_like(),
         };
-        let y = add_scaled(x, read.clone(), self.attention_gate);
-        (self.ffn.forward(y, self.ffn_gate), read)
+        let y = add_scaled(x, read.clone(), self.attention_gate.scale());
+        (self.feed(&y), read)
+    }
+
+    /// Adds the feed-forward layer through its gate.
+    fn feed(&self, x: &Tensor<2>) -> Tensor<2> {
+        self.feed_forward
+            .add_to(x, Some(&self.ffn_norm), &self.ffn_gate)
     }
 
     /// How the text `[tokens, width]` shares its attention among the latents in these
@@ -168,15 +181,24 @@ impl GatedCrossAttention {
         media: &MediaKeyValues,
         latents: Range<usize>,
     ) -> Tensor<2> {
-        let query = self.query.fused(x, self.norm.before(), Finish::Sum);
+        let query = self.queries(x);
         let keys = media.key.clone().narrow(0, latents.start, latents.len());
         attention_weights(query, keys, &self.shape)
     }
 
     /// What every head sees, side by side: `[tokens, heads * head_dim]`.
     fn look(&self, x: Tensor<2>, media: &MediaKeyValues, spans: &Spans) -> Tensor<2> {
-        let query = self.query.fused(x, self.norm.before(), Finish::Sum);
+        let query = self.queries(x);
         let (key, value) = (media.key.clone(), media.value.clone());
         attention(query, key, value, &self.shape, spans, None)
+    }
+
+    /// The text's queries, `[tokens, heads * head_dim]`.
+    fn queries(&self, x: Tensor<2>) -> Tensor<2> {
+        let query = self.query.fused(x, Some(&self.attention_norm), Finish::Sum);
+        match &self.qk_norm {
+            Some(norm) => norm.query(query),
+            None => query,
+        }
     }
 }

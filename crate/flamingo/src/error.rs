@@ -1,37 +1,9 @@
 //! What can go wrong with a model and with what it is asked.
 
+use flamingo_architecture::ConfigError;
 use flamingo_kernels::KernelError;
 use flamingo_weights::blocks::BlockError;
 use thiserror::Error;
-
-/// A configuration no model can have.
-#[derive(Debug, Clone, PartialEq, Error)]
-pub enum ConfigError {
-    /// The JSON text does not have the fields of a configuration.
-    #[error("the model's configuration cannot be read: {0}")]
-    Json(String),
-    /// A size is zero or absurdly large.
-    #[error("{field} is {value}, expected 1 to {max}")]
-    OutOfRange {
-        /// Path of the field, such as `resampler.width`.
-        field: &'static str,
-        /// Its value.
-        value: usize,
-        /// The largest value accepted.
-        max: usize,
-    },
-    /// A number is not finite or not positive where it must be.
-    #[error("{field} is {value}, expected a finite number above zero")]
-    NotPositive {
-        /// Path of the field.
-        field: &'static str,
-        /// Its value.
-        value: f32,
-    },
-    /// Two fields contradict each other.
-    #[error("{0}")]
-    Contradiction(&'static str),
-}
 
 /// Why bytes are not usable as weights.
 #[derive(Debug, Error)]
@@ -99,6 +71,12 @@ pub enum ModelError {
     /// A clip without frames.
     #[error("a clip needs at least one frame")]
     NoFrames,
+    /// A clip of several frames for a model without a resampler.
+    #[error("this model takes single images: it has no resampler to make one of {frames} frames")]
+    ClipWithoutResampler {
+        /// Frames of the clip.
+        frames: usize,
+    },
     /// The prompt holds more images than there are media embeddings.
     #[error("image {index} was given, the model takes at most {max} images in a prompt")]
     TooManyMedia {
@@ -118,18 +96,23 @@ pub enum ModelError {
         /// Size of the vocabulary, extra tokens included.
         vocab: usize,
     },
-    /// More `<image>` tokens than images. Upstream would let such text attend
-    /// to all images alike (FLAMINGO.md, trap 5).
-    #[error("the text has {tokens} <image> tokens but only {images} images were given")]
-    MoreImageTokensThanImages {
-        /// `<image>` tokens so far.
+    /// A place of an image that is not one of the tokens, or not behind the one before.
+    #[error("image place {place} is not one of {tokens} tokens, or not behind the place before")]
+    ImagePlace {
+        /// The place, from 0.
+        place: usize,
+        /// Number of tokens.
         tokens: usize,
+    },
+    /// More places of images than images. Upstream would let such text attend
+    /// to all images alike (FLAMINGO.md, trap 5).
+    #[error("the text has {places} places of images but only {images} images were given")]
+    MorePlacesThanImages {
+        /// Places of images so far.
+        places: usize,
         /// Images given.
         images: usize,
     },
-    /// An image inside a branch.
-    #[error("a branch of a sequence cannot hold an <image> token")]
-    ImageInBranch,
     /// A token of a branch follows one that does not come before it.
     #[error(
         "row {row} of a branch has row {history} in its history, which does not come before it"

@@ -10,10 +10,8 @@
 //! format they were stored in.
 
 mod builder;
-pub mod config;
 pub mod cross_attention;
 mod error;
-mod inventory;
 pub mod language;
 mod layers;
 mod model;
@@ -21,9 +19,8 @@ pub mod resampler;
 pub mod vision;
 
 pub use builder::FlamingoBuilder;
-pub use config::FlamingoConfig;
 pub use cross_attention::Media;
-pub use error::{ConfigError, ModelError, WeightError};
-pub use inventory::{TensorRole, TensorSpec};
+pub use error::{ModelError, WeightError};
+pub use flamingo_architecture::{ConfigError, FlamingoConfig, TensorRole, TensorSpec, config};
 pub use language::{BranchToken, Branches, KvCache};
 pub use model::{Flamingo, Observation, Positions};

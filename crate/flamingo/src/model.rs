@@ -1,22 +1,23 @@
 //! The whole model: pixels and text in, logits out.
 
 use burn::tensor::{Tensor, TensorData};
+use flamingo_architecture::FlamingoConfig;
 use flamingo_kernels::{ComputeDevice, RowPositions, Spans};
 
 use crate::builder::Weights;
-use crate::config::FlamingoConfig;
 use crate::cross_attention::{GatedCrossAttention, Media};
 use crate::error::ModelError;
 use crate::language::{BranchToken, Branches, KvCache, LanguageModel, Placement};
 use crate::resampler::PerceiverResampler;
-use crate::vision::VisionEncoder;
+use crate::vision::{self, VisionEncoder};
 
 /// A Flamingo model on a device.
 pub struct Flamingo {
     config: FlamingoConfig,
     device: ComputeDevice,
-    vision: VisionEncoder,
-    resampler: PerceiverResampler,
+    vision: Box<dyn VisionEncoder>,
+    /// `None` if the cross-attention attends the vision tokens themselves.
+    resampler: Option<PerceiverResampler>,
     language: LanguageModel,
     /// One entry a decoder layer: the block that stands before it, if any.
     cross_attention: Vec<Option<GatedCrossAttention>>,
@@ -69,14 +70,15 @@ impl Flamingo {
         device: ComputeDevice,
         weights: &mut Weights,
     ) -> Result<Self, ModelError> {
-        let vision = VisionEncoder::load(weights, &config.vision)?;
-        let resampler = PerceiverResampler::load(weights, &config.resampler)?;
+        let vision = vision::load(weights, &config.vision)?;
+        let resampler = config.resampler.as_ref();
+        let resampler = resampler
+            .map(|config| PerceiverResampler::load(weights, config))
+            .transpose()?;
         let language = LanguageModel::load(weights, &config.language)?;
         let cross_attention = (0..config.language.layers)
             .map(|layer| match config.cross_attention.stands_before(layer) {
-                true => {
-                    GatedCrossAttention::load(weights, &config.cross_attention, layer).map(Some)
-                }
+                true => GatedCrossAttention::load(weights, &config, layer).map(Some),
                 false => Ok(None),
             })
             .collect::<Result<_, _>>()?;
@@ -122,17 +124,20 @@ impl Flamingo {
     }
 
     /// Vision tokens of the frames of one clip, or of one image, to latents
-    /// `[latents, width]`. `media_index` counts the images before this one.
+    /// `[latents, width]`. `media_index` counts the images before this one. Without a
+    /// resampler the vision tokens of a single image are its latents.
     ///
     /// # Errors
-    /// Where there is no frame or there are more frames or images than the
-    /// model has embeddings for.
+    /// If there is no frame, or there are more frames or images than the model takes.
     pub fn resample(
         &self,
         frames: &[Tensor<2>],
         media_index: usize,
     ) -> Result<Tensor<2>, ModelError> {
-        self.resampler.forward(frames, media_index)
+        match &self.resampler {
+            Some(resampler) => resampler.forward(frames, media_index),
+            None => only_frame(frames),
+        }
     }
 
     /// As [`Self::resample`], and which vision tokens the latents look at,
@@ -145,7 +150,16 @@ impl Flamingo {
         frames: &[Tensor<2>],
         media_index: usize,
     ) -> Result<(Tensor<2>, Tensor<2>), ModelError> {
-        self.resampler.forward_recorded(frames, media_index)
+        match &self.resampler {
+            Some(resampler) => resampler.forward_recorded(frames, media_index),
+            None => {
+                let tokens = only_frame(frames)?;
+                let [count, _] = tokens.dims();
+                // Each latent is one vision token.
+                let looks = Tensor::eye(count, &tokens.device());
+                Ok((tokens, looks))
+            }
+        }
     }
 
     /// Latents `[latents, width]` of each image of a prompt, in order, made
@@ -178,20 +192,23 @@ impl Flamingo {
         KvCache::new(&self.config.language, padding, &self.device)
     }
 
-    /// Reads `tokens` behind what `cache` holds and gives logits
-    /// `[tokens or 1, vocab]`.
+    /// Reads `tokens` behind what `cache` holds and returns logits
+    /// `[tokens or 1, vocab]`. `images` are the places among the tokens, rising, from
+    /// which on the text attends the next image: an id alone does not say so, since some
+    /// models spell an image with ordinary tokens.
     ///
     /// # Errors
-    /// Before any work starts: where there are more `<image>` tokens than
-    /// media, an id is outside the vocabulary, or the context is exceeded.
+    /// Before any work starts: if there are more places than media, a place is no
+    /// token's, an id is outside the vocabulary, or the context is exceeded.
     pub fn forward(
         &self,
         tokens: &[u32],
+        images: &[usize],
         media: &Media,
         cache: &mut KvCache,
         positions: Positions,
     ) -> Result<Tensor<2>, ModelError> {
-        self.forward_as(tokens, media, cache, positions, Notes::Nothing)
+        self.forward_as(tokens, images, media, cache, positions, Notes::Nothing)
     }
 
     /// As [`Self::forward`] of the last position, and how its token shares its
@@ -204,12 +221,13 @@ impl Flamingo {
     pub fn forward_recorded(
         &self,
         tokens: &[u32],
+        images: &[usize],
         media: &Media,
         cache: &mut KvCache,
     ) -> Result<(Tensor<2>, Option<Tensor<2>>), ModelError> {
         let mut looks = Vec::new();
         let notes = Notes::Looks(&mut looks);
-        let logits = self.forward_as(tokens, media, cache, Positions::Last, notes)?;
+        let logits = self.forward_as(tokens, images, media, cache, Positions::Last, notes)?;
         let share = 1.0 / looks.len() as f32;
         let mean = looks
             .into_iter()
@@ -226,30 +244,36 @@ impl Flamingo {
     pub fn forward_observed(
         &self,
         tokens: &[u32],
+        images: &[usize],
         media: &Media,
         cache: &mut KvCache,
         positions: Positions,
         observe: Observer<'_>,
     ) -> Result<Tensor<2>, ModelError> {
-        self.forward_as(tokens, media, cache, positions, Notes::Activations(observe))
+        let notes = Notes::Activations(observe);
+        self.forward_as(tokens, images, media, cache, positions, notes)
     }
 
     fn forward_as(
         &self,
         tokens: &[u32],
+        images: &[usize],
         media: &Media,
         cache: &mut KvCache,
         positions: Positions,
         notes: Notes<'_>,
     ) -> Result<Tensor<2>, ModelError> {
         let first = cache.len;
-        let image_positions = self.check(tokens, media, cache)?;
-        cache.image_positions.extend(image_positions);
+        self.check(tokens, images, media, cache)?;
+        cache
+            .image_positions
+            .extend(images.iter().map(|place| first + place));
         cache.len += tokens.len();
 
         let placement = Placement {
             positions: RowPositions::From(first as u32),
             spans: Spans::causal(tokens.len(), first as u32, cache.padding as u32),
+            padding: cache.padding,
         };
         let media_spans = self.media_spans(first..cache.len, cache);
         let mut x = self.read(tokens, &placement, media, &media_spans, cache, notes);
@@ -264,7 +288,7 @@ impl Flamingo {
     /// last image of what is shared.
     ///
     /// # Errors
-    /// Before any work starts: where an id is `<image>` or outside the vocabulary, a
+    /// Before any work starts: where an id is outside the vocabulary, a
     /// history names a row that does not come before the token's own, or the context
     /// is exceeded.
     pub fn forward_branches(
@@ -297,6 +321,7 @@ impl Flamingo {
         let placement = Placement {
             positions: RowPositions::Each(positions),
             spans: Spans::branching(padding, shared as u32, &seen),
+            padding: branches.cache.padding,
         };
         let positions = tokens.iter().map(|_| shared);
         let media_spans = self.media_spans(positions, &branches.cache);
@@ -319,7 +344,7 @@ impl Flamingo {
     ) -> Tensor<2> {
         let seen = cache.image_positions.len();
         let mut blocks = media.blocks.iter();
-        let mut x = self.language.embed(tokens);
+        let mut x = self.language.embed(tokens, placement);
         let layers = self
             .language
             .layers
@@ -338,7 +363,7 @@ impl Flamingo {
                     }
                     (Notes::Looks(looks), Some(media)) if seen > 0 => {
                         let last = x.clone().narrow(0, tokens.len() - 1, 1);
-                        let latents = self.config.resampler.latents;
+                        let latents = self.config.media_rows();
                         let image = (seen - 1) * latents..seen * latents;
                         looks.push(block.weights(last, media, image));
                         x = block.forward(x, Some(media), media_spans);
@@ -365,9 +390,6 @@ impl Flamingo {
         let context = self.config.language.context;
         for (row, token) in (branches.rows()..).zip(tokens) {
             self.check_id(token.id)?;
-            if token.id == self.config.tokens.image {
-                return Err(ModelError::ImageInBranch);
-            }
             if let Some(&history) = token.history.iter().find(|&&history| history >= row) {
                 return Err(ModelError::BranchHistory { row, history });
             }
@@ -387,13 +409,13 @@ impl Flamingo {
         }
     }
 
-    /// Checks a request and gives the positions of its `<image>` tokens.
     fn check(
         &self,
         tokens: &[u32],
+        images: &[usize],
         media: &Media,
         cache: &KvCache,
-    ) -> Result<Vec<usize>, ModelError> {
+    ) -> Result<(), ModelError> {
         if tokens.is_empty() {
             return Err(ModelError::NoTokens);
         }
@@ -407,26 +429,30 @@ impl Flamingo {
                 context: self.config.language.context,
             });
         }
-        let positions = tokens
-            .iter()
-            .enumerate()
-            .filter(|(_, id)| **id == self.config.tokens.image)
-            .map(|(index, _)| cache.len + index)
-            .collect::<Vec<_>>();
-        let images = cache.image_positions.len() + positions.len();
-        if images > media.count {
-            return Err(ModelError::MoreImageTokensThanImages {
-                tokens: images,
+        let mut free = 0..tokens.len();
+        for &place in images {
+            if !free.contains(&place) {
+                return Err(ModelError::ImagePlace {
+                    place,
+                    tokens: tokens.len(),
+                });
+            }
+            free.start = place + 1;
+        }
+        let places = cache.image_positions.len() + images.len();
+        if places > media.count {
+            return Err(ModelError::MorePlacesThanImages {
+                places,
                 images: media.count,
             });
         }
-        Ok(positions)
+        Ok(())
     }
 
     /// The latents that the token at each position may attend: those of the last
     /// image at or before it, none where there is none (paper section 2.3).
     fn media_spans(&self, positions: impl Iterator<Item = usize>, cache: &KvCache) -> Spans {
-        let latents = self.config.resampler.latents as u32;
+        let latents = self.config.media_rows() as u32;
         let only_last = self.config.cross_attention.only_last_media;
         let span = |position: usize| {
             let seen = cache
@@ -439,5 +465,16 @@ impl Flamingo {
             }
         };
         Spans::from_pairs(&positions.map(span).collect::<Vec<_>>())
+    }
+}
+
+/// The vision tokens of a single image.
+fn only_frame(frames: &[Tensor<2>]) -> Result<Tensor<2>, ModelError> {
+    match frames {
+        [] => Err(ModelError::NoFrames),
+        [frame] => Ok(frame.clone()),
+        _ => Err(ModelError::ClipWithoutResampler {
+            frames: frames.len(),
+        }),
     }
 }

@@ -2,30 +2,34 @@
 //! vision tokens of an image or clip in, a fixed number of latents out.
 
 use burn::tensor::Tensor;
+use flamingo_architecture::config::ResamplerConfig;
+use flamingo_architecture::spec::{ResamplerLayerSpec, ResamplerSpec};
 use flamingo_kernels::{AttentionShape, Finish, Spans, add_scaled, attention, attention_weights};
 
 use crate::builder::Weights;
-use crate::config::ResamplerConfig;
 use crate::error::ModelError;
-use crate::layers::{BRIDGE_NORM_EPS, FeedForward, LayerNorm, Linear, split_columns};
+use crate::layers::{FeedForward, Gate, Linear, NormLayer, QkNorm, split_columns};
 
 /// Perceiver Resampler, `[frames * tokens, input_width]` → `[latents, width]`.
 pub struct PerceiverResampler {
-    input: Option<(LayerNorm, Linear)>,
+    input_norm: Option<NormLayer>,
+    input_projection: Option<Linear>,
     latents: Tensor<2>,
     frame_embeddings: Option<Tensor<2>>,
     media_embeddings: Option<Tensor<2>>,
     layers: Vec<ResamplerLayer>,
-    norm: LayerNorm,
+    norm: NormLayer,
 }
 
 struct ResamplerLayer {
-    norm_media: LayerNorm,
-    norm_latents: LayerNorm,
+    media_norm: NormLayer,
+    latents_norm: NormLayer,
     query: Linear,
     key_value: Linear,
+    qk_norm: Option<QkNorm>,
     output: Linear,
-    ffn: FeedForward,
+    ffn_norm: NormLayer,
+    feed_forward: FeedForward,
     shape: AttentionShape,
 }
 
@@ -34,53 +38,27 @@ impl PerceiverResampler {
         weights: &mut Weights,
         config: &ResamplerConfig,
     ) -> Result<Self, ModelError> {
-        let input = if config.input_projection {
-            Some((
-                LayerNorm::load(weights, "resampler.input_norm", BRIDGE_NORM_EPS)?,
-                Linear::load(weights, "resampler.input_proj")?,
-            ))
-        } else {
-            None
-        };
-        let frame_embeddings = match config.max_frames {
-            0 => None,
-            _ => Some(weights.table("resampler.frame_embd")?),
-        };
-        let media_embeddings = match config.max_media {
-            0 => None,
-            _ => Some(weights.table("resampler.media_embd")?),
-        };
-        let layers = (0..config.depth)
-            .map(|layer| {
-                let name = format!("resampler.blk.{layer}");
-                let norm = |weights: &mut Weights, part: &str| {
-                    LayerNorm::load(weights, &format!("{name}.{part}"), BRIDGE_NORM_EPS)
-                };
-                Ok(ResamplerLayer {
-                    norm_media: norm(weights, "norm_media")?,
-                    norm_latents: norm(weights, "norm_latents")?,
-                    query: Linear::load(weights, &format!("{name}.attn_q"))?,
-                    key_value: Linear::load(weights, &format!("{name}.attn_kv"))?,
-                    output: Linear::load(weights, &format!("{name}.attn_out"))?,
-                    ffn: {
-                        let norm = norm(weights, "ffn_norm")?;
-                        FeedForward::load(weights, &name, norm, config.activation.into())?
-                    },
-                    shape: AttentionShape {
-                        heads: config.heads,
-                        kv_heads: config.heads,
-                        head_dim: config.head_dim,
-                    },
-                })
-            })
-            .collect::<Result<_, ModelError>>()?;
+        let spec = ResamplerSpec::of(config);
+        let input_projection = spec.input_projection.as_ref();
+        let frame_embeddings = spec.frame_embeddings.as_ref();
+        let media_embeddings = spec.media_embeddings.as_ref();
+        let layers = spec.layers.iter();
         Ok(Self {
-            input,
-            latents: weights.table("resampler.latents")?,
-            frame_embeddings,
-            media_embeddings,
-            layers,
-            norm: LayerNorm::load(weights, "resampler.norm", BRIDGE_NORM_EPS)?,
+            input_norm: NormLayer::load_optional(weights, spec.input_norm.as_ref())?,
+            input_projection: input_projection
+                .map(|spec| Linear::load(weights, spec))
+                .transpose()?,
+            latents: weights.table(&spec.latents)?,
+            frame_embeddings: frame_embeddings
+                .map(|spec| weights.table(spec))
+                .transpose()?,
+            media_embeddings: media_embeddings
+                .map(|spec| weights.table(spec))
+                .transpose()?,
+            layers: layers
+                .map(|layer| ResamplerLayer::load(weights, config, layer))
+                .collect::<Result<_, _>>()?,
+            norm: NormLayer::load(weights, &spec.norm)?,
         })
     }
 
@@ -156,8 +134,8 @@ impl PerceiverResampler {
     }
 
     fn embed_frame(&self, frame: Tensor<2>, index: usize, frames: usize) -> Tensor<2> {
-        let frame = match &self.input {
-            Some((norm, projection)) => projection.fused(frame, norm.before(), Finish::Sum),
+        let frame = match &self.input_projection {
+            Some(projection) => projection.fused(frame, self.input_norm.as_ref(), Finish::Sum),
             None => frame,
         };
         match &self.frame_embeddings {
@@ -188,14 +166,37 @@ fn frame_embedding(embeddings: &Tensor<2>, index: usize, frames: usize) -> Tenso
 }
 
 impl ResamplerLayer {
+    fn load(
+        weights: &mut Weights,
+        config: &ResamplerConfig,
+        spec: &ResamplerLayerSpec,
+    ) -> Result<Self, ModelError> {
+        Ok(Self {
+            media_norm: NormLayer::load(weights, &spec.media_norm)?,
+            latents_norm: NormLayer::load(weights, &spec.latents_norm)?,
+            query: Linear::load(weights, &spec.query)?,
+            key_value: Linear::load(weights, &spec.key_value)?,
+            qk_norm: QkNorm::load(weights, spec.qk_norm.as_ref(), config.head_dim)?,
+            output: Linear::load(weights, &spec.output)?,
+            ffn_norm: NormLayer::load(weights, &spec.ffn_norm)?,
+            feed_forward: FeedForward::load(weights, &spec.feed_forward)?,
+            shape: AttentionShape {
+                heads: config.heads,
+                kv_heads: config.heads,
+                head_dim: config.head_dim,
+            },
+        })
+    }
+
     /// Latents `[latents, width]` look at the media `[tokens, width]` and at
     /// themselves, then pass through the feed-forward layer.
     fn forward(&self, media: &Tensor<2>, latents: Tensor<2>) -> Tensor<2> {
         let [query, key, value] = self.look(media, &latents);
         let spans = Spans::full(query.dims()[0], key.dims()[0] as u32);
         let seen = attention(query, key, value, &self.shape, &spans, None);
-        self.ffn
-            .forward(self.output.add_to(&latents, seen, 1.0), 1.0)
+        let latents = self.output.add_to(&latents, seen, &Gate::OPEN);
+        self.feed_forward
+            .add_to(&latents, Some(&self.ffn_norm), &Gate::OPEN)
     }
 
     /// How the latents share their attention among the media and themselves:
@@ -207,11 +208,15 @@ impl ResamplerLayer {
 
     /// Queries of the latents, keys and values of the media and the latents.
     fn look(&self, media: &Tensor<2>, latents: &Tensor<2>) -> [Tensor<2>; 3] {
-        let media = self.norm_media.forward(media.clone());
-        let normed = self.norm_latents.forward(latents.clone());
+        let media = self.media_norm.forward(media.clone());
+        let normed = self.latents_norm.forward(latents.clone());
         let query = self.query.forward(normed.clone());
-        let [key, value] =
-            split_columns(self.key_value.forward(Tensor::cat(vec![media, normed], 0)));
-        [query, key, value]
+        let rows = self.key_value.forward(Tensor::cat(vec![media, normed], 0));
+        let width = self.shape.kv_heads * self.shape.head_dim;
+        let [key, value] = split_columns(&rows, [width; 2]);
+        match &self.qk_norm {
+            Some(norm) => [norm.query(query), norm.key(key), value],
+            None => [query, key, value],
+        }
     }
 }

@@ -117,6 +117,7 @@ fn start(
         metadata.string("tokenizer.huggingface.json")?,
         config.tokens,
         config.vocab(),
-    )?;
+    )?
+    .with_prompt(&config.prompt);
     Ok((FlamingoBuilder::new(config, device)?, tokenizer))
 }

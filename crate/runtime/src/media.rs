@@ -55,8 +55,7 @@ impl EncodedMedia {
 
     /// Latents `[latents, width]` of media number `index` of a prompt.
     pub(crate) fn latents(&self, model: &Model, index: usize) -> Result<Tensor<2>, RuntimeError> {
-        let resampler = &model.config().resampler;
-        let expected = [resampler.latents, resampler.width];
+        let expected = [model.config().media_rows(), model.config().media_width()];
         let found = self.latents.dims();
         if found != expected {
             return Err(RuntimeError::ForeignImage { found, expected });
@@ -136,7 +135,8 @@ impl Model {
         // Only now: what is kept must not hold one of the large buffers that the encoder
         // leaves for the next image.
         let latents = lasting(TensorData::new(values, latents.dims()), &latents.device());
-        let depends_on_place = self.config().resampler.max_media > 0;
+        let resampler = self.config().resampler.as_ref();
+        let depends_on_place = resampler.is_some_and(|resampler| resampler.max_media > 0);
         let media = EncodedMedia {
             id: NEXT.fetch_add(1, Ordering::Relaxed),
             latents,

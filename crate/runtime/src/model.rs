@@ -155,7 +155,8 @@ impl Model {
             encode_ms: prompt.media.last().map_or(0.0, EncodedMedia::encode_ms),
             ..Timings::default()
         };
-        let mut decoding = Decoding::new(&self.tokenizer, options);
+        let stop = [&options.stop[..], &self.config().prompt.stop].concat();
+        let mut decoding = Decoding::new(&self.tokenizer, options, &stop);
         let (mut stop_reason, mut reused_tokens, mut steps) = (StopReason::MaxNewTokens, 0, 0);
         if options.max_new_tokens > 0 {
             let views = match options.attention {
@@ -189,7 +190,7 @@ impl Model {
                 if prefix.len() == self.config().language.context {
                     break StopReason::ContextFull;
                 }
-                behind = prefix.push(self, &[piece.id], recorded).await?;
+                behind = prefix.push(self, piece.id, recorded).await?;
                 steps += 1;
             };
             if steps > 0 {
@@ -221,8 +222,8 @@ impl Model {
         let prompt = self.prompt(segments)?;
         let (behind, _) = prefix.read(self, &prompt, Recorded::Nothing).await?;
         let read = prefix.lend(self, behind.logits);
-        let end = self.tokenizer.tokens().end_of_chunk;
-        let (hypotheses, cache) = beam::search(read, end, self.tokenizer.banned(), options).await?;
+        let (ends, banned) = (self.tokenizer.ends(), self.tokenizer.banned());
+        let (hypotheses, cache) = beam::search(read, ends, banned, options).await?;
         prefix.take_back(cache);
         hypotheses
             .into_iter()
@@ -264,8 +265,11 @@ impl Model {
     }
 
     fn prompt(&self, segments: &[Segment]) -> Result<Prompt<EncodedMedia>, RuntimeError> {
-        let context = self.config().language.context;
-        Ok(Prompt::new(segments, &self.tokenizer, context)?)
+        let FlamingoConfig {
+            language, prompt, ..
+        } = self.config();
+        let tokenizer = &self.tokenizer;
+        Ok(Prompt::new(segments, tokenizer, prompt, language.context)?)
     }
 
     /// Values of a tensor, row by row.

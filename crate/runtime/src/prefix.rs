@@ -42,6 +42,8 @@ pub(crate) struct Behind {
 /// A prompt that a model has read, with what it generated behind it.
 pub struct PrefixCache {
     tokens: Vec<u32>,
+    /// Places of `media` among the tokens, rising.
+    places: Vec<usize>,
     media: Vec<EncodedMedia>,
     /// What the cross-attention blocks keep of `media`.
     seen: Media,
@@ -53,6 +55,7 @@ impl PrefixCache {
     pub fn new(model: &Model) -> Self {
         Self {
             tokens: Vec::new(),
+            places: Vec::new(),
             media: Vec::new(),
             seen: Media::none(),
             cache: model.flamingo().new_cache(),
@@ -81,7 +84,10 @@ impl PrefixCache {
         recorded: Recorded,
     ) -> Result<(Behind, usize), RuntimeError> {
         let shared = self.prepare(model, prompt)?;
-        let behind = self.push(model, &prompt.tokens[shared..], recorded).await?;
+        let new = prompt.places.iter().filter(|place| **place >= shared);
+        let places: Vec<usize> = new.map(|place| place - shared).collect();
+        let tokens = &prompt.tokens[shared..];
+        let behind = self.read_on(model, tokens, &places, recorded).await?;
         Ok((behind, shared))
     }
 
@@ -92,8 +98,8 @@ impl PrefixCache {
         model: &Model,
         prompt: &Prompt<EncodedMedia>,
     ) -> Result<usize, RuntimeError> {
-        let shared = self.shared_with(model, prompt);
-        self.truncate(model, shared);
+        let shared = self.shared_with(prompt);
+        self.truncate(shared);
         let latents = prompt
             .media
             .iter()
@@ -106,21 +112,36 @@ impl PrefixCache {
         Ok(shared)
     }
 
-    /// Reads more tokens and gives what comes behind the last.
+    /// Reads one more token of text and returns what comes behind it.
     pub(crate) async fn push(
         &mut self,
         model: &Model,
-        tokens: &[u32],
+        token: u32,
         recorded: Recorded,
     ) -> Result<Behind, RuntimeError> {
-        let (flamingo, cache) = (model.flamingo(), &mut self.cache);
+        self.read_on(model, &[token], &[], recorded).await
+    }
+
+    /// Reads more tokens, with images at these places among them, and returns what comes
+    /// behind the last.
+    async fn read_on(
+        &mut self,
+        model: &Model,
+        tokens: &[u32],
+        places: &[usize],
+        recorded: Recorded,
+    ) -> Result<Behind, RuntimeError> {
+        let (flamingo, cache, seen) = (model.flamingo(), &mut self.cache, &self.seen);
         let (logits, look) = match recorded {
             Recorded::Nothing => {
-                let logits = flamingo.forward(tokens, &self.seen, cache, Positions::Last)?;
+                let logits = flamingo.forward(tokens, places, seen, cache, Positions::Last)?;
                 (logits, None)
             }
-            Recorded::Look => flamingo.forward_recorded(tokens, &self.seen, cache)?,
+            Recorded::Look => flamingo.forward_recorded(tokens, places, seen, cache)?,
         };
+        let before = self.tokens.len();
+        self.places
+            .extend(places.iter().map(|place| before + place));
         self.tokens.extend_from_slice(tokens);
         let logits = model.read(logits).await?;
         let look = match look {
@@ -148,28 +169,42 @@ impl PrefixCache {
 
     /// How many leading tokens of the prompt are held already. Its last one never
     /// counts: what follows it must be computed.
-    fn shared_with(&self, model: &Model, prompt: &Prompt<EncodedMedia>) -> usize {
-        let image = model.tokenizer().tokens().image;
-        let mut media = self.media.iter().zip(&prompt.media);
+    fn shared_with(&self, prompt: &Prompt<EncodedMedia>) -> usize {
+        let first_other_media = self.first_other_media(prompt);
         // The cache may hold less than was noted where an earlier call failed.
         let held = self.tokens.len().min(self.cache.len());
         self.tokens[..held]
             .iter()
             .zip(&prompt.tokens)
             .take(prompt.tokens.len() - 1)
-            .take_while(|(held, wanted)| {
-                held == wanted
-                    && (**held != image
-                        || media.next().is_some_and(|(held, wanted)| held.is(wanted)))
-            })
+            .take_while(|(held, wanted)| held == wanted)
             .count()
+            .min(first_other_media)
     }
 
-    fn truncate(&mut self, model: &Model, tokens: usize) {
-        let image = model.tokenizer().tokens().image;
+    /// The place of the first image or clip that the prompt does not share: another one, or
+    /// one that only one of both has.
+    fn first_other_media(&self, prompt: &Prompt<EncodedMedia>) -> usize {
+        let held = self.places.iter().zip(&self.media);
+        let wanted = prompt.places.iter().zip(&prompt.media);
+        let shared = held
+            .zip(wanted)
+            .take_while(|((place, held), (other, wanted))| place == other && held.is(wanted))
+            .count();
+        let places = [self.places.get(shared), prompt.places.get(shared)];
+        places
+            .into_iter()
+            .flatten()
+            .min()
+            .copied()
+            .unwrap_or(usize::MAX)
+    }
+
+    fn truncate(&mut self, tokens: usize) {
         self.tokens.truncate(tokens);
         self.cache.truncate(tokens);
-        let media = self.tokens.iter().filter(|&&id| id == image).count();
+        self.places.retain(|&place| place < tokens);
+        let media = self.places.len();
         self.media.truncate(media);
         self.seen.truncate(media);
     }

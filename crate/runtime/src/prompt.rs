@@ -4,6 +4,7 @@
 //! than images and clips, because these are the only things that make one: text
 //! never does, whatever it spells.
 
+use flamingo::config::PromptConfig;
 use thiserror::Error;
 
 use crate::tokenizer::{END_OF_CHUNK, IMAGE, Tokenizer, TokenizerError};
@@ -57,56 +58,90 @@ pub enum PromptError {
 /// A prompt as the model takes it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Prompt<M> {
-    /// Token ids, with one `<image>` for each of `media`.
+    /// Token ids.
     pub tokens: Vec<u32>,
+    /// For each of `media` its place among the tokens, rising: from there on the text
+    /// sees it.
+    pub places: Vec<usize>,
     /// The images and clips in order.
     pub media: Vec<M>,
 }
 
 impl<M: Clone> Prompt<M> {
-    /// Lays out segments as tokens and checks that they fit into `context`
-    /// tokens. Neighbouring texts are joined first, so that it does not matter
-    /// how a text was cut.
+    /// Lays out segments as tokens, spelled as the model was trained on, and checks that
+    /// they fit into `context` tokens. Neighbouring texts are joined first, so that it
+    /// does not matter how a text was cut.
     ///
     /// # Errors
     /// Where the prompt is empty, too long or cannot be tokenized.
     pub fn new(
         segments: &[Segment<M>],
         tokenizer: &Tokenizer,
+        spelling: &PromptConfig,
         context: usize,
     ) -> Result<Self, PromptError> {
         let mut prompt = Self {
-            tokens: Vec::new(),
+            tokens: spelling.begin.clone(),
+            places: Vec::new(),
             media: Vec::new(),
         };
         let mut text = String::new();
         for segment in segments {
-            let marker = match segment {
-                Segment::Text(more) => {
-                    text.push_str(more);
-                    continue;
-                }
+            match segment {
+                Segment::Text(more) => text.push_str(more),
                 Segment::Media(media) => {
-                    prompt.media.push(media.clone());
-                    tokenizer.tokens().image
+                    prompt.push_text(&mut text, tokenizer, spelling)?;
+                    prompt.push_media(media.clone(), tokenizer, spelling);
                 }
-                Segment::EndOfChunk => tokenizer.tokens().end_of_chunk,
-            };
-            prompt.tokens.extend(tokenizer.encode(&text)?);
-            prompt.tokens.push(marker);
-            text.clear();
+                Segment::EndOfChunk => {
+                    prompt.push_text(&mut text, tokenizer, spelling)?;
+                    prompt.tokens.extend(&spelling.end_of_answer);
+                }
+            }
         }
-        prompt.tokens.extend(tokenizer.encode(&text)?);
+        prompt.push_text(&mut text, tokenizer, spelling)?;
 
-        match prompt.tokens.len() {
+        match prompt.tokens.len() - spelling.begin.len() {
             0 => Err(PromptError::Empty),
-            tokens if tokens > context => Err(PromptError::TooLong {
-                tokens,
+            _ if prompt.tokens.len() > context => Err(PromptError::TooLong {
+                tokens: prompt.tokens.len(),
                 media: prompt.media.len(),
                 context,
             }),
             _ => Ok(prompt),
         }
+    }
+
+    /// Puts a text behind the prompt and leaves an empty one.
+    fn push_text(
+        &mut self,
+        text: &mut String,
+        tokenizer: &Tokenizer,
+        spelling: &PromptConfig,
+    ) -> Result<(), PromptError> {
+        let bare = match spelling.trim_texts {
+            true => text.trim_matches(' '),
+            false => text,
+        };
+        self.tokens.extend(tokenizer.encode(bare)?);
+        text.clear();
+        Ok(())
+    }
+
+    /// Puts an image or clip behind the prompt.
+    fn push_media(&mut self, media: M, tokenizer: &Tokenizer, spelling: &PromptConfig) {
+        let image = &spelling.image;
+        let behind_another = self
+            .places
+            .last()
+            .is_some_and(|place| place + 1 + image.behind.len() == self.tokens.len());
+        if !(image.shared && behind_another) {
+            self.tokens.extend(&image.before);
+        }
+        self.places.push(self.tokens.len());
+        self.tokens.push(tokenizer.tokens().image);
+        self.tokens.extend(&image.behind);
+        self.media.push(media);
     }
 }
 

@@ -89,13 +89,13 @@ impl Rehearsal {
             cache.truncate(0);
             let mut prompt = vec![config.tokens.end_of_chunk; length];
             prompt[0] = config.tokens.image;
-            let logits = flamingo.forward(&prompt, &media, &mut cache, Positions::Last)?;
+            let logits = flamingo.forward(&prompt, &[0], &media, &mut cache, Positions::Last)?;
             self.finish(logits).await?;
             on_step(2 + index);
         }
 
         let token = [config.tokens.end_of_chunk];
-        let logits = flamingo.forward(&token, &media, &mut cache, Positions::Last)?;
+        let logits = flamingo.forward(&token, &[], &media, &mut cache, Positions::Last)?;
         self.finish(logits).await?;
         on_step(Self::STEPS);
         Ok(())

@@ -6,7 +6,7 @@
 
 use std::collections::HashMap;
 
-use flamingo::config::TokensConfig;
+use flamingo::config::{PromptConfig, TokensConfig};
 use thiserror::Error;
 use tokenizers::DecoderWrapper;
 
@@ -66,6 +66,8 @@ pub struct Tokenizer {
     tokens: TokensConfig,
     /// Size of the model's vocabulary, extra tokens included.
     vocab: u32,
+    /// Ids that end generation.
+    ends: Vec<u32>,
     /// Ids that must not be generated, ascending.
     banned: Vec<u32>,
 }
@@ -123,8 +125,26 @@ impl Tokenizer {
             inner,
             tokens,
             vocab,
+            ends: vec![tokens.end_of_chunk],
             banned,
         })
+    }
+
+    /// Takes over which ids end generation and which are never generated, beside those
+    /// that follow from the tokenizer itself.
+    #[must_use]
+    pub fn with_prompt(mut self, prompt: &PromptConfig) -> Self {
+        self.ends.extend(&prompt.end_ids);
+        self.banned.extend(&prompt.banned);
+        self.banned.retain(|id| !self.ends.contains(id));
+        self.banned.sort_unstable();
+        self.banned.dedup();
+        self
+    }
+
+    /// Ids that end generation.
+    pub fn ends(&self) -> &[u32] {
+        &self.ends
     }
 
     /// Ids of `<image>` and `<|endofchunk|>`.

@@ -6,7 +6,7 @@ mod support;
 
 use std::ops::ControlFlow;
 
-use flamingo::config::BridgeActivation;
+use flamingo::config::Activation;
 use flamingo_kernels::ComputeDevice;
 use flamingo_runtime::prompt::{CAPTION, VISUAL_QUESTION};
 use flamingo_runtime::score::Reduction;
@@ -524,7 +524,7 @@ fn numbers_that_no_memory_holds_are_refused_or_cut() {
 #[test]
 fn a_clip_is_one_media_and_the_order_of_its_frames_counts() {
     let mut config = TinyModel::config();
-    config.resampler.max_frames = 2;
+    config.resampler.as_mut().unwrap().max_frames = 2;
     let model = load_tiny(&TinyModel::with_config(config));
     let frames = [
         pixels("images/photo.jpg"),
@@ -551,9 +551,9 @@ fn a_clip_is_one_media_and_the_order_of_its_frames_counts() {
 #[test]
 fn embeddings_of_time_are_interpolated() {
     let mut config = TinyModel::config();
-    config.resampler.max_frames = 2;
+    config.resampler.as_mut().unwrap().max_frames = 2;
     let short = TinyModel::with_config(config.clone());
-    let width = config.resampler.width;
+    let width = config.resampler.as_ref().unwrap().width;
     let find = |tensor: &&LoadedTensor| tensor.info.name == "resampler.frame_embd";
     let values = short.tensors.iter().find(find).unwrap().to_f32().unwrap();
     let (first, last) = values.split_at(width);
@@ -572,7 +572,7 @@ fn embeddings_of_time_are_interpolated() {
         tensors: short.tensors.clone(),
         tokenizer: short.tokenizer.clone(),
     };
-    long.config.resampler.max_frames = 4;
+    long.config.resampler.as_mut().unwrap().max_frames = 4;
     for tensor in &mut long.tensors {
         if tensor.info.name == "resampler.frame_embd" {
             let name = tensor.info.name.clone();
@@ -628,12 +628,13 @@ fn the_nearest_image_to_an_image_is_itself() {
 /// The paper's bridges square a ReLU where OpenFlamingo's take GELU.
 #[test]
 fn bridges_compute_with_the_function_that_their_config_names() {
-    use BridgeActivation::{Gelu, SquaredRelu};
+    use Activation::{Gelu, SquaredRelu};
     let said = |resampler, cross_attention| {
         let mut config = TinyModel::config();
-        assert_eq!(config.resampler.activation, Gelu, "where nothing is said");
-        config.resampler.activation = resampler;
-        config.cross_attention.activation = cross_attention;
+        let feed_forward = &mut config.resampler.as_mut().unwrap().feed_forward;
+        assert_eq!(feed_forward.activation, Gelu, "if nothing is said");
+        feed_forward.activation = resampler;
+        config.cross_attention.feed_forward.activation = cross_attention;
         let model = load_tiny(&TinyModel::with_config(config));
         generate(&model, &caption_of(&photo(&model)), &short_answer()).1[0].log_probability
     };

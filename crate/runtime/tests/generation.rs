@@ -105,12 +105,15 @@ fn recompute(tiny: &TinyModel, prompt: &[u32], photos: &[&[u8]], count: usize) -
         })
         .collect();
     let media = flamingo.media(&latents);
+    let places: Vec<usize> = (0..prompt.len())
+        .filter(|&place| prompt[place] as usize == IMAGE)
+        .collect();
     let mut sequence = prompt.to_vec();
     let mut steps = Vec::new();
     for _ in 0..count {
         let mut cache = flamingo.new_cache();
         let logits = flamingo
-            .forward(&sequence, &media, &mut cache, Positions::All)
+            .forward(&sequence, &places, &media, &mut cache, Positions::All)
             .unwrap();
         let logits = block_on(read(logits)).unwrap();
         let last = &logits[logits.len() - tiny.config.vocab()..];
@@ -181,7 +184,7 @@ fn examples_stand_before_the_photo_each_with_its_own_image() {
 #[test]
 fn images_take_the_embedding_of_their_place_in_the_prompt() {
     let mut config = TinyModel::config();
-    config.resampler.max_media = 2;
+    config.resampler.as_mut().unwrap().max_media = 2;
     let tiny = TinyModel::with_config(config);
     let model = load(&tiny);
     let example = example(&model, &photo(), "A dog runs");
@@ -355,7 +358,7 @@ fn a_file_that_is_no_picture_is_refused() {
 #[test]
 fn an_image_of_another_model_is_refused() {
     let mut config = TinyModel::config();
-    config.resampler.latents = 3;
+    config.resampler.as_mut().unwrap().latents = 3;
     let image = block_on(load(&TinyModel::with_config(config)).encode(&photo())).unwrap();
     let go_on = async |_: &TokenPiece| ControlFlow::Continue(());
     let model = load(&TinyModel::new());

@@ -76,7 +76,7 @@ fn a_file_without_configuration_or_tokenizer_is_refused() {
 #[test]
 fn a_configuration_that_does_not_fit_the_tensors_is_refused() {
     let mut tiny = TinyModel::new();
-    tiny.config.resampler.latents = 5;
+    tiny.config.resampler.as_mut().unwrap().latents = 5;
     let error = error(&tiny.gguf());
     assert!(
         matches!(&error, LoadError::Model(ModelError::ShapeMismatch { name, .. }) if name == "resampler.latents"),

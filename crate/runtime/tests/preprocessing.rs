@@ -3,7 +3,7 @@
 
 use std::path::PathBuf;
 
-use flamingo::config::{ClipVitConfig, ResizeMode, VisionConfig, VisionEncoderConfig};
+use flamingo::config::{ResizeMode, VisionConfig, VisionEncoderConfig, VitConfig};
 use flamingo_runtime::ImagePixels;
 use flamingo_runtime::preprocess::{preprocess, resize};
 
@@ -84,14 +84,7 @@ fn values_are_normalized_channel_by_channel() {
         resize: ResizeMode::Squash,
         mean: [0.5, 0.25, 0.0],
         std: [0.5, 0.25, 2.0],
-        encoder: VisionEncoderConfig::ClipVit(ClipVitConfig {
-            patch_size: 1,
-            width: 1,
-            layers: 1,
-            heads: 1,
-            ffn_width: 1,
-            norm_eps: 1e-5,
-        }),
+        encoder: VisionEncoderConfig::Vit(VitConfig::open_flamingo_clip(1, 1, 1, 1, 1)),
     };
     // Of the model's size already, so resizing changes nothing.
     let pixels = vec![255, 0, 0, 0, 255, 0, 0, 0, 255, 51, 102, 153];

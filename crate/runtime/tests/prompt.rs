@@ -3,7 +3,7 @@
 
 use std::path::PathBuf;
 
-use flamingo::config::TokensConfig;
+use flamingo::config::{PromptConfig, TokensConfig};
 use flamingo_runtime::prompt::{
     CAPTION, CLASSIFICATION, Example, HATEFUL_MEMES, Prompt, PromptFormat, Segment, VISUAL_QUESTION,
 };
@@ -14,6 +14,15 @@ const END: u32 = 49152;
 const NEW_LINE: u32 = 198;
 /// Ids of `Output:`.
 const OUTPUT: [u32; 2] = [17597, 42];
+
+const TOKENS: TokensConfig = TokensConfig {
+    image: IMAGE,
+    end_of_chunk: END,
+};
+
+fn spelling() -> PromptConfig {
+    PromptConfig::open_flamingo(TOKENS)
+}
 
 fn tokenizer() -> Tokenizer {
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR"))
@@ -50,7 +59,7 @@ fn text(text: &str) -> Segment<&'static str> {
 }
 
 fn layout(segments: &[Segment<&'static str>]) -> Prompt<&'static str> {
-    Prompt::new(segments, &tokenizer(), 2048).unwrap()
+    Prompt::new(segments, &tokenizer(), &spelling(), 2048).unwrap()
 }
 
 #[test]
@@ -139,7 +148,7 @@ fn text_may_stand_before_the_first_image_or_without_one() {
 #[test]
 fn a_prompt_of_nothing_is_refused() {
     for segments in [vec![], vec![text("")]] {
-        let error = Prompt::new(&segments, &tokenizer(), 2048).unwrap_err();
+        let error = Prompt::new(&segments, &tokenizer(), &spelling(), 2048).unwrap_err();
         assert!(matches!(error, PromptError::Empty), "{error:?}");
     }
 }
@@ -147,8 +156,8 @@ fn a_prompt_of_nothing_is_refused() {
 #[test]
 fn a_prompt_longer_than_the_context_is_refused() {
     let segments = few_shot(CAPTION, [], "photo", "");
-    assert!(Prompt::new(&segments, &tokenizer(), 3).is_ok());
-    let error = Prompt::new(&segments, &tokenizer(), 2).unwrap_err();
+    assert!(Prompt::new(&segments, &tokenizer(), &spelling(), 3).is_ok());
+    let error = Prompt::new(&segments, &tokenizer(), &spelling(), 2).unwrap_err();
     assert!(
         matches!(
             error,

@@ -18,7 +18,7 @@ impl SupportSet {
     /// An empty set for what a model sees.
     #[wasm_bindgen(constructor)]
     pub fn new(model: &Model) -> Self {
-        let width = model.model.config().resampler.input_width;
+        let width = model.model.config().vision.encoder.width();
         Self {
             set: RuntimeSet::new(width),
         }

@@ -2,8 +2,10 @@
 
 use flamingo::FlamingoConfig;
 use flamingo::config::{
-    BridgeActivation, ClipVitConfig, CrossAttentionConfig, LanguageConfig, LanguageKind,
-    ResamplerConfig, ResizeMode, TokensConfig, VisionConfig, VisionEncoderConfig,
+    Activation, AttentionConfig, CrossAttentionConfig, EmbeddingConfig, FeedForwardConfig,
+    GateExtent, LanguageConfig, NormConfig, NormPlacement, PositionConfig, PromptConfig,
+    QkNormConfig, QkNormExtent, ResamplerConfig, ResizeMode, RopeScaling, RopeStyle, TokensConfig,
+    VisionConfig, VisionEncoderConfig, VitConfig,
 };
 use serde_json::Value;
 
@@ -23,22 +25,26 @@ pub(crate) fn read(text: &str) -> Result<FlamingoConfig, ParityError> {
     );
     let width = vis.size("width")?;
     let every = root.size("cross_attn_every_n_layers")?;
+    let language = language(root.text("kind")?, &root.object("lm"))?;
+    let tokens = TokensConfig {
+        image: ids.size("image")? as u32,
+        end_of_chunk: ids.size("eoc")? as u32,
+    };
     Ok(FlamingoConfig {
         vision: VisionConfig {
             image_size: vis.size("image")?,
             resize: ResizeMode::Crop,
             mean: [0.0; 3],
             std: [1.0; 3],
-            encoder: VisionEncoderConfig::ClipVit(ClipVitConfig {
-                patch_size: vis.size("patch")?,
+            encoder: VisionEncoderConfig::Vit(VitConfig::open_flamingo_clip(
+                vis.size("patch")?,
                 width,
-                layers: vis.size("layers")?,
-                heads: vis.size("heads")?,
-                ffn_width: 4 * width,
-                norm_eps: 1e-5,
-            }),
+                vis.size("layers")?,
+                vis.size("heads")?,
+                4 * width,
+            )),
         },
-        resampler: ResamplerConfig {
+        resampler: Some(ResamplerConfig {
             input_width: width,
             input_projection: false,
             width,
@@ -46,25 +52,33 @@ pub(crate) fn read(text: &str) -> Result<FlamingoConfig, ParityError> {
             latents: perceiver.size("num_latents")?,
             heads: perceiver.size("heads")?,
             head_dim: perceiver.size("dim_head")?,
-            ffn_mult: perceiver.size("ff_mult")?,
-            activation: BridgeActivation::Gelu,
+            fused_key_value: true,
+            qk_norm: None,
+            feed_forward: FeedForwardConfig::plain(
+                perceiver.size("ff_mult")? * width,
+                Activation::Gelu,
+            ),
             max_frames: 0,
             max_media: 0,
-        },
-        language: language(root.text("kind")?, &root.object("lm"))?,
+        }),
         cross_attention: CrossAttentionConfig {
             every,
             offset: every - 1,
             heads: xattn.size("heads")?,
             head_dim: xattn.size("dim_head")?,
-            ffn_mult: xattn.size("ff_mult")?,
-            activation: BridgeActivation::Gelu,
+            norm: NormConfig::BRIDGE,
+            fused_key_value: true,
+            qk_norm: None,
+            feed_forward: FeedForwardConfig::plain(
+                xattn.size("ff_mult")? * language.width,
+                Activation::Gelu,
+            ),
+            gate: GateExtent::Scalar,
             only_last_media: true,
         },
-        tokens: TokensConfig {
-            image: ids.size("image")? as u32,
-            end_of_chunk: ids.size("eoc")? as u32,
-        },
+        language,
+        tokens,
+        prompt: PromptConfig::open_flamingo(tokens),
     })
 }
 
@@ -72,70 +86,120 @@ fn language(kind: &str, lm: &Fields<'_>) -> Result<LanguageConfig, ParityError> 
     Ok(match kind {
         "llama" => {
             let (width, heads) = (lm.size("hidden_size")?, lm.size("num_attention_heads")?);
+            let head_dim = width / heads;
             // transformers 5 moved the base into `rope_parameters`.
-            let rope_theta = lm
+            let theta = lm
                 .number("rope_theta")
                 .or_else(|_| lm.object("rope_parameters").number("rope_theta"))?;
             LanguageConfig {
-                kind: LanguageKind::Llama {
-                    rope_theta: rope_theta as f32,
-                },
                 width,
                 layers: lm.size("num_hidden_layers")?,
-                heads,
-                kv_heads: lm.size("num_key_value_heads")?,
-                head_dim: width / heads,
-                ffn_width: lm.size("intermediate_size")?,
                 vocab_size: lm.size("vocab_size")?,
                 extra_tokens: 0,
                 context: lm.size("max_position_embeddings")?,
-                norm_eps: lm.number("rms_norm_eps")? as f32,
-                tied_head: false,
+                embedding: EmbeddingConfig {
+                    width,
+                    tied_head: false,
+                },
+                // The table of names puts rows of queries and keys into pairs.
+                positions: rope(RopeStyle::Pairs, theta, head_dim),
+                norm: NormConfig::rms(lm.number("rms_norm_eps")? as f32),
+                norm_placement: NormPlacement::Before,
+                final_norm: true,
+                attention: AttentionConfig {
+                    heads,
+                    kv_heads: lm.size("num_key_value_heads")?,
+                    head_dim,
+                    fused_qkv: false,
+                    qkv_bias: false,
+                    output_bias: false,
+                    qk_norm: None,
+                },
+                feed_forward: FeedForwardConfig::swiglu(lm.size("intermediate_size")?),
             }
         }
         "mpt" | "mosaic" => {
             let (width, heads) = (lm.size("d_model")?, lm.size("n_heads")?);
+            let norm = NormConfig::layer(lm.number("layer_norm_epsilon")? as f32, false);
+            let qk_norm = QkNormConfig {
+                extent: QkNormExtent::FullWidth,
+                norm,
+            };
             LanguageConfig {
-                kind: LanguageKind::Mpt {
-                    alibi_bias_max: lm.object("attn_config").number("alibi_bias_max")? as f32,
-                    qk_norm: kind == "mosaic",
-                },
                 width,
                 layers: lm.size("n_layers")?,
-                heads,
-                kv_heads: heads,
-                head_dim: width / heads,
-                ffn_width: lm.size("expansion_ratio")? * width,
                 vocab_size: lm.size("vocab_size")?,
                 extra_tokens: 0,
                 context: lm.size("max_seq_len")?,
-                norm_eps: lm.number("layer_norm_epsilon")? as f32,
-                tied_head: true,
+                embedding: EmbeddingConfig {
+                    width,
+                    tied_head: true,
+                },
+                positions: PositionConfig::Alibi {
+                    max_bias: lm.object("attn_config").number("alibi_bias_max")? as f32,
+                },
+                norm,
+                norm_placement: NormPlacement::Before,
+                final_norm: true,
+                attention: AttentionConfig {
+                    heads,
+                    kv_heads: heads,
+                    head_dim: width / heads,
+                    fused_qkv: true,
+                    qkv_bias: false,
+                    output_bias: false,
+                    qk_norm: (kind == "mosaic").then_some(qk_norm),
+                },
+                feed_forward: FeedForwardConfig::plain(
+                    lm.size("expansion_ratio")? * width,
+                    Activation::Gelu,
+                ),
             }
         }
         "neox" => {
             let (width, heads) = (lm.size("hidden_size")?, lm.size("num_attention_heads")?);
             let head_dim = width / heads;
+            let dims = (lm.number("rotary_pct")? * head_dim as f64) as usize;
             LanguageConfig {
-                kind: LanguageKind::GptNeox {
-                    rope_theta: lm.number("rotary_emb_base")? as f32,
-                    rotary_dims: (lm.number("rotary_pct")? * head_dim as f64) as usize,
-                },
                 width,
                 layers: lm.size("num_hidden_layers")?,
-                heads,
-                kv_heads: heads,
-                head_dim,
-                ffn_width: lm.size("intermediate_size")?,
                 vocab_size: lm.size("vocab_size")?,
                 extra_tokens: 0,
                 context: lm.size("max_position_embeddings")?,
-                norm_eps: lm.number("layer_norm_eps")? as f32,
-                tied_head: false,
+                embedding: EmbeddingConfig {
+                    width,
+                    tied_head: false,
+                },
+                positions: rope(RopeStyle::Halves, lm.number("rotary_emb_base")?, dims),
+                norm: NormConfig::layer(lm.number("layer_norm_eps")? as f32, true),
+                norm_placement: NormPlacement::Before,
+                final_norm: true,
+                attention: AttentionConfig {
+                    heads,
+                    kv_heads: heads,
+                    head_dim,
+                    fused_qkv: true,
+                    qkv_bias: true,
+                    output_bias: true,
+                    qk_norm: None,
+                },
+                feed_forward: FeedForwardConfig {
+                    bias: true,
+                    ..FeedForwardConfig::plain(lm.size("intermediate_size")?, Activation::Gelu)
+                },
             }
         }
         other => return Err(ParityError::Config(format!("unknown kind {other:?}"))),
     })
+}
+
+fn rope(style: RopeStyle, theta: f64, dims: usize) -> PositionConfig {
+    PositionConfig::Rope {
+        style,
+        theta: theta as f32,
+        dims,
+        scaling: RopeScaling::None,
+    }
 }
 
 /// Typed access to the fields of a JSON object.

@@ -194,6 +194,11 @@ impl<'a> Golden<'a> {
             .collect())
     }
 
+    /// Places of the images among a prompt's tokens.
+    fn places(&self, ids: &[u32]) -> Vec<usize> {
+        image_places(ids, &self.config)
+    }
+
     /// Vision tokens and latents of every image; the images of each prompt.
     async fn compare_vision(
         &self,
@@ -240,6 +245,7 @@ impl<'a> Golden<'a> {
         let mut cache = model.new_padded_cache(input.padding);
         let logits = model.forward_observed(
             &input.ids,
+            &self.places(&input.ids),
             media,
             &mut cache,
             Positions::All,
@@ -269,15 +275,21 @@ impl<'a> Golden<'a> {
 
         // The same prompt without its padding: positions shift, answers must not.
         let bare = &input.ids[input.padding..];
-        let logits = model.forward(bare, media, &mut model.new_cache(), Positions::All)?;
+        let logits = model.forward(
+            bare,
+            &self.places(bare),
+            media,
+            &mut model.new_cache(),
+            Positions::All,
+        )?;
         let valid = &expected.values[input.padding * expected.dim(1)..];
         errors.add("logits without padding", &read(&logits).await?, valid);
 
         // And in two pieces, the second reading the first from the cache.
         let mut cache: KvCache = model.new_cache();
         let (head, tail) = bare.split_at(bare.len() / 2);
-        let first = model.forward(head, media, &mut cache, Positions::All)?;
-        let second = model.forward(tail, media, &mut cache, Positions::All)?;
+        let first = model.forward(head, &self.places(head), media, &mut cache, Positions::All)?;
+        let second = model.forward(tail, &self.places(tail), media, &mut cache, Positions::All)?;
         let logits = read(&Tensor::cat(vec![first, second], 0)).await?;
         errors.add("logits in two pieces", &logits, valid);
         Ok(zero_before_image)
@@ -295,7 +307,8 @@ impl<'a> Golden<'a> {
         for (item, input) in inputs.iter().enumerate() {
             let run = |model: &Flamingo| {
                 let mut cache = model.new_padded_cache(input.padding);
-                model.forward(&input.ids, &media[item], &mut cache, Positions::All)
+                let (ids, places) = (&input.ids, self.places(&input.ids));
+                model.forward(ids, &places, &media[item], &mut cache, Positions::All)
             };
             let (gated, bare) = (read(&run(&gated)?).await?, read(&run(&bare)?).await?);
             equal &= gated
@@ -325,7 +338,8 @@ impl<'a> Golden<'a> {
             };
             let prompt = read_prompt(model, media, input).await?;
             let banned = [tokens.image];
-            let (found, _) = beam::search(prompt, tokens.end_of_chunk, &banned, &options).await?;
+            let (found, _) =
+                beam::search(prompt, &[tokens.end_of_chunk], &banned, &options).await?;
             let Some(Hypothesis {
                 mut token_ids,
                 score,
@@ -379,10 +393,12 @@ impl<'a> Golden<'a> {
     ) -> Result<bool, ParityError> {
         let ids = self.expected.integer_rows("quirk_ids")?;
         let ids = ids[0].iter().map(|&id| id as u32).collect::<Vec<_>>();
-        let result = model.forward(&ids, &media[0], &mut model.new_cache(), Positions::Last);
+        let mut cache = model.new_cache();
+        let places = self.places(&ids);
+        let result = model.forward(&ids, &places, &media[0], &mut cache, Positions::Last);
         Ok(matches!(
             result,
-            Err(flamingo::ModelError::MoreImageTokensThanImages { .. })
+            Err(flamingo::ModelError::MorePlacesThanImages { .. })
         ))
     }
 }
@@ -408,7 +424,8 @@ async fn read_prompt<'a>(
     input: &Input,
 ) -> Result<ReadPrompt<'a>, ParityError> {
     let mut cache = model.new_padded_cache(input.padding);
-    let logits = model.forward(&input.ids, media, &mut cache, Positions::Last)?;
+    let places = image_places(&input.ids, model.config());
+    let logits = model.forward(&input.ids, &places, media, &mut cache, Positions::Last)?;
     Ok(ReadPrompt {
         flamingo: model,
         media,
@@ -430,10 +447,12 @@ async fn generate(
     let mut all = input.ids.clone();
     for _ in 0..NEW_TOKENS {
         let logits = if cached {
-            model.forward(&unread, media, &mut cache, Positions::Last)?
+            let places = image_places(&unread, model.config());
+            model.forward(&unread, &places, media, &mut cache, Positions::Last)?
         } else {
             let mut cache = model.new_padded_cache(input.padding);
-            model.forward(&all, media, &mut cache, Positions::Last)?
+            let places = image_places(&all, model.config());
+            model.forward(&all, &places, media, &mut cache, Positions::Last)?
         };
         let logits = read(&logits).await?;
         let best = (0..logits.len()).max_by(|&a, &b| logits[a].total_cmp(&logits[b]));
@@ -458,6 +477,15 @@ fn same_until_image(ids: &[u32], expected: &[i64], config: &FlamingoConfig) -> b
         None => expected.len(),
     };
     ids.len() == length && ids.iter().zip(expected).all(|(&a, &b)| i64::from(a) == b)
+}
+
+/// Places of the `<image>` tokens.
+fn image_places(ids: &[u32], config: &FlamingoConfig) -> Vec<usize> {
+    let places = ids.iter().enumerate();
+    places
+        .filter(|(_, id)| **id == config.tokens.image)
+        .map(|(place, _)| place)
+        .collect()
 }
 
 /// Errors by activation, remembering the order they came in.

@@ -70,7 +70,7 @@ pub enum ParityError {
 /// What the table of names must know of a model to reorder its rows.
 pub(crate) fn head_counts(config: &FlamingoConfig) -> HeadCounts {
     HeadCounts {
-        heads: config.language.heads,
-        kv_heads: config.language.kv_heads,
+        heads: config.language.attention.heads,
+        kv_heads: config.language.attention.kv_heads,
     }
 }

@@ -3,8 +3,9 @@
 
 use burn::tensor::{Tensor, TensorData};
 use flamingo::config::{
-    BridgeActivation, ClipVitConfig, CrossAttentionConfig, LanguageConfig, LanguageKind,
-    ResamplerConfig, ResizeMode, TokensConfig, VisionConfig, VisionEncoderConfig,
+    Activation, AttentionConfig, CrossAttentionConfig, EmbeddingConfig, FeedForwardConfig,
+    GateExtent, LanguageConfig, NormConfig, NormPlacement, PositionConfig, PromptConfig,
+    ResamplerConfig, ResizeMode, TokensConfig, VisionConfig, VisionEncoderConfig, VitConfig,
 };
 use flamingo::{Flamingo, FlamingoBuilder, FlamingoConfig};
 use flamingo_kernels::ComputeDevice;
@@ -97,22 +98,19 @@ fn build(weights: &[u8], device: &ComputeDevice) -> Result<Flamingo, ParityError
 /// Sizes of `gen_video.py`'s resampler, inside the smallest model there is.
 fn config() -> FlamingoConfig {
     let width = 32;
+    let tokens = TokensConfig {
+        image: 0,
+        end_of_chunk: 1,
+    };
     FlamingoConfig {
         vision: VisionConfig {
             image_size: 1,
             resize: ResizeMode::Squash,
             mean: [0.0; 3],
             std: [1.0; 3],
-            encoder: VisionEncoderConfig::ClipVit(ClipVitConfig {
-                patch_size: 1,
-                width,
-                layers: 1,
-                heads: 1,
-                ffn_width: 1,
-                norm_eps: 1e-5,
-            }),
+            encoder: VisionEncoderConfig::Vit(VitConfig::open_flamingo_clip(1, width, 1, 1, 1)),
         },
-        resampler: ResamplerConfig {
+        resampler: Some(ResamplerConfig {
             input_width: width,
             input_projection: false,
             width,
@@ -120,37 +118,50 @@ fn config() -> FlamingoConfig {
             latents: 4,
             heads: 2,
             head_dim: 8,
-            ffn_mult: 2,
-            activation: BridgeActivation::Gelu,
+            fused_key_value: true,
+            qk_norm: None,
+            feed_forward: FeedForwardConfig::plain(2 * width, Activation::Gelu),
             max_frames: 4,
             max_media: 3,
-        },
+        }),
         language: LanguageConfig {
-            kind: LanguageKind::Llama { rope_theta: 1e4 },
             width: 2,
             layers: 1,
-            heads: 1,
-            kv_heads: 1,
-            head_dim: 2,
-            ffn_width: 1,
             vocab_size: 2,
             extra_tokens: 0,
             context: 1,
-            norm_eps: 1e-5,
-            tied_head: true,
+            embedding: EmbeddingConfig {
+                width: 2,
+                tied_head: true,
+            },
+            positions: PositionConfig::Alibi { max_bias: 8.0 },
+            norm: NormConfig::rms(1e-5),
+            norm_placement: NormPlacement::Before,
+            final_norm: true,
+            attention: AttentionConfig {
+                heads: 1,
+                kv_heads: 1,
+                head_dim: 2,
+                fused_qkv: true,
+                qkv_bias: false,
+                output_bias: false,
+                qk_norm: None,
+            },
+            feed_forward: FeedForwardConfig::swiglu(1),
         },
         cross_attention: CrossAttentionConfig {
             every: 1,
             offset: 1,
             heads: 1,
             head_dim: 1,
-            ffn_mult: 1,
-            activation: BridgeActivation::Gelu,
+            norm: NormConfig::BRIDGE,
+            fused_key_value: true,
+            qk_norm: None,
+            feed_forward: FeedForwardConfig::plain(2, Activation::Gelu),
+            gate: GateExtent::Scalar,
             only_last_media: true,
         },
-        tokens: TokensConfig {
-            image: 0,
-            end_of_chunk: 1,
-        },
+        tokens,
+        prompt: PromptConfig::open_flamingo(tokens),
     }
 }

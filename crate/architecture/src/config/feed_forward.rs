@@ -38,6 +38,26 @@ pub enum Activation {
 }
 
 impl FeedForwardConfig {
+    /// `down(f(up(x)))` without biases.
+    pub fn plain(width: usize, activation: Activation) -> Self {
+        Self {
+            width,
+            gated: false,
+            activation,
+            bias: false,
+        }
+    }
+
+    /// `down(silu(gate(x)) * up(x))` without biases (SwiGLU, Shazeer 2020).
+    pub fn swiglu(width: usize) -> Self {
+        Self {
+            width,
+            gated: true,
+            activation: Activation::Silu,
+            bias: false,
+        }
+    }
+
     pub(super) fn validate(&self, field: &'static str) -> Result<(), ConfigError> {
         size(field, self.width, MAX_SIZE)
     }

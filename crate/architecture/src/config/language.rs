@@ -96,6 +96,18 @@ pub enum RopeScaling {
         /// The divisor.
         factor: f32,
     },
+    /// Llama 3.1's: pairs of coordinates that turn slowly are divided by `factor`, those
+    /// that turn fast stay, those between change from one to the other.
+    Llama3 {
+        /// Divisor of the slow pairs.
+        factor: f32,
+        /// Pairs with fewer turns within the original positions are slow.
+        low_frequency_factor: f32,
+        /// Pairs with more turns within the original positions are fast.
+        high_frequency_factor: f32,
+        /// Positions that the model was first trained with.
+        original_positions: f32,
+    },
 }
 
 /// Where a layer norms.
@@ -183,6 +195,36 @@ impl AttentionConfig {
     }
 }
 
+impl RopeScaling {
+    fn validate(&self) -> Result<(), ConfigError> {
+        const FACTOR: &str = "language.positions.scaling.factor";
+        match *self {
+            Self::None => Ok(()),
+            Self::Linear { factor } => positive(FACTOR, factor),
+            Self::Llama3 {
+                factor,
+                low_frequency_factor: low,
+                high_frequency_factor: high,
+                original_positions,
+            } => {
+                positive(FACTOR, factor)?;
+                positive("language.positions.scaling.low_frequency_factor", low)?;
+                positive("language.positions.scaling.high_frequency_factor", high)?;
+                positive(
+                    "language.positions.scaling.original_positions",
+                    original_positions,
+                )?;
+                match low < high {
+                    true => Ok(()),
+                    false => Err(ConfigError::Contradiction(
+                        "language.positions.scaling.low_frequency_factor must be the smaller",
+                    )),
+                }
+            }
+        }
+    }
+}
+
 impl PositionConfig {
     fn validate(&self, attention: &AttentionConfig) -> Result<(), ConfigError> {
         match *self {
@@ -199,12 +241,7 @@ impl PositionConfig {
                         "RoPE rotates an even part of a head: language.positions.dims is odd",
                     ));
                 }
-                match scaling {
-                    RopeScaling::None => Ok(()),
-                    RopeScaling::Linear { factor } => {
-                        positive("language.positions.scaling.factor", factor)
-                    }
-                }
+                scaling.validate()
             }
             Self::Alibi { max_bias } => {
                 positive("language.positions.max_bias", max_bias)?;

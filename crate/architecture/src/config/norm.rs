@@ -55,6 +55,24 @@ impl NormConfig {
         eps: super::BRIDGE_NORM_EPS,
     };
 
+    /// RMSNorm.
+    pub fn rms(eps: f32) -> Self {
+        Self {
+            kind: NormKind::Rms,
+            bias: false,
+            eps,
+        }
+    }
+
+    /// LayerNorm.
+    pub fn layer(eps: f32, bias: bool) -> Self {
+        Self {
+            kind: NormKind::Layer,
+            bias,
+            eps,
+        }
+    }
+
     pub(super) fn validate(&self, field: &'static str) -> Result<(), ConfigError> {
         positive(field, self.eps)?;
         if self.bias && self.kind == NormKind::Rms {

@@ -4,7 +4,10 @@
 
 use std::path::{Path, PathBuf};
 
-use flamingo::config::{BridgeActivation, CrossAttentionConfig, LanguageConfig, ResamplerConfig};
+use flamingo::config::{
+    Activation, CrossAttentionConfig, FeedForwardConfig, GateExtent, LanguageConfig, NormConfig,
+    ResamplerConfig,
+};
 use flamingo_weights::gguf::Metadata;
 use flamingo_weights::names::{self, HeadCounts};
 
@@ -28,9 +31,13 @@ pub(super) struct Bridges {
     pub(super) tensors: Tensors,
 }
 
-/// Reads the bridges in `path`; their tensors from the safetensors file
+/// Reads the bridges in `path`, which stand in a language model of this width; their tensors from the safetensors file
 /// `f32_weights` where there is one.
-pub(super) fn read(path: &Path, f32_weights: Option<&Path>) -> Result<Bridges, ConvertError> {
+pub(super) fn read(
+    path: &Path,
+    f32_weights: Option<&Path>,
+    language_width: usize,
+) -> Result<Bridges, ConvertError> {
     let (metadata, mut tensors) = source::gguf(source::open(path)?, path)?;
     if let Some(f32_weights) = f32_weights {
         tensors = read_f32(f32_weights)?;
@@ -50,8 +57,9 @@ pub(super) fn read(path: &Path, f32_weights: Option<&Path>) -> Result<Bridges, C
             latents: size("flamingo.resampler.latents")?,
             heads: size("flamingo.resampler.heads")?,
             head_dim: size("flamingo.resampler.head_dim")?,
-            ffn_mult: size("flamingo.resampler.ffn_mult")?,
-            activation: BridgeActivation::Gelu,
+            fused_key_value: true,
+            qk_norm: None,
+            feed_forward: feed_forward(size("flamingo.resampler.ffn_mult")?, width),
             max_frames: size("flamingo.resampler.max_frames")?,
             max_media: 0,
         },
@@ -60,8 +68,11 @@ pub(super) fn read(path: &Path, f32_weights: Option<&Path>) -> Result<Bridges, C
             offset: size("flamingo.cross_attention.offset")?,
             heads: size("flamingo.cross_attention.heads")?,
             head_dim: size("flamingo.cross_attention.head_dim")?,
-            ffn_mult: size("flamingo.cross_attention.ffn_mult")?,
-            activation: BridgeActivation::Gelu,
+            norm: NormConfig::BRIDGE,
+            fused_key_value: true,
+            qk_norm: None,
+            feed_forward: feed_forward(size("flamingo.cross_attention.ffn_mult")?, language_width),
+            gate: GateExtent::Scalar,
             only_last_media: true,
         },
         tokens: Tokens {
@@ -70,6 +81,12 @@ pub(super) fn read(path: &Path, f32_weights: Option<&Path>) -> Result<Bridges, C
         },
         tensors,
     })
+}
+
+/// The feed-forward layer of a bridge, so many times as wide inside as outside.
+fn feed_forward(multiple: usize, width: usize) -> FeedForwardConfig {
+    // A width that overflows is out of range, which validation says of the sum.
+    FeedForwardConfig::plain(multiple.saturating_mul(width), Activation::Gelu)
 }
 
 impl Bridges {

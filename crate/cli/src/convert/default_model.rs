@@ -5,12 +5,12 @@
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
-use flamingo::config::{ResizeMode, VisionConfig, VisionEncoderConfig};
+use flamingo::config::{PromptConfig, ResizeMode, VisionConfig, VisionEncoderConfig};
 use flamingo::{FlamingoConfig, TensorSpec};
 use flamingo_weights::manifest::ModelManifest;
 use flamingo_weights::{LoadedTensor, TensorType};
 
-use super::bridges::Bridges;
+use super::bridges;
 use super::folder::{ModelDescription, storage_type};
 use super::language::{self, Language};
 use super::parts::VISION;
@@ -31,7 +31,7 @@ const PIXEL_STD: f32 = 128.0;
 /// what is untrained of its vision encoder quantized unless `f32_vision`.
 pub(super) fn make(
     parts: &Path,
-    bridges: Bridges,
+    (bridges, f32_bridges): (&Path, Option<&Path>),
     f32_vision: bool,
     output: &Path,
 ) -> Result<ModelManifest, ConvertError> {
@@ -42,6 +42,7 @@ pub(super) fn make(
         tokens,
         tensors,
     } = language::read(parts)?;
+    let bridges = bridges::read(bridges, f32_bridges, language.width)?;
     bridges.check_language(&language, tokens)?;
     let encoder = efficientnet::lite2();
     let mut vision = efficientnet::read(&mut VISION.open(parts)?, &encoder)?;
@@ -56,10 +57,11 @@ pub(super) fn make(
                 std: [PIXEL_STD / 255.0; 3],
                 encoder: VisionEncoderConfig::EfficientNetLite(encoder),
             },
-            resampler: bridges.resampler,
+            resampler: Some(bridges.resampler),
             language,
             cross_attention: bridges.cross_attention,
             tokens: tokens.config(),
+            prompt: PromptConfig::open_flamingo(tokens.config()),
         },
         tokenizer,
     };

@@ -66,24 +66,20 @@ impl ModelDescription {
         metadata.set_string("general.architecture", "flamingo");
         metadata.set_string("general.name", &self.name);
         metadata.set_string("general.license", &self.licence);
-        metadata.set_string("flamingo.config", self.config_json()?);
+        metadata.set_string("flamingo.config", self.config.to_json());
         metadata.set_string("tokenizer.huggingface.json", &self.tokenizer);
         Ok(metadata)
     }
 
-    fn config_json(&self) -> Result<String, ConvertError> {
-        serde_json::to_string(&self.config).map_err(json)
-    }
-
     fn summary(&self, needs: &Needs) -> Result<ModelSummary, ConvertError> {
         let language = &self.config.language;
-        let row = language.kv_heads * language.head_dim;
+        let row = language.attention.key_width();
         let cache_values = 2 * language.layers * row * ESTIMATED_POSITIONS.min(language.context);
         Ok(ModelSummary {
             name: self.name.clone(),
             licence: self.licence.clone(),
             // By way of its text: as a value, 1e-5 would have the digits of its f32.
-            config: serde_json::from_str(&self.config_json()?).map_err(json)?,
+            config: serde_json::from_str(&self.config.to_json()).map_err(json)?,
             required_gpu_limits: GpuLimits {
                 max_buffer_size: needs.largest_buffer,
                 max_storage_buffer_binding_size: needs.largest_buffer,

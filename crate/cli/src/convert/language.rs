@@ -5,7 +5,10 @@
 
 use std::path::{Path, PathBuf};
 
-use flamingo::config::{LanguageConfig, LanguageKind};
+use flamingo::config::{
+    AttentionConfig, EmbeddingConfig, FeedForwardConfig, LanguageConfig, NormConfig, NormPlacement,
+    PositionConfig, RopeScaling, RopeStyle,
+};
 use flamingo_weights::gguf::Metadata;
 
 use super::ConvertError;
@@ -50,24 +53,37 @@ fn config(
     let size = |key| Ok::<_, ConvertError>(u32_size(metadata, path, key)? as usize);
     let float = |key| metadata.f32(key).map_err(ConvertError::metadata(path));
     tokenizer::expect(metadata, path, "general.architecture", "llama")?;
-    let heads = size("llama.attention.head_count")?;
     let width = size("llama.embedding_length")?;
     let head_dim = size("llama.rope.dimension_count")?;
     Ok(LanguageConfig {
-        kind: LanguageKind::Llama {
-            rope_theta: float("llama.rope.freq_base")?,
-        },
         width,
         layers: size("llama.block_count")?,
-        heads,
-        kv_heads: size("llama.attention.head_count_kv")?,
-        head_dim,
-        ffn_width: size("llama.feed_forward_length")?,
         vocab_size: size("llama.vocab_size")?,
         extra_tokens: Tokens::COUNT,
         context: size("llama.context_length")?,
-        norm_eps: float("llama.attention.layer_norm_rms_epsilon")?,
-        tied_head: !has_head,
+        embedding: EmbeddingConfig {
+            width,
+            tied_head: !has_head,
+        },
+        positions: PositionConfig::Rope {
+            style: RopeStyle::Pairs,
+            theta: float("llama.rope.freq_base")?,
+            dims: head_dim,
+            scaling: RopeScaling::None,
+        },
+        norm: NormConfig::rms(float("llama.attention.layer_norm_rms_epsilon")?),
+        norm_placement: NormPlacement::Before,
+        final_norm: true,
+        attention: AttentionConfig {
+            heads: size("llama.attention.head_count")?,
+            kv_heads: size("llama.attention.head_count_kv")?,
+            head_dim,
+            fused_qkv: false,
+            qkv_bias: false,
+            output_bias: false,
+            qk_norm: None,
+        },
+        feed_forward: FeedForwardConfig::swiglu(size("llama.feed_forward_length")?),
     })
 }
 

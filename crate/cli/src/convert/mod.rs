@@ -92,7 +92,7 @@ pub(crate) fn run(args: &ConvertArgs) -> Result<(), ConvertError> {
     let (output, manifest) = match &args.model {
         ModelArgs::Default(args) => {
             let CommonArgs { parts, output } = &args.common;
-            let bridges = bridges::read(&args.bridges, args.f32_bridges.as_deref())?;
+            let bridges = (&*args.bridges, args.f32_bridges.as_deref());
             (
                 output,
                 default_model::make(parts, bridges, args.f32_vision, output)?,

@@ -9,8 +9,10 @@
 use std::path::Path;
 
 use flamingo::config::{
-    BridgeActivation, ClipVitConfig, CrossAttentionConfig, LanguageConfig, LanguageKind,
-    ResamplerConfig, ResizeMode, TokensConfig, VisionConfig, VisionEncoderConfig,
+    Activation, AttentionConfig, CrossAttentionConfig, EmbeddingConfig, FeedForwardConfig,
+    GateExtent, LanguageConfig, NormConfig, NormPlacement, PositionConfig, PromptConfig,
+    QkNormConfig, QkNormExtent, ResamplerConfig, ResizeMode, TokensConfig, VisionConfig,
+    VisionEncoderConfig, VitConfig,
 };
 use flamingo::{FlamingoConfig, TensorRole, TensorSpec};
 use flamingo_weights::manifest::ModelManifest;
@@ -45,17 +47,12 @@ fn config(tokens: TokensConfig) -> FlamingoConfig {
             resize: ResizeMode::Crop,
             mean: [0.481_454_66, 0.457_827_5, 0.408_210_73],
             std: [0.268_629_54, 0.261_302_6, 0.275_777_1],
-            encoder: VisionEncoderConfig::ClipVit(ClipVitConfig {
-                patch_size: 14,
-                width: 1024,
-                layers: 24,
-                heads: 16,
-                ffn_width: 4096,
-                norm_eps: 1e-5,
-            }),
+            encoder: VisionEncoderConfig::Vit(VitConfig::open_flamingo_clip(
+                14, 1024, 24, 16, 4096,
+            )),
         },
         // Section 1.2.
-        resampler: ResamplerConfig {
+        resampler: Some(ResamplerConfig {
             input_width: 1024,
             input_projection: false,
             width: 1024,
@@ -63,28 +60,40 @@ fn config(tokens: TokensConfig) -> FlamingoConfig {
             latents: 64,
             heads: 8,
             head_dim: 64,
-            ffn_mult: 4,
-            activation: BridgeActivation::Gelu,
+            fused_key_value: true,
+            qk_norm: None,
+            feed_forward: FeedForwardConfig::plain(4096, Activation::Gelu),
             max_frames: 0,
             max_media: 0,
-        },
+        }),
         // MPT-1B, which is MosaicGPT (section 1.6).
         language: LanguageConfig {
-            kind: LanguageKind::Mpt {
-                alibi_bias_max: 8.0,
-                qk_norm: true,
-            },
             width: 2048,
             layers: 24,
-            heads: 16,
-            kv_heads: 16,
-            head_dim: 128,
-            ffn_width: 8192,
             vocab_size: 50_280,
             extra_tokens: 0,
             context: 2048,
-            norm_eps: 1e-5,
-            tied_head: true,
+            embedding: EmbeddingConfig {
+                width: 2048,
+                tied_head: true,
+            },
+            positions: PositionConfig::Alibi { max_bias: 8.0 },
+            norm: NormConfig::layer(1e-5, false),
+            norm_placement: NormPlacement::Before,
+            final_norm: true,
+            attention: AttentionConfig {
+                heads: 16,
+                kv_heads: 16,
+                head_dim: 128,
+                fused_qkv: true,
+                qkv_bias: false,
+                output_bias: false,
+                qk_norm: Some(QkNormConfig {
+                    extent: QkNormExtent::FullWidth,
+                    norm: NormConfig::layer(1e-5, false),
+                }),
+            },
+            feed_forward: FeedForwardConfig::plain(8192, Activation::Gelu),
         },
         // Sections 1.3 and 1.7: before every layer.
         cross_attention: CrossAttentionConfig {
@@ -92,11 +101,15 @@ fn config(tokens: TokensConfig) -> FlamingoConfig {
             offset: 0,
             heads: 8,
             head_dim: 64,
-            ffn_mult: 4,
-            activation: BridgeActivation::Gelu,
+            norm: NormConfig::BRIDGE,
+            fused_key_value: true,
+            qk_norm: None,
+            feed_forward: FeedForwardConfig::plain(8192, Activation::Gelu),
+            gate: GateExtent::Scalar,
             only_last_media: true,
         },
         tokens,
+        prompt: PromptConfig::open_flamingo(tokens),
     }
 }
 

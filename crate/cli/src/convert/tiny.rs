@@ -7,8 +7,9 @@
 use std::path::Path;
 
 use flamingo::config::{
-    BridgeActivation, CrossAttentionConfig, LanguageConfig, LanguageKind, ResamplerConfig,
-    ResizeMode, VisionConfig, VisionEncoderConfig,
+    Activation, AttentionConfig, CrossAttentionConfig, EmbeddingConfig, FeedForwardConfig,
+    GateExtent, LanguageConfig, NormConfig, PositionConfig, PromptConfig, ResamplerConfig,
+    ResizeMode, RopeScaling, RopeStyle, VisionConfig, VisionEncoderConfig,
 };
 use flamingo::{FlamingoConfig, TensorRole, TensorSpec};
 use flamingo_weights::manifest::ModelManifest;
@@ -41,7 +42,7 @@ pub(super) fn make(parts: &Path, seed: u64, output: &Path) -> Result<ModelManife
                 std: [0.5; 3],
                 encoder: VisionEncoderConfig::EfficientNetLite(efficientnet::tiny()),
             },
-            resampler: ResamplerConfig {
+            resampler: Some(ResamplerConfig {
                 input_width: efficientnet::tiny().head_channels,
                 input_projection: true,
                 width: WIDTH,
@@ -49,24 +50,34 @@ pub(super) fn make(parts: &Path, seed: u64, output: &Path) -> Result<ModelManife
                 latents: 8,
                 heads: 2,
                 head_dim: 16,
-                ffn_mult: 2,
-                activation: BridgeActivation::Gelu,
+                fused_key_value: true,
+                qk_norm: None,
+                feed_forward: FeedForwardConfig::plain(2 * WIDTH, Activation::Gelu),
                 max_frames: 2,
                 max_media: 0,
-            },
+            }),
             language: LanguageConfig {
-                kind: LanguageKind::Llama {
-                    rope_theta: 10_000.0,
-                },
                 width: WIDTH,
                 layers: 4,
-                heads: 2,
-                kv_heads: 1,
-                head_dim: 16,
-                ffn_width: 64,
                 context: 2048,
-                norm_eps: 1e-5,
-                tied_head: true,
+                embedding: EmbeddingConfig {
+                    width: WIDTH,
+                    tied_head: true,
+                },
+                positions: PositionConfig::Rope {
+                    style: RopeStyle::Pairs,
+                    theta: 10_000.0,
+                    dims: 16,
+                    scaling: RopeScaling::None,
+                },
+                norm: NormConfig::rms(1e-5),
+                attention: AttentionConfig {
+                    heads: 2,
+                    kv_heads: 1,
+                    head_dim: 16,
+                    ..config.attention
+                },
+                feed_forward: FeedForwardConfig::swiglu(64),
                 ..config
             },
             cross_attention: CrossAttentionConfig {
@@ -74,11 +85,15 @@ pub(super) fn make(parts: &Path, seed: u64, output: &Path) -> Result<ModelManife
                 offset: 1,
                 heads: 2,
                 head_dim: 16,
-                ffn_mult: 2,
-                activation: BridgeActivation::Gelu,
+                norm: NormConfig::BRIDGE,
+                fused_key_value: true,
+                qk_norm: None,
+                feed_forward: FeedForwardConfig::plain(2 * WIDTH, Activation::Gelu),
+                gate: GateExtent::Scalar,
                 only_last_media: true,
             },
             tokens: tokens.config(),
+            prompt: PromptConfig::open_flamingo(tokens.config()),
         },
         tokenizer,
     };

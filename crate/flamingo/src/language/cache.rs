@@ -1,9 +1,9 @@
 //! The KV cache: what the language model has read so far.
 
+use flamingo_architecture::config::LanguageConfig;
 use flamingo_kernels::{ComputeDevice, KeyValueBuffer};
 
 use super::LayerCache;
-use crate::config::LanguageConfig;
 
 /// Keys and values of every layer for one sequence, and where its images stand.
 ///
@@ -20,7 +20,7 @@ pub struct KvCache {
 
 impl KvCache {
     pub(crate) fn new(config: &LanguageConfig, padding: usize, device: &ComputeDevice) -> Self {
-        let width = config.kv_heads * config.head_dim;
+        let width = config.attention.key_width();
         let layers = (0..config.layers)
             .map(|_| LayerCache {
                 key: KeyValueBuffer::new(width, device),

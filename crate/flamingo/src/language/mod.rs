@@ -1,32 +1,21 @@
-//! The frozen language models, one decoder layer each, and their KV cache.
+//! The frozen language model and its KV cache.
 
 mod branches;
 mod cache;
-mod gpt_neox;
-mod llama;
-mod mpt;
+mod decoder;
 
 use burn::tensor::Tensor;
+use flamingo_architecture::config::{LanguageConfig, PositionConfig};
+use flamingo_architecture::spec::LanguageSpec;
 use flamingo_kernels::{KeyValueBuffer, PackedMatrix, RowPositions, Spans, embed, linear};
 
 use crate::builder::Weights;
-use crate::config::{LanguageConfig, LanguageKind};
 use crate::error::ModelError;
-use crate::layers::{LayerNorm, RmsNorm};
+use crate::layers::{Linear, NormLayer};
 
 pub use branches::{BranchToken, Branches};
 pub use cache::KvCache;
-
-/// A decoder layer of any family.
-#[expect(
-    clippy::large_enum_variant,
-    reason = "every layer of a model is of one variant"
-)]
-pub(crate) enum DecoderLayer {
-    Llama(llama::Layer),
-    Mpt(mpt::Layer),
-    GptNeox(gpt_neox::Layer),
-}
+pub(crate) use decoder::DecoderLayer;
 
 /// Keys and values of one layer, `[positions, kv_heads * head_dim]` each.
 pub(crate) struct LayerCache {
@@ -36,56 +25,12 @@ pub(crate) struct LayerCache {
 
 /// Where new tokens stand in the sequence and what they may attend.
 pub(crate) struct Placement {
-    /// Their positions.
+    /// Their positions, padding included.
     pub(crate) positions: RowPositions,
     /// Keys each new token may attend.
     pub(crate) spans: Spans,
-}
-
-impl DecoderLayer {
-    fn load(
-        weights: &mut Weights,
-        config: &LanguageConfig,
-        layer: usize,
-    ) -> Result<Self, ModelError> {
-        match config.kind {
-            LanguageKind::Llama { rope_theta } => {
-                llama::Layer::load(weights, config, rope_theta, layer).map(Self::Llama)
-            }
-            LanguageKind::Mpt {
-                alibi_bias_max,
-                qk_norm,
-            } => mpt::Layer::load(weights, config, alibi_bias_max, qk_norm, layer).map(Self::Mpt),
-            LanguageKind::GptNeox {
-                rope_theta,
-                rotary_dims,
-            } => gpt_neox::Layer::load(weights, config, rope_theta, rotary_dims, layer)
-                .map(Self::GptNeox),
-        }
-    }
-
-    /// `[tokens, width]` → `[tokens, width]`, appending to the layer's cache.
-    pub(crate) fn forward(
-        &self,
-        x: Tensor<2>,
-        placement: &Placement,
-        cache: &mut LayerCache,
-    ) -> Tensor<2> {
-        match self {
-            Self::Llama(layer) => layer.forward(x, placement, cache),
-            Self::Mpt(layer) => layer.forward(x, placement, cache),
-            Self::GptNeox(layer) => layer.forward(x, placement, cache),
-        }
-    }
-}
-
-#[cfg_attr(
-    feature = "webgpu",
-    expect(clippy::large_enum_variant, reason = "a model has one")
-)]
-enum FinalNorm {
-    Rms(RmsNorm),
-    Layer(LayerNorm),
+    /// Leading positions of the sequence that no token attends.
+    pub(crate) padding: usize,
 }
 
 /// A language model without the blocks between its layers.
@@ -93,45 +38,75 @@ pub(crate) struct LanguageModel {
     embedding: PackedMatrix,
     /// Rows of the tokens that were added to the vocabulary.
     extra_embedding: Option<PackedMatrix>,
+    positions: Option<LearnedPositions>,
+    /// Embedding width → width.
+    project_in: Option<Linear>,
     pub(crate) layers: Vec<DecoderLayer>,
-    norm: FinalNorm,
-    /// Output head where it is not the embedding.
+    norm: Option<NormLayer>,
+    /// Width → embedding width.
+    project_out: Option<Linear>,
+    /// Output head if it is not the embedding.
     head: Option<PackedMatrix>,
+    /// Rows of the head for the tokens that were added.
+    extra_head: Option<PackedMatrix>,
+}
+
+/// One learned embedding a position.
+struct LearnedPositions {
+    table: PackedMatrix,
+    /// Row of the first position.
+    offset: usize,
 }
 
 impl LanguageModel {
     pub(crate) fn load(weights: &mut Weights, config: &LanguageConfig) -> Result<Self, ModelError> {
-        let name = "output_norm";
-        let norm = match config.kind {
-            LanguageKind::Llama { .. } => {
-                FinalNorm::Rms(RmsNorm::load(weights, name, config.norm_eps)?)
-            }
-            LanguageKind::Mpt { .. } => {
-                FinalNorm::Layer(LayerNorm::load_unbiased(weights, name, config.norm_eps)?)
-            }
-            LanguageKind::GptNeox { .. } => {
-                FinalNorm::Layer(LayerNorm::load(weights, name, config.norm_eps)?)
-            }
+        let spec = LanguageSpec::of(config);
+        let embedding = weights.matrix(&spec.embedding)?;
+        let extra_embedding = weights.optional_matrix(spec.extra_embedding.as_ref())?;
+        let positions = match (config.positions, &spec.positions) {
+            (PositionConfig::Learned { offset }, Some(table)) => Some(LearnedPositions {
+                table: weights.matrix(table)?,
+                offset,
+            }),
+            _ => None,
         };
+        let project_in = spec.project_in.as_ref();
+        let project_out = spec.project_out.as_ref();
         Ok(Self {
-            embedding: weights.matrix("token_embd.weight")?,
-            extra_embedding: match config.extra_tokens {
-                0 => None,
-                _ => Some(weights.matrix("token_embd_extra.weight")?),
-            },
+            embedding,
+            extra_embedding,
+            positions,
+            project_in: project_in
+                .map(|spec| Linear::load(weights, spec))
+                .transpose()?,
             layers: (0..config.layers)
                 .map(|layer| DecoderLayer::load(weights, config, layer))
                 .collect::<Result<_, _>>()?,
-            norm,
-            head: match config.tied_head {
-                true => None,
-                false => Some(weights.matrix("output.weight")?),
-            },
+            norm: NormLayer::load_optional(weights, spec.norm.as_ref())?,
+            project_out: project_out
+                .map(|spec| Linear::load(weights, spec))
+                .transpose()?,
+            head: weights.optional_matrix(spec.head.as_ref())?,
+            extra_head: weights.optional_matrix(spec.extra_head.as_ref())?,
         })
     }
 
-    /// Token ids to `[tokens, width]`. Ids have been checked against the vocabulary.
-    pub(crate) fn embed(&self, tokens: &[u32]) -> Tensor<2> {
+    /// Token ids at their places to `[tokens, width]`. Ids have been checked against the
+    /// vocabulary, places against the context.
+    pub(crate) fn embed(&self, tokens: &[u32], placement: &Placement) -> Tensor<2> {
+        let x = self.embed_tokens(tokens);
+        let x = match &self.project_in {
+            Some(projection) => projection.forward(x),
+            None => x,
+        };
+        match &self.positions {
+            Some(positions) => x + positions.embed(tokens.len(), placement),
+            None => x,
+        }
+    }
+
+    /// `[tokens, embedding width]`.
+    fn embed_tokens(&self, tokens: &[u32]) -> Tensor<2> {
         let Some(extra) = &self.extra_embedding else {
             return embed(&self.embedding, tokens);
         };
@@ -153,16 +128,35 @@ impl LanguageModel {
     /// `[tokens, width]` after the last layer to logits `[tokens, vocab]`.
     pub(crate) fn logits(&self, x: Tensor<2>) -> Tensor<2> {
         let x = match &self.norm {
-            FinalNorm::Rms(norm) => norm.forward(x),
-            FinalNorm::Layer(norm) => norm.forward(x),
+            Some(norm) => norm.forward(x),
+            None => x,
+        };
+        let x = match &self.project_out {
+            Some(projection) => projection.forward(x),
+            None => x,
         };
         let head = self.head.as_ref().unwrap_or(&self.embedding);
-        match &self.extra_embedding {
+        let extra = self.extra_head.as_ref().or(self.extra_embedding.as_ref());
+        match extra {
             None => linear(x, head, None),
             Some(extra) => Tensor::cat(
                 vec![linear(x.clone(), head, None), linear(x, extra, None)],
                 1,
             ),
         }
+    }
+}
+
+impl LearnedPositions {
+    /// `[tokens, width]`.
+    fn embed(&self, tokens: usize, placement: &Placement) -> Tensor<2> {
+        let rows: Vec<u32> = (0..tokens)
+            .map(|token| {
+                // Padding has no place of its own, and nothing attends it.
+                let position = placement.positions.of(token) as usize;
+                (position.saturating_sub(placement.padding) + self.offset) as u32
+            })
+            .collect();
+        embed(&self.table, &rows)
     }
 }

@@ -5,12 +5,14 @@
 //! linear layer over the flattened grid.
 
 use burn::tensor::Tensor;
+use flamingo_architecture::config::{EfficientNetLiteConfig, InvertedResidualConfig};
+use flamingo_architecture::spec::{ConvolutionSpec, EfficientNetLiteSpec, InvertedResidualSpec};
 use flamingo_kernels::{Activation, Conv2dShape, Finish, conv2d};
 
+use super::VisionEncoder;
 use crate::builder::Weights;
-use crate::config::{EfficientNetLiteConfig, InvertedResidualConfig};
 use crate::error::ModelError;
-use crate::layers::Linear;
+use crate::layers::{Gate, Linear};
 
 /// EfficientNet-Lite up to its last grid: no pooling, no classifier.
 pub struct EfficientNetLite {
@@ -39,24 +41,26 @@ impl EfficientNetLite {
         config: &EfficientNetLiteConfig,
         image_size: usize,
     ) -> Result<Self, ModelError> {
+        let spec = EfficientNetLiteSpec::of(config);
         let stem = same_padding(image_size, 3, config.stem_channels, 3, 2, 1);
         let mut side = stem.out_h;
-        let stem = Convolution::load(weights, "v.stem", stem)?;
+        let stem = Convolution::load(weights, &spec.stem, stem)?;
         let mut blocks = Vec::with_capacity(config.blocks.len());
-        for (index, block) in config.blocks.iter().enumerate() {
-            let block = InvertedResidual::load(weights, index, block, side)?;
+        for (spec, block) in spec.blocks.iter().zip(&config.blocks) {
+            let block = InvertedResidual::load(weights, spec, block, side)?;
             side = block.depthwise.shape.out_h;
             blocks.push(block);
         }
         Ok(Self {
             stem,
             blocks,
-            head: Linear::load_biased(weights, "v.head")?,
+            head: Linear::load(weights, &spec.head)?,
         })
     }
+}
 
-    /// Pixels `[size * size, 3]` to the last grid `[side * side, head_channels]`.
-    pub fn forward(&self, pixels: Tensor<2>) -> Tensor<2> {
+impl VisionEncoder for EfficientNetLite {
+    fn forward(&self, pixels: Tensor<2>) -> Tensor<2> {
         let mut grid = self.stem.forward(pixels);
         for block in &self.blocks {
             grid = block.forward(grid);
@@ -68,21 +72,17 @@ impl EfficientNetLite {
 impl InvertedResidual {
     fn load(
         weights: &mut Weights,
-        index: usize,
+        spec: &InvertedResidualSpec,
         config: &InvertedResidualConfig,
         side: usize,
     ) -> Result<Self, ModelError> {
-        let name = format!("v.blk.{index}");
         let inner = config.input * config.expand;
-        let expand = match config.expand {
-            1 => None,
-            _ => Some(Linear::load_biased(weights, &format!("{name}.expand"))?),
-        };
+        let expand = spec.expand.as_ref();
         let shape = same_padding(side, inner, inner, config.kernel, config.stride, inner);
         Ok(Self {
-            expand,
-            depthwise: Convolution::load(weights, &format!("{name}.depthwise"), shape)?,
-            project: Linear::load_biased(weights, &format!("{name}.project"))?,
+            expand: expand.map(|spec| Linear::load(weights, spec)).transpose()?,
+            depthwise: Convolution::load(weights, &spec.depthwise, shape)?,
+            project: Linear::load(weights, &spec.project)?,
             residual: config.stride == 1 && config.input == config.output,
         })
     }
@@ -94,17 +94,21 @@ impl InvertedResidual {
         };
         let inner = self.depthwise.forward(inner);
         match self.residual {
-            true => self.project.add_to(&input, inner, 1.0),
+            true => self.project.add_to(&input, inner, &Gate::OPEN),
             false => self.project.forward(inner),
         }
     }
 }
 
 impl Convolution {
-    fn load(weights: &mut Weights, name: &str, shape: Conv2dShape) -> Result<Self, ModelError> {
+    fn load(
+        weights: &mut Weights,
+        spec: &ConvolutionSpec,
+        shape: Conv2dShape,
+    ) -> Result<Self, ModelError> {
         Ok(Self {
-            weight: weights.table(&format!("{name}.weight"))?,
-            bias: weights.vector(&format!("{name}.bias"))?,
+            weight: weights.table(&spec.weight)?,
+            bias: weights.vector(&spec.bias)?,
             shape,
         })
     }
@@ -120,7 +124,7 @@ impl Convolution {
     }
 }
 
-const RELU6: Finish<'static, Tensor<2>> = Finish::Activation(Activation::Relu6);
+const RELU6: Finish<'static, Tensor<1>, Tensor<2>> = Finish::Activation(Activation::Relu6);
 
 /// TensorFlow's "SAME" padding, which these weights were trained with: the
 /// output is `ceil(side / stride)` and an odd pixel of padding goes to the

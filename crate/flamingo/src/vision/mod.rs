@@ -1,48 +1,36 @@
 //! Vision encoders: pixels in, a sequence of vision tokens out.
+//!
+//! An encoder is one file with one type that implements [`VisionEncoder`].
 
-mod clip_vit;
 mod efficientnet_lite;
+mod vit;
 
 use burn::tensor::Tensor;
+use flamingo_architecture::config::{VisionConfig, VisionEncoderConfig};
 
 use crate::builder::Weights;
-use crate::config::{VisionConfig, VisionEncoderConfig};
 use crate::error::ModelError;
 
-pub use clip_vit::ClipVit;
 pub use efficientnet_lite::EfficientNetLite;
+pub use vit::Vit;
 
-/// The frozen vision encoder of a model.
-#[cfg_attr(
-    feature = "webgpu",
-    expect(clippy::large_enum_variant, reason = "a model has one")
-)]
-pub enum VisionEncoder {
-    /// EfficientNet-Lite, its last grid flattened.
-    EfficientNetLite(EfficientNetLite),
-    /// CLIP's ViT, its patch tokens.
-    ClipVit(ClipVit),
-}
-
-impl VisionEncoder {
-    pub(crate) fn load(weights: &mut Weights, config: &VisionConfig) -> Result<Self, ModelError> {
-        match &config.encoder {
-            VisionEncoderConfig::EfficientNetLite(encoder) => {
-                EfficientNetLite::load(weights, encoder, config.image_size)
-                    .map(Self::EfficientNetLite)
-            }
-            VisionEncoderConfig::ClipVit(encoder) => {
-                ClipVit::load(weights, encoder, config.image_size).map(Self::ClipVit)
-            }
-        }
-    }
-
+/// A frozen vision encoder.
+pub trait VisionEncoder: Send + Sync {
     /// Normalised pixels `[size * size, 3]`, row by row, to vision tokens
     /// `[tokens, width]`, row by row.
-    pub fn forward(&self, pixels: Tensor<2>) -> Tensor<2> {
-        match self {
-            Self::EfficientNetLite(encoder) => encoder.forward(pixels),
-            Self::ClipVit(encoder) => encoder.forward(pixels),
+    fn forward(&self, pixels: Tensor<2>) -> Tensor<2>;
+}
+
+/// The vision encoder of a configuration.
+pub(crate) fn load(
+    weights: &mut Weights,
+    config: &VisionConfig,
+) -> Result<Box<dyn VisionEncoder>, ModelError> {
+    let size = config.image_size;
+    Ok(match &config.encoder {
+        VisionEncoderConfig::EfficientNetLite(encoder) => {
+            Box::new(EfficientNetLite::load(weights, encoder, size)?)
         }
-    }
+        VisionEncoderConfig::Vit(encoder) => Box::new(Vit::load(weights, encoder, size)?),
+    })
 }

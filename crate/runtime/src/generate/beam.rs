@@ -71,13 +71,13 @@ struct Beam {
 /// The best continuations of a prompt, best first, at most `options.beams`; and the
 /// prompt's cache as it was.
 ///
-/// `end` ends a continuation; ids in `banned`, ascending, are in none.
+/// Each of `ends` ends a continuation; ids in `banned`, ascending, are in none.
 ///
 /// # Errors
 /// Where the device fails or the context is too short for `max_new_tokens`.
 pub async fn search(
     prompt: ReadPrompt<'_>,
-    end: u32,
+    ends: &[u32],
     banned: &[u32],
     options: &BeamOptions,
 ) -> Result<(Vec<Hypothesis>, KvCache), RuntimeError> {
@@ -103,7 +103,7 @@ pub async fn search(
         let mut next: Vec<Beam> = Vec::with_capacity(options.beams);
         for (rank, candidate) in candidates.into_iter().enumerate() {
             let beam = &beams[candidate.beam];
-            if candidate.id == end {
+            if ends.contains(&candidate.id) {
                 // Ends behind the beams' own places are too unlikely to count.
                 if rank < options.beams {
                     finished.add(&beam.token_ids, candidate.log_probability, length, true);

@@ -32,13 +32,18 @@ pub(crate) enum Step {
 }
 
 impl<'a> Decoding<'a> {
-    pub(crate) fn new(tokenizer: &'a Tokenizer, options: &'a GenerateOptions) -> Self {
+    /// A generation that ends at any of the texts in `stop`.
+    pub(crate) fn new(
+        tokenizer: &'a Tokenizer,
+        options: &'a GenerateOptions,
+        stop: &'a [String],
+    ) -> Self {
         Self {
             tokenizer,
             options,
             sampler: Sampler::new(options),
             constraint: options.constraint.as_ref().map(|it| it.progress()),
-            stop: StopScanner::new(&options.stop),
+            stop: StopScanner::new(stop),
             stream: tokenizer.text_stream(),
             token_ids: Vec::new(),
             shown: String::new(),
@@ -49,7 +54,7 @@ impl<'a> Decoding<'a> {
     /// Chooses the next token by the logits `[vocab]` behind the last one.
     pub(crate) fn step(&mut self, logits: &[f32]) -> Result<Step, RuntimeError> {
         let logits = LogProbabilities::new(logits)?;
-        let end = self.tokenizer.tokens().end_of_chunk;
+        let ends = self.tokenizer.ends();
         let banned = self.tokenizer.banned();
         let (options, constraint) = (self.options, &self.constraint);
         let allowed = |id: u32| {
@@ -57,12 +62,12 @@ impl<'a> Decoding<'a> {
                 && !options.banned.contains(&id)
                 && match constraint {
                     None => true,
-                    Some(progress) if id == end => progress.may_end(),
+                    Some(progress) if ends.contains(&id) => progress.may_end(),
                     Some(progress) => progress.allows(id),
                 }
         };
         let id = self.sampler.choose(&logits, &self.token_ids, allowed)?;
-        if id == end {
+        if ends.contains(&id) {
             return Ok(Step::End(StopReason::EndOfChunk));
         }
         self.token_ids.push(id);

@@ -146,10 +146,7 @@ impl TinyModel {
         metadata.set_string("general.architecture", "flamingo");
         metadata.set_string("general.name", "test");
         metadata.set_string("general.license", "none");
-        metadata.set_string(
-            "flamingo.config",
-            serde_json::to_string(&self.config).unwrap(),
-        );
+        metadata.set_string("flamingo.config", self.config.to_json());
         metadata.set_string("tokenizer.huggingface.json", &self.tokenizer);
         let mut writer = GgufWriter::new(metadata).unwrap();
         for tensor in &self.tensors {

@@ -2,11 +2,12 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-use flamingo::{ConfigError, FlamingoConfig, TensorRole};
+use flamingo_architecture::config::{Activation, NormKind, PositionConfig, QkNormExtent};
+use flamingo_architecture::{ConfigError, FlamingoConfig, TensorRole};
 use serde_json::{Value, json};
 
-/// A small model of the default's kind.
-fn small() -> Value {
+/// A small model of the default's kind, in the format before this one.
+fn format_1() -> Value {
     json!({
         "vision": {
             "image_size": 33, "resize": "squash",
@@ -36,6 +37,12 @@ fn small() -> Value {
     })
 }
 
+/// The same in the newest format.
+fn small() -> Value {
+    let config = FlamingoConfig::from_json(&format_1().to_string()).unwrap();
+    serde_json::from_str(&config.to_json()).unwrap()
+}
+
 /// The small model with the value at a JSON pointer replaced.
 fn with(pointer: &str, value: Value) -> Result<FlamingoConfig, ConfigError> {
     let mut config = small();
@@ -48,11 +55,120 @@ fn with(pointer: &str, value: Value) -> Result<FlamingoConfig, ConfigError> {
 #[test]
 fn reads_and_writes_itself() {
     let config = FlamingoConfig::from_json(&small().to_string()).unwrap();
-    let text = serde_json::to_string(&config).unwrap();
-    assert_eq!(FlamingoConfig::from_json(&text).unwrap(), config);
+    assert_eq!(
+        FlamingoConfig::from_json(&config.to_json()).unwrap(),
+        config
+    );
     assert_eq!(config.vocab(), 52);
     // 33 pixels: 17 behind the stem, 9 behind the second block.
     assert_eq!(config.vision_tokens(), 81);
+}
+
+#[test]
+fn the_format_before_says_the_same_in_fewer_words() {
+    let config = FlamingoConfig::from_json(&format_1().to_string()).unwrap();
+    assert_eq!(small()["format"], json!(2));
+    assert_eq!(config.language.norm.kind, NormKind::Rms);
+    assert_eq!(config.language.attention.kv_heads, 2);
+    assert!(config.language.feed_forward.gated);
+    assert_eq!(config.language.feed_forward.activation, Activation::Silu);
+    assert_eq!(config.cross_attention.feed_forward.width, 2 * 32);
+    assert_eq!(config.prompt.end_of_answer, [50]);
+
+    let family = |kind: Value, kv_heads: usize| {
+        let mut config = format_1();
+        config["language"]["kind"] = kind;
+        config["language"]["kv_heads"] = json!(kv_heads);
+        FlamingoConfig::from_json(&config.to_string())
+            .unwrap()
+            .language
+    };
+    let mpt = family(
+        json!({"family": "mpt", "alibi_bias_max": 8.0, "qk_norm": true}),
+        4,
+    );
+    assert_eq!(mpt.positions, PositionConfig::Alibi { max_bias: 8.0 });
+    assert_eq!(
+        mpt.attention.qk_norm.unwrap().extent,
+        QkNormExtent::FullWidth
+    );
+    assert!(mpt.attention.fused_qkv && !mpt.norm.bias);
+    let neox = family(
+        json!({"family": "gpt_neox", "rope_theta": 10000.0, "rotary_dims": 4}),
+        4,
+    );
+    assert!(neox.attention.qkv_bias && neox.feed_forward.bias && neox.norm.bias);
+    assert!(matches!(
+        neox.positions,
+        PositionConfig::Rope { dims: 4, .. }
+    ));
+}
+
+#[test]
+fn a_newer_format_is_told_as_such() {
+    assert_eq!(
+        with("/format", json!(3)),
+        Err(ConfigError::NewerFormat {
+            found: 3,
+            newest: 2
+        })
+    );
+    assert!(matches!(
+        with("/format", json!("2")),
+        Err(ConfigError::Json(_))
+    ));
+    assert!(matches!(
+        with("/format", json!(1)),
+        Err(ConfigError::Json(_))
+    ));
+}
+
+#[test]
+fn every_fact_of_a_decoder_has_its_tensors() {
+    let mut config = small();
+    let language = &mut config["language"];
+    language["embedding"] = json!({"width": 16, "tied_head": false});
+    language["positions"] = json!({"kind": "learned", "offset": 2});
+    language["norm"] = json!({"kind": "layer", "bias": true, "eps": 1e-5});
+    language["norm_placement"] = json!("after");
+    language["final_norm"] = json!(false);
+    language["attention"]["qkv_bias"] = json!(true);
+    language["attention"]["qk_norm"] =
+        json!({"extent": "per_head", "norm": {"kind": "rms", "bias": false, "eps": 1e-6}});
+    config["cross_attention"]["gate"] = json!("vector");
+    config["cross_attention"]["fused_key_value"] = json!(false);
+    config["resampler"] = json!(null);
+    let config = FlamingoConfig::from_json(&config.to_string()).unwrap();
+    let tensors = config.tensors();
+    let find = |name: &str| tensors.iter().find(|spec| spec.name == name);
+    let shape = |name: &str| find(name).map(|spec| spec.shape.clone());
+    assert_eq!(shape("token_embd.weight"), Some(vec![50, 16]));
+    assert_eq!(shape("token_embd_proj.weight"), Some(vec![32, 16]));
+    assert_eq!(shape("output_proj.weight"), Some(vec![16, 32]));
+    assert_eq!(shape("output_extra.weight"), Some(vec![2, 16]));
+    assert_eq!(shape("position_embd.weight"), Some(vec![130, 32]));
+    assert_eq!(shape("output_norm.weight"), None);
+    assert_eq!(shape("blk.0.attn_norm.bias"), Some(vec![32]));
+    assert_eq!(shape("blk.0.attn_q_norm.weight"), Some(vec![8]));
+    let bias = find("blk.0.attn_k.bias").unwrap();
+    assert_eq!(
+        (bias.shape.clone(), bias.role),
+        (vec![16], TensorRole::Dense)
+    );
+    assert_eq!(bias.stack.as_deref(), Some("blk.0.attn_qkv.bias"));
+    let gate = find("xattn.1.attn_gate").unwrap();
+    assert_eq!(
+        (gate.shape.clone(), gate.role),
+        (vec![32], TensorRole::Dense)
+    );
+    // Without a resampler the blocks read vision tokens.
+    assert_eq!(shape("xattn.1.attn_k.weight"), Some(vec![16, 32]));
+    assert!(
+        !tensors
+            .iter()
+            .any(|spec| spec.name.starts_with("resampler."))
+    );
+    assert_eq!((config.media_rows(), config.media_width()), (81, 32));
 }
 
 #[test]
@@ -109,11 +225,14 @@ fn refuses_sizes_that_cannot_be() {
         field("/language/layers", json!(1_000_000)),
         "language.layers"
     );
-    assert_eq!(field("/language/kv_heads", json!(8)), "language.kv_heads");
-    assert_eq!(field("/language/norm_eps", json!(0.0)), "language.norm_eps");
     assert_eq!(
-        field("/language/kind/rope_theta", json!(-1.0)),
-        "language.kind.rope_theta"
+        field("/language/attention/kv_heads", json!(8)),
+        "language.attention.kv_heads"
+    );
+    assert_eq!(field("/language/norm/eps", json!(0.0)), "language.norm.eps");
+    assert_eq!(
+        field("/language/positions/theta", json!(-1.0)),
+        "language.positions.theta"
     );
     assert_eq!(field("/resampler/latents", json!(0)), "resampler.latents");
     assert_eq!(
@@ -134,8 +253,10 @@ fn refuses_sizes_that_cannot_be() {
 #[test]
 fn refuses_contradictions() {
     for (pointer, value) in [
-        ("/language/kv_heads", json!(3)),
-        ("/language/head_dim", json!(7)),
+        ("/language/attention/kv_heads", json!(3)),
+        ("/language/positions/dims", json!(7)),
+        ("/language/norm/bias", json!(true)),
+        ("/prompt/begin", json!([52])),
         ("/resampler/input_width", json!(31)),
         ("/resampler/input_projection", json!(false)),
         ("/cross_attention/offset", json!(5)),
