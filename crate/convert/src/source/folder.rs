@@ -58,13 +58,11 @@ pub(super) fn choose(folder: &Path) -> Result<Choice, SourceError> {
     }
     for ends in KINDS {
         let found: Vec<&String> = names.iter().filter(|name| is_of_kind(name, ends)).collect();
-        let chosen = match found.as_slice() {
-            [] => continue,
-            [only] => vec![*only],
-            several => match shards(several) {
-                Some(shards) => shards?,
-                None => vec![preferred(folder, several, ends)?],
-            },
+        let chosen = match (shards(&found), found.as_slice()) {
+            (_, []) => continue,
+            (Some(shards), _) => shards?,
+            (None, [only]) => vec![*only],
+            (None, several) => vec![preferred(folder, several, ends)?],
         };
         let mut paths: Vec<PathBuf> = chosen.iter().map(|name| folder.join(name)).collect();
         return Ok(match ends[0].ends_with("index.json") {
@@ -126,7 +124,7 @@ fn shards<'a>(names: &[&'a String]) -> Option<Result<Vec<&'a String>, SourceErro
         .iter()
         .map(|name| number(name))
         .collect::<Option<_>>()?;
-    let (_, count) = numbers[0];
+    let &(_, count) = numbers.first()?;
     let found: BTreeSet<u32> = numbers.iter().map(|&(number, _)| number).collect();
     if numbers.iter().any(|&(_, of)| of != count) || found.len() != numbers.len() {
         return None;

@@ -315,20 +315,29 @@ fn open_file(path: &Path) -> Result<(Format, u64, Opened), SourceError> {
             (Format::TorchScript, torchscript::open(path, archive)?)
         } else {
             drop(archive);
-            (Format::Pytorch, pytorch::open(path, length)?)
+            (Format::Pytorch, pytorch::open(path)?)
         }
     } else if start.starts_with(b"version https://git-lfs.github.com/spec/") {
         return Err(SourceError::LfsPointer {
             path: path.to_owned(),
         });
     } else if pytorch::is_pickle(&start) {
-        (Format::Pytorch, pytorch::open(path, length)?)
+        (Format::Pytorch, pytorch::open(path)?)
     } else {
         return Err(SourceError::Unrecognised {
             path: path.to_owned(),
             found: describe(&start),
         });
     };
+    // A view can repeat an element without end, and only so can a tensor be larger.
+    let is_too_large = |entry: &&TensorEntry| entry.byte_len as u64 > length;
+    if let Some(entry) = opened.entries.iter().find(is_too_large) {
+        return Err(SourceError::TooLarge {
+            path: path.to_owned(),
+            name: entry.name.clone(),
+            bytes: entry.byte_len,
+        });
+    }
     Ok((format, length, opened))
 }
 

@@ -8,9 +8,9 @@ use pytorch_reader::{PytorchError, PytorchReader, Tensor};
 use super::file::TensorFile;
 use super::{MAX_TENSORS, Opened, SourceError, TensorEntry};
 
-/// Opens the file at `path` of `length` bytes. Dictionaries within dictionaries become
+/// Opens the file at `path`. Dictionaries within dictionaries become
 /// names with dots; what is no tensor is passed over.
-pub(super) fn open(path: &Path, length: u64) -> Result<Opened, SourceError> {
+pub(super) fn open(path: &Path) -> Result<Opened, SourceError> {
     let reader = PytorchReader::new(path).map_err(|source| SourceError::Pytorch {
         path: path.to_owned(),
         source,
@@ -26,20 +26,11 @@ pub(super) fn open(path: &Path, length: u64) -> Result<Opened, SourceError> {
     tensors.sort_by(|(a, _), (b, _)| natural_order(a, b).then_with(|| a.cmp(b)));
     let mut entries = Vec::with_capacity(tensors.len());
     for (name, tensor) in &tensors {
-        let byte_len = tensor.byte_len();
-        // A view can repeat an element without end.
-        if byte_len as u64 > length {
-            return Err(SourceError::TooLarge {
-                path: path.to_owned(),
-                name: name.clone(),
-                bytes: byte_len,
-            });
-        }
         entries.push(TensorEntry {
             name: name.clone(),
             element: tensor.dtype().into(),
             shape: tensor.shape().to_vec(),
-            byte_len,
+            byte_len: tensor.byte_len(),
         });
     }
     let file = PytorchFile {

@@ -18,6 +18,9 @@ use pickle::{Id, Pickle, Value, View};
 /// Longest `data.pkl`, in bytes. CLIP's has some 0.2 MB.
 const MAX_PICKLE: u64 = 16 << 20;
 
+/// Longest name of an order of bytes.
+const MAX_BYTE_ORDER: u64 = 16;
+
 /// Most attributes that are looked at: an object can be an attribute of several others,
 /// so their number is not bounded by the pickle's bytes.
 const MAX_VISITS: usize = 1 << 20;
@@ -28,9 +31,20 @@ const MAX_PATH: usize = 1024;
 /// What is wrong with a TorchScript archive.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum TorchScriptError {
-    /// `data.pkl` is longer than [`MAX_PICKLE`].
-    #[error("data.pkl has more than {MAX_PICKLE} bytes")]
-    PickleTooLarge,
+    /// A member that is read whole is longer than any that TorchScript writes.
+    #[error("{name} has more than {limit} bytes")]
+    MemberTooLarge {
+        /// The member.
+        name: &'static str,
+        /// Most bytes accepted.
+        limit: u64,
+    },
+    /// Numbers in another order of bytes.
+    #[error("the numbers are {found}-endian; only little-endian ones are read")]
+    ByteOrder {
+        /// The order in the file.
+        found: String,
+    },
     /// `data.pkl` is no pickle, or one that is not written so.
     #[error("data.pkl: {reason}, at byte {position}")]
     Malformed {
@@ -103,7 +117,14 @@ pub(super) fn open(path: &Path, mut archive: Archive) -> Result<Opened, SourceEr
         path: path.to_owned(),
         source,
     };
-    let pickle = read_pickle(path, &mut archive)?;
+    if let Some(order) = read_member(path, &mut archive, "byteorder", MAX_BYTE_ORDER)?
+        && order != b"little"
+    {
+        return Err(torchscript(TorchScriptError::ByteOrder {
+            found: String::from_utf8_lossy(&order).into_owned(),
+        }));
+    }
+    let pickle = read_member(path, &mut archive, "data.pkl", MAX_PICKLE)?.unwrap_or_default();
     let pickle = Pickle::parse(&pickle).map_err(torchscript)?;
     let mut entries = Vec::new();
     let mut places = Vec::new();
@@ -130,27 +151,35 @@ pub(super) fn open(path: &Path, mut archive: Archive) -> Result<Opened, SourceEr
     ))
 }
 
-fn read_pickle(path: &Path, archive: &mut Archive) -> Result<Vec<u8>, SourceError> {
-    let name = format!("{}data.pkl", archive.root);
-    let member = archive
-        .zip
-        .by_name(&name)
-        .map_err(|source| SourceError::Zip {
-            path: path.to_owned(),
-            source,
-        })?;
+/// A whole member of the archive, where it has it; at most `limit` bytes.
+fn read_member(
+    path: &Path,
+    archive: &mut Archive,
+    name: &'static str,
+    limit: u64,
+) -> Result<Option<Vec<u8>>, SourceError> {
+    let full_name = format!("{}{name}", archive.root);
+    let Some(index) = archive.zip.index_for_name(&full_name) else {
+        return Ok(None);
+    };
+    let member = archive.zip.by_index(index);
+    let member = member.map_err(|source| SourceError::Zip {
+        path: path.to_owned(),
+        source,
+    })?;
+    // A compressed member can be longer than the archive says.
     let mut bytes = Vec::new();
-    let mut limited = member.take(MAX_PICKLE + 1);
+    let mut limited = member.take(limit + 1);
     limited
         .read_to_end(&mut bytes)
         .map_err(SourceError::io(path))?;
-    if bytes.len() as u64 > MAX_PICKLE {
+    if bytes.len() as u64 > limit {
         return Err(SourceError::TorchScript {
             path: path.to_owned(),
-            source: TorchScriptError::PickleTooLarge,
+            source: TorchScriptError::MemberTooLarge { name, limit },
         });
     }
-    Ok(bytes)
+    Ok(Some(bytes))
 }
 
 /// The tensors among the attributes, in the order of the attributes.

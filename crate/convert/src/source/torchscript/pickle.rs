@@ -503,3 +503,157 @@ fn long(bytes: &[u8]) -> Option<i64> {
     full[..bytes.len()].copy_from_slice(bytes);
     Some(i64::from_le_bytes(full))
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    fn error(bytes: &[u8]) -> TorchScriptError {
+        Pickle::parse(bytes).err().unwrap()
+    }
+
+    /// A tensor of a storage of 24 floats, by the text of the numbers' operations.
+    fn tensor(offset: &[u8], sizes: &[u8], strides: &[u8]) -> Vec<u8> {
+        [
+            &b"\x80\x02ctorch._utils\n_rebuild_tensor_v2\n(("[..],
+            b"X\x07\0\0\0storagectorch\nFloatStorage\nX\x01\0\0\x000X\x03\0\0\0cpuK\x18tQ",
+            offset,
+            sizes,
+            strides,
+            b"\x89ccollections\nOrderedDict\n)RtR.",
+        ]
+        .concat()
+    }
+
+    #[test]
+    fn a_tensor_is_a_view_of_its_storage() {
+        let pickle =
+            Pickle::parse(&tensor(b"K\x02", b"K\x03K\x04\x86", b"K\x05K\x01\x86")).unwrap();
+        let Value::Tensor(view) = pickle.get(pickle.root) else {
+            unreachable!("{:?}", pickle.get(pickle.root));
+        };
+        assert_eq!(view.storage.key, "0");
+        assert_eq!(
+            (view.storage.element, view.storage.len),
+            (ElementType::F32, 24)
+        );
+        assert_eq!((view.offset, view.window), (2, 14));
+        assert_eq!(
+            (view.shape.as_slice(), view.strides.as_slice()),
+            (&[3, 4][..], &[5, 1][..])
+        );
+    }
+
+    #[test]
+    fn views_beyond_their_storage_are_refused() {
+        let huge = b"\x8a\x08\xff\xff\xff\xff\xff\xff\xff\x7f";
+        for bytes in [
+            tensor(b"K\x0b", b"K\x03K\x04\x86", b"K\x05K\x01\x86"),
+            tensor(b"K\x00", b"K\x19\x85", b"K\x01\x85"),
+            tensor(huge, b"K\x01\x85", b"K\x01\x85"),
+            tensor(b"K\x00", &[&huge[..], b"\x85"].concat(), b"K\x00\x85"),
+            tensor(b"K\x00", b"K\x02\x85", &[&huge[..], b"\x85"].concat()),
+        ] {
+            let result = Pickle::parse(&bytes);
+            // A stride of 0 repeats an element: the view is within, its bytes are told by
+            // whoever makes room for them.
+            let is_repeated = bytes.windows(3).any(|window| window == b"K\x00\x85");
+            assert_eq!(result.is_ok(), is_repeated, "{bytes:?}");
+        }
+        let negative = tensor(b"K\x00", b"J\xff\xff\xff\xff\x85", b"K\x01\x85");
+        assert!(matches!(
+            error(&negative),
+            TorchScriptError::Malformed { .. }
+        ));
+    }
+
+    #[test]
+    fn classes_and_functions_that_are_not_known_are_named_and_never_called() {
+        for (bytes, name) in [
+            (
+                &b"\x80\x02cposix\nsystem\nX\x02\0\0\0ls\x85R."[..],
+                "posix.system",
+            ),
+            (b"\x80\x02cbuiltins\neval\n.", "builtins.eval"),
+            (b"\x80\x02c__torch__evil\nM\n.", "__torch__evil.M"),
+            (b"\x80\x02ctorch\nload\n.", "torch.load"),
+        ] {
+            let expected = TorchScriptError::Global {
+                name: name.to_owned(),
+            };
+            assert_eq!(error(bytes), expected);
+        }
+    }
+
+    #[test]
+    fn operations_that_are_not_needed_are_named() {
+        // INST, STACK_GLOBAL, EXT1, BYTEARRAY8, DUP.
+        for code in [b'i', 0x93, 0x82, 0x96, b'2'] {
+            assert_eq!(
+                error(&[0x80, 2, b'N', code]),
+                TorchScriptError::Opcode { code, position: 3 }
+            );
+        }
+    }
+
+    #[test]
+    fn stacks_that_lack_something_are_malformed() {
+        for bytes in [
+            &b""[..],
+            b"\x80",
+            b"\x80\x02.",
+            b"\x80\x02t.",
+            b"\x80\x02N(\x85.",
+            b"\x80\x02N(N\x86.",
+            b"\x80\x02N(q\x00.",
+            b"\x80\x02h\x00.",
+            b"\x80\x02Na.",
+            b"\x80\x02NNb.",
+            b"\x80\x02}(Nu.",
+            b"\x80\x02X\xff\xff\xff\xffabc.",
+            b"\x80\x02X\x01\0\0\0\xff.",
+            b"\x80\x02\x8a\x09\0\0\0\0\0\0\0\0\x01.",
+            b"\x80\x02ccollections\nOrderedDict\nN\x85R.",
+            b"\x80\x02NQ.",
+            b"\x80\x07N.",
+        ] {
+            let error = error(bytes);
+            assert!(
+                matches!(error, TorchScriptError::Malformed { .. }),
+                "{bytes:?}: {error}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_pickle_that_grows_itself_is_bounded() {
+        // Each tuple holds the one before twice: nothing is copied.
+        let mut bytes = b"\x80\x02N".to_vec();
+        for _ in 0..10_000 {
+            bytes.extend_from_slice(b"q\x00h\x00\x86");
+        }
+        bytes.push(b'.');
+        let pickle = Pickle::parse(&bytes).unwrap();
+        assert_eq!(pickle.values.len(), 10_001);
+        let too_many = [&b"\x80\x02"[..], &vec![b'N'; MAX_VALUES + 1]].concat();
+        assert_eq!(
+            error(&too_many),
+            TorchScriptError::TooManyValues { limit: MAX_VALUES }
+        );
+    }
+
+    #[test]
+    fn numbers_have_the_value_that_they_were_written_with() {
+        for (bytes, value) in [
+            (&b""[..], 0),
+            (b"\x05", 5),
+            (b"\xff", -1),
+            (b"\xff\x00", 255),
+            (b"\x00\x00\x00\x00\x00\x00\x00\x80", i64::MIN),
+        ] {
+            assert_eq!(long(bytes), Some(value));
+        }
+    }
+}
