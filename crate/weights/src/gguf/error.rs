@@ -2,6 +2,7 @@
 
 use thiserror::Error;
 
+use super::ggml_type::GgmlType;
 use super::metadata::MetadataError;
 use crate::TensorError;
 
@@ -14,8 +15,12 @@ pub enum GgufError {
         /// First four bytes.
         found: [u8; 4],
     },
-    /// A version other than 3.
-    #[error("GGUF version {found} is not supported, only version 3 (little-endian)")]
+    /// A version that is not read: any but 3, or any but 2 and 3 where a file is to be
+    /// converted.
+    #[error(
+        "GGUF version {found} is not supported; packed models are version 3, \
+         version 2 can be converted (both little-endian)"
+    )]
     Version {
         /// Version of the file.
         found: u32,
@@ -94,6 +99,26 @@ pub enum GgufError {
         name: String,
         /// GGML's number of the type.
         id: u32,
+    },
+    /// A tensor type that GGML has given no number that is known here.
+    #[error("tensor `{name}` has the GGML type {id}, which is not known here")]
+    UnknownType {
+        /// Name of the tensor.
+        name: String,
+        /// GGML's number of the type.
+        id: u32,
+    },
+    /// A tensor to be converted whose shape does not fit its type, or memory.
+    #[error(
+        "tensor `{name}`: shape {shape:?} is no whole number of {ggml_type} blocks or too large"
+    )]
+    Shape {
+        /// Name of the tensor.
+        name: String,
+        /// Type of the tensor.
+        ggml_type: GgmlType,
+        /// Shape of the tensor.
+        shape: Vec<usize>,
     },
     /// A tensor whose shape does not fit its type, or memory.
     #[error(transparent)]

@@ -3,15 +3,25 @@
 use std::collections::HashSet;
 use std::mem;
 
+use super::any::{AnyGgufHeader, AnyTensorEntry};
+use super::ggml_type::GgmlType;
 use super::metadata::{Metadata, MetadataArray, MetadataType, MetadataValue};
-use super::reader::{GgufHeader, TensorEntry};
 use super::{
     GgufError, MAGIC, MAX_ARRAY_ELEMENTS, MAX_DIMENSIONS, MAX_HEADER_BYTES, MAX_KEY_BYTES,
-    MAX_METADATA_ENTRIES, MAX_NAME_BYTES, MAX_STRING_BYTES, MAX_TENSORS, VERSION, align_up,
-    alignment,
+    MAX_METADATA_ENTRIES, MAX_NAME_BYTES, MAX_STRING_BYTES, MAX_TENSORS, OLD_VERSION, VERSION,
+    align_up, alignment,
 };
+use crate::TensorError;
 use crate::pieces::fill;
-use crate::{TensorError, TensorInfo, TensorType};
+
+/// Which files a parser accepts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Accepted {
+    /// Those that are loaded as they are: version 3, types that the kernels multiply.
+    Packed,
+    /// Those that are converted: the version before too, and every type.
+    Any,
+}
 
 /// Elements of a numeric array that are parsed at a time.
 const ARRAY_CHUNK: u64 = 512;
@@ -19,6 +29,7 @@ const ARRAY_CHUNK: u64 = 512;
 /// A parser that knows at each moment which field comes next and how long it
 /// is, so that it takes pieces of any size and looks at no byte twice.
 pub(super) struct HeaderParser {
+    accepted: Accepted,
     field: Field,
     /// Bytes of `field`.
     need: usize,
@@ -29,7 +40,7 @@ pub(super) struct HeaderParser {
 
     metadata: Metadata,
     metadata_count: u64,
-    tensors: Vec<TensorEntry>,
+    tensors: Vec<AnyTensorEntry>,
     tensor_names: HashSet<String>,
     tensor_count: u64,
     /// Alignment of the tensor data in bytes, known once the metadata is whole.
@@ -44,7 +55,7 @@ pub(super) struct HeaderParser {
     /// Elements that `array` still lacks.
     elements_left: u64,
     /// Description of the tensor being read, as far as it is read.
-    tensor: TensorInfo,
+    tensor: AnyTensorEntry,
 }
 
 /// The field that comes next.
@@ -79,8 +90,9 @@ enum Field {
 type Next = (Field, usize);
 
 impl HeaderParser {
-    pub(super) fn new() -> Self {
+    pub(super) fn new(accepted: Accepted) -> Self {
         Self {
+            accepted,
             field: Field::Magic,
             need: MAGIC.len(),
             carry: Vec::new(),
@@ -95,10 +107,12 @@ impl HeaderParser {
             key: String::new(),
             array: MetadataArray::U8(Vec::new()),
             elements_left: 0,
-            tensor: TensorInfo {
+            tensor: AnyTensorEntry {
                 name: String::new(),
-                tensor_type: TensorType::F32,
+                ggml_type: GgmlType::F32,
                 shape: Vec::new(),
+                offset: 0,
+                byte_len: 0,
             },
         }
     }
@@ -132,15 +146,16 @@ impl HeaderParser {
 
     /// The header, and the number of padding bytes between it and the data.
     /// Only for a parser that [`is_whole`](Self::is_whole).
-    pub(super) fn finish(&mut self) -> (GgufHeader, u64) {
-        let header = GgufHeader {
+    pub(super) fn finish(&mut self) -> (AnyGgufHeader, u64) {
+        // MAX_HEADER_BYTES keeps this far from overflow.
+        let data_start = self.position.next_multiple_of(self.alignment);
+        let header = AnyGgufHeader {
             metadata: mem::take(&mut self.metadata),
             tensors: mem::take(&mut self.tensors),
             alignment: self.alignment,
+            data_start,
         };
-        // MAX_HEADER_BYTES keeps this far from overflow.
-        let start = self.position.next_multiple_of(self.alignment);
-        (header, start - self.position)
+        (header, data_start - self.position)
     }
 
     /// The error of a file that ends here.
@@ -179,7 +194,11 @@ impl HeaderParser {
             }
             Field::Version => {
                 let found = u32::from_le_bytes(array(bytes));
-                if found != VERSION {
+                let known = match self.accepted {
+                    Accepted::Packed => found == VERSION,
+                    Accepted::Any => (OLD_VERSION..=VERSION).contains(&found),
+                };
+                if !known {
                     return Err(GgufError::Version { found });
                 }
                 Ok((Field::TensorCount, 8))
@@ -293,11 +312,7 @@ impl HeaderParser {
             }
             Field::TensorType => {
                 let id = u32::from_le_bytes(array(bytes));
-                self.tensor.tensor_type =
-                    TensorType::from_ggml_id(id).ok_or_else(|| GgufError::TensorType {
-                        name: self.tensor.name.clone(),
-                        id,
-                    })?;
+                self.tensor.ggml_type = self.tensor_type(id)?;
                 Ok((Field::Offset, 8))
             }
             Field::Offset => {
@@ -344,18 +359,43 @@ impl HeaderParser {
         }
     }
 
+    /// The type with GGML's number `id`, where it is accepted.
+    fn tensor_type(&self, id: u32) -> Result<GgmlType, GgufError> {
+        let name = || self.tensor.name.clone();
+        let known = GgmlType::from_id(id);
+        match self.accepted {
+            Accepted::Any => known.ok_or_else(|| GgufError::UnknownType { name: name(), id }),
+            Accepted::Packed => known
+                .filter(|known| known.packed().is_some())
+                .ok_or_else(|| GgufError::TensorType { name: name(), id }),
+        }
+    }
+
     fn end_tensor(&mut self, offset: u64) -> Result<Next, GgufError> {
-        let info = self.tensor.clone();
-        let Some(bytes) = info.byte_len() else {
-            return Err(GgufError::Tensor(TensorError::Shape {
-                name: info.name,
-                tensor_type: info.tensor_type,
-                shape: info.shape,
-            }));
+        let mut entry = self.tensor.clone();
+        let Some(bytes) = entry.ggml_type.byte_len(&entry.shape) else {
+            let AnyTensorEntry {
+                name,
+                ggml_type,
+                shape,
+                ..
+            } = entry;
+            return Err(match ggml_type.packed() {
+                Some(tensor_type) => GgufError::Tensor(TensorError::Shape {
+                    name,
+                    tensor_type,
+                    shape,
+                }),
+                None => GgufError::Shape {
+                    name,
+                    ggml_type,
+                    shape,
+                },
+            });
         };
         if offset != self.next_offset {
             return Err(GgufError::Offset {
-                name: info.name,
+                name: entry.name,
                 found: offset,
                 expected: self.next_offset,
             });
@@ -364,10 +404,12 @@ impl HeaderParser {
             .checked_add(bytes as u64)
             .and_then(|end| align_up(end, self.alignment));
         let Some(end) = end else {
-            return Err(GgufError::DataTooLarge { name: info.name });
+            return Err(GgufError::DataTooLarge { name: entry.name });
         };
         self.next_offset = end;
-        self.tensors.push(TensorEntry { info, offset });
+        entry.offset = offset;
+        entry.byte_len = bytes;
+        self.tensors.push(entry);
         Ok(self.next_tensor())
     }
 

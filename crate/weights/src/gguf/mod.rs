@@ -4,8 +4,14 @@
 //! that document, and as ggml's own loader does, this module asks for tensor
 //! data in the order of the tensor list without gaps other than alignment, and
 //! knows no nested arrays. Integers are little-endian.
+//!
+//! [`GgufReader`] reads packed models, whose types are those that the kernels multiply.
+//! [`AnyGgufHeaderReader`] reads what stands before the tensors of any file, for whoever
+//! converts them.
 
+mod any;
 mod error;
+mod ggml_type;
 mod header;
 mod metadata;
 mod reader;
@@ -13,7 +19,9 @@ mod writer;
 
 use std::ops::RangeInclusive;
 
+pub use any::{AnyGgufHeader, AnyGgufHeaderReader, AnyTensorEntry};
 pub use error::GgufError;
+pub use ggml_type::GgmlType;
 pub use metadata::{Metadata, MetadataArray, MetadataError, MetadataType, MetadataValue};
 pub use reader::{GgufHeader, GgufReader, TensorEntry};
 pub use writer::GgufWriter;
@@ -21,8 +29,11 @@ pub use writer::GgufWriter;
 /// First four bytes of every GGUF file.
 const MAGIC: [u8; 4] = *b"GGUF";
 
-/// The only version read or written.
+/// The only version written, and the only one read as a packed model.
 const VERSION: u32 = 3;
+
+/// The version before, which differs in its number only and is read to be converted.
+const OLD_VERSION: u32 = 2;
 
 /// Metadata key that sets the alignment of tensor data.
 const ALIGNMENT_KEY: &str = "general.alignment";

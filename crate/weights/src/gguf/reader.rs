@@ -2,7 +2,8 @@
 
 use std::collections::VecDeque;
 
-use super::header::HeaderParser;
+use super::any::{AnyGgufHeader, AnyTensorEntry};
+use super::header::{Accepted, HeaderParser};
 use super::{GgufError, Metadata};
 use crate::pieces::fill;
 use crate::{LoadedTensor, TensorInfo};
@@ -78,7 +79,7 @@ impl GgufReader {
     /// A reader that has seen no byte.
     pub fn new() -> Self {
         Self {
-            phase: Phase::Header(Box::new(HeaderParser::new())),
+            phase: Phase::Header(Box::new(HeaderParser::new(Accepted::Packed))),
             ready: VecDeque::new(),
             failed: None,
         }
@@ -137,7 +138,7 @@ impl GgufReader {
             }
             let (header, padding) = parser.finish();
             self.phase = Phase::Data(DataReader {
-                header,
+                header: packed(header)?,
                 whole: 0,
                 padding,
                 buffer: Vec::new(),
@@ -148,6 +149,33 @@ impl GgufReader {
         }
         Ok(())
     }
+}
+
+/// The header of a file all of whose types the kernels multiply.
+fn packed(header: AnyGgufHeader) -> Result<GgufHeader, GgufError> {
+    let entry = |entry: AnyTensorEntry| match entry.ggml_type.packed() {
+        Some(tensor_type) => Ok(TensorEntry {
+            info: TensorInfo {
+                name: entry.name,
+                tensor_type,
+                shape: entry.shape,
+            },
+            offset: entry.offset,
+        }),
+        None => Err(GgufError::TensorType {
+            name: entry.name,
+            id: entry.ggml_type.id(),
+        }),
+    };
+    Ok(GgufHeader {
+        metadata: header.metadata,
+        tensors: header
+            .tensors
+            .into_iter()
+            .map(entry)
+            .collect::<Result<_, _>>()?,
+        alignment: header.alignment,
+    })
 }
 
 impl DataReader {

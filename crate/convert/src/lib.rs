@@ -1,0 +1,11 @@
+//! Reads what models are released as, whatever wrote it.
+//!
+//! * [`source`]: checkpoints of any kind behind one interface
+//! * [`names`]: names of tensors without what training wrapped around them
+//! * [`ggml`]: GGML's block types, unpacked
+//!
+//! Burn is no dependency of this crate: it compiles in about a minute.
+
+pub mod ggml;
+pub mod names;
+pub mod source;
