@@ -2,7 +2,7 @@
 
 use burn::tensor::Tensor;
 use flamingo_kernels::{
-    Activation, Finish, Fusion, Norm, PackedMatrix, activation, fused_linear, layer_norm, linear,
+    Activation, Finish, Fusion, Norm, PackedMatrix, fused_linear, gated, layer_norm, linear,
     rms_norm,
 };
 
@@ -43,7 +43,7 @@ impl Linear {
         &self,
         x: Tensor<2>,
         norm: Option<Norm<'_, Tensor<1>>>,
-        finish: Finish<'_, Tensor<2>>,
+        finish: Finish<'_, Tensor<1>, Tensor<2>>,
     ) -> Tensor<2> {
         let fusion = Fusion {
             norm,
@@ -55,7 +55,10 @@ impl Linear {
 
     /// Adds the product, through a gate, to a residual stream `[tokens, out]`.
     pub(crate) fn add_to(&self, residual: &Tensor<2>, x: Tensor<2>, scale: f32) -> Tensor<2> {
-        let finish = Finish::AddTo { x: residual, scale };
+        let finish = Finish::AddTo {
+            x: residual,
+            scale: scale.into(),
+        };
         self.fused(x, None, finish)
     }
 }
@@ -89,10 +92,9 @@ impl StackedLinear {
     /// `silu` of the first half of the products times the second.
     pub(crate) fn gated(&self, x: Tensor<2>, norm: &RmsNorm) -> Tensor<2> {
         if let [one] = &self.parts[..] {
-            return fused_linear(x, one, &norm.fusion(Finish::GatedSilu));
+            return fused_linear(x, one, &norm.fusion(Finish::Gated(Activation::Silu)));
         }
-        let [gate, value] = split_columns(self.forward(x, norm));
-        activation(gate, Activation::Silu) * value
+        gated(self.forward(x, norm), Activation::Silu)
     }
 }
 
@@ -157,7 +159,10 @@ impl RmsNorm {
         rms_norm(x, &self.weight, self.eps)
     }
 
-    fn fusion<'a>(&'a self, finish: Finish<'a, Tensor<2>>) -> Fusion<'a, Tensor<1>, Tensor<2>> {
+    fn fusion<'a>(
+        &'a self,
+        finish: Finish<'a, Tensor<1>, Tensor<2>>,
+    ) -> Fusion<'a, Tensor<1>, Tensor<2>> {
         Fusion {
             norm: Some(Norm::Rms {
                 weight: &self.weight,

@@ -54,6 +54,15 @@ impl KernelFamily {
     }
 }
 
+/// How a GPU is opened other than by its own nature: for tests and measurements.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct GpuOptions {
+    /// These kernels, instead of those for the adapter.
+    pub kernels: Option<KernelFamily>,
+    /// Weights in buffers of at most so many bytes, where the device would allow more.
+    pub largest_binding: Option<usize>,
+}
+
 /// How the self-test of the chosen GPU went.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case", tag = "outcome")]
@@ -148,8 +157,16 @@ impl ComputeDevice {
     /// Where there is no adapter, it cannot be opened, it is too small, or it
     /// fails the self-test.
     pub async fn gpu() -> Result<Self, DeviceError> {
+        Self::gpu_with(GpuOptions::default()).await
+    }
+
+    /// As [`gpu`](Self::gpu), with another way to compute than the adapter's own.
+    ///
+    /// # Errors
+    /// As [`gpu`](Self::gpu), and where the kernels are not a GPU's.
+    pub async fn gpu_with(options: GpuOptions) -> Result<Self, DeviceError> {
         let adapter = Adapter::request().await?;
-        let (device, _) = adapter.open_and_test().await?;
+        let (device, _) = adapter.open_and_test(options).await?;
         Ok(device)
     }
 
@@ -166,6 +183,14 @@ impl ComputeDevice {
         match self.place {
             Place::Cpu { .. } => DeviceKind::Cpu,
             Place::Gpu(_) => DeviceKind::Gpu,
+        }
+    }
+
+    /// Which kernels compute there.
+    pub fn kernels(&self) -> KernelFamily {
+        match &self.place {
+            Place::Cpu { .. } => KernelFamily::Cpu,
+            Place::Gpu(context) => context.kernels(),
         }
     }
 
@@ -261,12 +286,12 @@ pub async fn select_device(
             ..report
         });
     }
-    match adapter.open_and_test().await {
+    match adapter.open_and_test(GpuOptions::default()).await {
         Ok((device, self_test)) => {
             let wish = if forced { ", as asked for" } else { "" };
             let report = DeviceReport {
                 kind: DeviceKind::Gpu,
-                kernels: KernelFamily::of_adapter(report.software),
+                kernels: device.kernels(),
                 reason: format!("WebGPU on {}{wish}.", report.adapter),
                 self_test,
                 ..report

@@ -6,51 +6,32 @@
 
 use burn::tensor::Tensor;
 
-use crate::activation::Activation;
+use crate::activation::{Activation, Scale};
 use crate::cpu::Cpu;
 use crate::dense::{CpuRows, Dense, from_cpu, from_gpu, on_cpu, on_gpu};
 use crate::gpu::Gpu;
 use crate::kernels::{Kernels, LinearShape};
+use crate::norm::{HeldNorm, Norm};
 use crate::packed_matrix::PackedMatrix;
-
-/// A norm of every row.
-#[derive(Debug)]
-pub enum Norm<'a, V: ?Sized> {
-    /// As [`rms_norm`](crate::rms_norm).
-    Rms {
-        /// `[width]`.
-        weight: &'a V,
-        /// Added to the mean square.
-        eps: f32,
-    },
-    /// As [`layer_norm`](crate::layer_norm).
-    Layer {
-        /// `[width]`.
-        weight: &'a V,
-        /// `[width]`.
-        bias: Option<&'a V>,
-        /// Added to the variance.
-        eps: f32,
-    },
-}
 
 /// What is done with a product.
 #[derive(Debug)]
-pub enum Finish<'a, M: ?Sized> {
+pub enum Finish<'a, V: ?Sized, M: ?Sized> {
     /// Nothing.
     Sum,
     /// A function of every number.
     Activation(Activation),
-    /// The inside of a SwiGLU: `silu` of the first half of each row times its second
-    /// half, `[rows, 2 * width]` → `[rows, width]`.
-    GatedSilu,
+    /// The inside of a gated feed-forward layer, as a SwiGLU with `silu`: the function of
+    /// the first half of each row times its second half, `[rows, 2 * width]` →
+    /// `[rows, width]`.
+    Gated(Activation),
     /// `x + scale * product`: a residual sum, gated where `scale` is not 1. A scale of
     /// exactly 0 gives `x` bit for bit where the product is finite.
     AddTo {
         /// `[rows, width]`.
         x: &'a M,
         /// The gate.
-        scale: f32,
+        scale: Scale<'a, V>,
     },
 }
 
@@ -63,18 +44,12 @@ pub struct Fusion<'a, V: ?Sized, M: ?Sized> {
     /// `[n]`, added to every row.
     pub bias: Option<&'a V>,
     /// What follows.
-    pub finish: Finish<'a, M>,
+    pub finish: Finish<'a, V, M>,
 }
 
 // Derived, these would ask the operands themselves to be `Copy`.
-impl<V: ?Sized> Copy for Norm<'_, V> {}
-impl<V: ?Sized> Clone for Norm<'_, V> {
-    fn clone(&self) -> Self {
-        *self
-    }
-}
-impl<M: ?Sized> Copy for Finish<'_, M> {}
-impl<M: ?Sized> Clone for Finish<'_, M> {
+impl<V: ?Sized, M: ?Sized> Copy for Finish<'_, V, M> {}
+impl<V: ?Sized, M: ?Sized> Clone for Finish<'_, V, M> {
     fn clone(&self) -> Self {
         *self
     }
@@ -97,31 +72,8 @@ impl<V: ?Sized, M: ?Sized> Default for Fusion<'_, V, M> {
     }
 }
 
-impl<'a, V: ?Sized> Norm<'a, V> {
-    /// The same norm of other vectors.
-    fn of<W: ?Sized>(weight: &'a W, bias: Option<&'a W>, like: &Norm<'_, V>) -> Norm<'a, W> {
-        match *like {
-            Norm::Rms { eps, .. } => Norm::Rms { weight, eps },
-            Norm::Layer { eps, .. } => Norm::Layer { weight, bias, eps },
-        }
-    }
-
-    fn weight(&self) -> &'a V {
-        match *self {
-            Self::Rms { weight, .. } | Self::Layer { weight, .. } => weight,
-        }
-    }
-
-    fn bias(&self) -> Option<&'a V> {
-        match *self {
-            Self::Rms { .. } => None,
-            Self::Layer { bias, .. } => bias,
-        }
-    }
-}
-
 /// `finish(norm(x) · wᵀ + bias)` for `x` `[m, k]` and `w` `[n, k]`: `[m, n]`, or
-/// `[m, n / 2]` with [`Finish::GatedSilu`].
+/// `[m, n / 2]` with [`Finish::Gated`].
 ///
 /// # Panics
 /// Where the widths do not fit or the operands are on two devices.
@@ -134,7 +86,7 @@ pub fn fused_linear(
     let shape = LinearShape { m, n: w.rows(), k };
     check(shape, w, fusion);
     let out = match fusion.finish {
-        Finish::GatedSilu => [m, shape.n / 2],
+        Finish::Gated(_) => [m, shape.n / 2],
         _ => [m, shape.n],
     };
     match Dense::of(x) {
@@ -160,29 +112,29 @@ fn check(shape: LinearShape, w: &PackedMatrix, fusion: &Fusion<'_, Tensor<1>, Te
         w.cols()
     );
     if let Some(norm) = &fusion.norm {
-        assert_eq!(norm.weight().dims(), [k], "fused_linear: width of the norm");
-        if let Some(bias) = norm.bias() {
-            assert_eq!(bias.dims(), [k], "fused_linear: width of the norm's bias");
-        }
+        norm.check(k, "fused_linear");
     }
     if let Some(bias) = fusion.bias {
         assert_eq!(bias.dims(), [n], "fused_linear: length of the bias");
     }
     match fusion.finish {
-        Finish::AddTo { x, .. } => {
+        Finish::AddTo { x, scale } => {
             assert_eq!(x.dims(), [m, n], "fused_linear: shape of what is added to");
+            if let Some(columns) = scale.columns() {
+                assert_eq!(columns.dims(), [n], "fused_linear: length of the scale");
+            }
         }
-        Finish::GatedSilu => assert!(n.is_multiple_of(2), "fused_linear: {n} is odd"),
+        Finish::Gated(_) => assert!(n.is_multiple_of(2), "fused_linear: {n} is odd"),
         Finish::Sum | Finish::Activation(_) => {}
     }
 }
 
 /// The operands of a fusion as one implementation takes them.
 struct Held<T> {
-    norm_weight: Option<T>,
-    norm_bias: Option<T>,
+    norm: Option<HeldNorm<T>>,
     bias: Option<T>,
     add_to: Option<T>,
+    scale: Option<T>,
 }
 
 impl<T> Held<T> {
@@ -192,11 +144,14 @@ impl<T> Held<T> {
         matrix: impl Fn(&Tensor<2>) -> T,
     ) -> Self {
         Self {
-            norm_weight: fusion.norm.map(|norm| vector(norm.weight())),
-            norm_bias: fusion.norm.and_then(|norm| norm.bias()).map(&vector),
+            norm: fusion.norm.map(|norm| HeldNorm::new(&norm, &vector)),
             bias: fusion.bias.map(&vector),
             add_to: match fusion.finish {
                 Finish::AddTo { x, .. } => Some(matrix(x)),
+                _ => None,
+            },
+            scale: match fusion.finish {
+                Finish::AddTo { scale, .. } => scale.columns().map(&vector),
                 _ => None,
             },
         }
@@ -207,16 +162,21 @@ impl<T> Held<T> {
         like: &Fusion<'_, Tensor<1>, Tensor<2>>,
         dense: impl Fn(&'a T) -> &'a D,
     ) -> Fusion<'a, D, D> {
-        let norm = like.norm.zip(self.norm_weight.as_ref());
+        let norm = like.norm.zip(self.norm.as_ref());
         Fusion {
-            norm: norm.map(|(norm, weight)| {
-                Norm::of(dense(weight), self.norm_bias.as_ref().map(&dense), &norm)
-            }),
+            norm: norm.map(|(norm, held)| held.norm(&norm, &dense)),
             bias: self.bias.as_ref().map(&dense),
             finish: match (like.finish, &self.add_to) {
-                (Finish::AddTo { scale, .. }, Some(x)) => Finish::AddTo { x: dense(x), scale },
+                (Finish::AddTo { scale, .. }, Some(x)) => Finish::AddTo {
+                    x: dense(x),
+                    scale: match (scale, &self.scale) {
+                        (Scale::Columns(_), Some(columns)) => Scale::Columns(dense(columns)),
+                        (Scale::Number(number), _) => Scale::Number(number),
+                        (Scale::Columns(_), None) => unreachable!("held beside what it scales"),
+                    },
+                },
                 (Finish::Activation(function), _) => Finish::Activation(function),
-                (Finish::GatedSilu, _) => Finish::GatedSilu,
+                (Finish::Gated(function), _) => Finish::Gated(function),
                 (Finish::Sum | Finish::AddTo { .. }, _) => Finish::Sum,
             },
         }

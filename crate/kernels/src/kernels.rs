@@ -2,10 +2,11 @@
 
 use std::borrow::Borrow;
 
-use crate::activation::Activation;
+use crate::activation::{Activation, Scale};
 use crate::attention::{Alibi, AttentionShape, Spans};
 use crate::conv::Conv2dShape;
-use crate::fused::{Finish, Fusion, Norm};
+use crate::fused::{Finish, Fusion};
+use crate::norm::Norm;
 use crate::rope::RopeTask;
 
 /// Sizes of a matrix product `x [m, k] · w [n, k]ᵀ`. The weights' own `n` and
@@ -107,30 +108,32 @@ pub trait Kernels {
     /// A function of each number.
     fn activation(&self, x: &Self::Dense, function: Activation) -> <Self::Dense as ToOwned>::Owned;
 
-    /// `silu` of the first half of each row of `2 * width` numbers times its second
+    /// `function` of the first half of each row of `2 * width` numbers times its second
     /// half.
-    fn gated_silu(&self, x: &Self::Dense, width: usize) -> <Self::Dense as ToOwned>::Owned;
+    fn gated(
+        &self,
+        x: &Self::Dense,
+        function: Activation,
+        width: usize,
+    ) -> <Self::Dense as ToOwned>::Owned;
 
     /// `x + scale * y`.
     fn add_scaled(
         &self,
         x: &Self::Dense,
         y: &Self::Dense,
-        scale: f32,
+        scale: Scale<'_, Self::Dense>,
     ) -> <Self::Dense as ToOwned>::Owned;
 
-    /// The activation rows of a product, normalised.
+    /// `rows` rows of `width` numbers, normalised.
     fn normalise(
         &self,
         x: &Self::Dense,
         norm: Norm<'_, Self::Dense>,
-        shape: LinearShape,
+        rows: usize,
+        width: usize,
     ) -> <Self::Dense as ToOwned>::Owned {
-        let task = |eps| NormTask {
-            rows: shape.m,
-            width: shape.k,
-            eps,
-        };
+        let task = |eps| NormTask { rows, width, eps };
         match norm {
             Norm::Rms { weight, eps } => self.rms_norm(x, weight, task(eps)),
             Norm::Layer { weight, bias, eps } => self.layer_norm(x, weight, bias, task(eps)),
@@ -163,13 +166,15 @@ pub trait Kernels {
         fusion: &Fusion<'_, Self::Dense, Self::Dense>,
         shape: LinearShape,
     ) -> <Self::Dense as ToOwned>::Owned {
-        let normed = fusion.norm.map(|norm| self.normalise(x, norm, shape));
+        let normed = fusion
+            .norm
+            .map(|norm| self.normalise(x, norm, shape.m, shape.k));
         let x = normed.as_ref().map_or(x, Borrow::borrow);
         let product = self.linear(x, w, fusion.bias, shape);
         match fusion.finish {
             Finish::Sum => product,
             Finish::Activation(function) => self.activation(product.borrow(), function),
-            Finish::GatedSilu => self.gated_silu(product.borrow(), shape.n / 2),
+            Finish::Gated(function) => self.gated(product.borrow(), function, shape.n / 2),
             Finish::AddTo { x, scale } => self.add_scaled(x, product.borrow(), scale),
         }
     }

@@ -25,7 +25,7 @@
 //! | a product with the norm before it and what follows | [`fused_linear`] | one dispatch for two to four |
 //! | rotary embedding with the append to the KV buffer | [`rope_append`] | one dispatch for four |
 //! | norms, attention, convolution, KV buffer | yes | one dispatch each instead of five to fifteen |
-//! | [`activation`], [`add_scaled`] | yes | one dispatch each, the same numbers on every device |
+//! | [`activation`], [`gated`], [`add_scaled`] | yes | one dispatch each, the same numbers on every device |
 //! | sum, product, concatenation, slices, arg max | Burn | as fast as it can be |
 //!
 //! A device is chosen by [`select_device`], which runs a numeric self-test
@@ -50,24 +50,26 @@ mod limits;
 mod linear;
 mod norm;
 mod packed_matrix;
+mod query_key_norm;
 pub mod reference;
 mod rope;
 
-pub use activation::{Activation, activation, add_scaled};
+pub use activation::{Activation, Scale, activation, add_scaled, gated};
 pub use attention::{Alibi, AttentionShape, Spans, attention, attention_weights};
 pub use conv::{Conv2dShape, conv2d};
 pub use dense::{contiguous, lasting, read};
 pub use device::{
-    ComputeDevice, DeviceKind, DeviceMemory, DevicePreference, DeviceReport, KernelFamily,
-    SelfTestOutcome, select_device,
+    ComputeDevice, DeviceKind, DeviceMemory, DevicePreference, DeviceReport, GpuOptions,
+    KernelFamily, SelfTestOutcome, select_device,
 };
 pub use embed::embed;
 pub use error::{DeviceError, KernelError};
 pub use flamingo_weights::TensorType;
-pub use fused::{Finish, Fusion, Norm, fused_linear};
+pub use fused::{Finish, Fusion, fused_linear};
 pub use kernels::{AttentionTask, Kernels, LinearShape, NormTask};
 pub use key_value_buffer::KeyValueBuffer;
 pub use linear::linear;
-pub use norm::{layer_norm, rms_norm};
+pub use norm::{Norm, head_norm, layer_norm, norm, rms_norm};
 pub use packed_matrix::{PackedMatrix, PackedRows};
-pub use rope::{Rope, RopeStyle, RopeTask, RowPositions, rope, rope_append};
+pub use query_key_norm::{NormExtent, QueryKeyNorm};
+pub use rope::{Rope, RopeScaling, RopeStyle, RopeTask, RowPositions, rope, rope_append};

@@ -7,12 +7,15 @@ use burn::tensor::{Device, Tensor};
 
 use flamingo_weights::TensorType;
 
-use crate::activation::Activation;
+use crate::activation::{Activation, Scale};
 use crate::conv::Conv2dShape;
-use crate::device::{ComputeDevice, DeviceMemory, DeviceReport, SelfTestOutcome};
+use crate::device::{
+    ComputeDevice, DeviceMemory, DeviceReport, GpuOptions, KernelFamily, SelfTestOutcome,
+};
 use crate::error::{DeviceError, KernelError};
 use crate::kernels::{AttentionTask, Kernels, LinearShape, NormTask};
 use crate::packed_matrix::PackedRows;
+use crate::query_key_norm::QueryKeyNorm;
 use crate::rope::RopeTask;
 
 /// Has no value.
@@ -47,9 +50,10 @@ pub(crate) struct Faults(Never);
 #[derive(Clone, Copy, Debug)]
 pub struct Gpu;
 
-/// Where keys and values are put.
+/// What becomes of keys and values.
 #[expect(dead_code, reason = "nothing reads them")]
 pub(crate) struct Appended<'a> {
+    pub(crate) norm: Option<&'a QueryKeyNorm>,
     pub(crate) keys: &'a GpuBuffer,
     pub(crate) values: &'a GpuBuffer,
     pub(crate) held: usize,
@@ -97,12 +101,17 @@ impl Adapter {
 
     pub(crate) async fn open_and_test(
         self,
+        _: GpuOptions,
     ) -> Result<(ComputeDevice, SelfTestOutcome), DeviceError> {
         match self.0 {}
     }
 }
 
 impl GpuContext {
+    pub(crate) fn kernels(&self) -> KernelFamily {
+        match self.0 {}
+    }
+
     pub(crate) fn burn(&self) -> Device {
         match self.0 {}
     }
@@ -241,11 +250,11 @@ impl Kernels for Gpu {
         match x.handle.0 {}
     }
 
-    fn gated_silu(&self, x: &GpuTensor, _: usize) -> GpuTensor {
+    fn gated(&self, x: &GpuTensor, _: Activation, _: usize) -> GpuTensor {
         match x.handle.0 {}
     }
 
-    fn add_scaled(&self, x: &GpuTensor, _: &GpuTensor, _: f32) -> GpuTensor {
+    fn add_scaled(&self, x: &GpuTensor, _: &GpuTensor, _: Scale<'_, GpuTensor>) -> GpuTensor {
         match x.handle.0 {}
     }
 }

@@ -10,6 +10,7 @@ use crate::dense::{Dense, from_cpu, from_gpu};
 use crate::gpu::{Appended, Gpu};
 use crate::kernels::Kernels;
 use crate::key_value_buffer::KeyValueBuffer;
+use crate::query_key_norm::{QueryKeyNorm, Side};
 
 /// Which two numbers of a head are one complex number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -18,6 +19,32 @@ pub enum RopeStyle {
     Pairs,
     /// `(i, i + rotary_dims / 2)`, as GPT-NeoX and Hugging Face do.
     Halves,
+}
+
+/// How a rotary embedding is stretched over more positions than its model was first
+/// trained with.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub enum RopeScaling {
+    /// Not at all.
+    #[default]
+    None,
+    /// Positions are divided by the factor (Chen et al. 2023).
+    Linear {
+        /// At least 1.
+        factor: f32,
+    },
+    /// Llama 3.1's: pairs that turn slowly are divided by the factor, pairs that turn fast
+    /// are left alone, and those between change from one to the other.
+    Llama3 {
+        /// Of the slow pairs; at least 1.
+        factor: f32,
+        /// Pairs that turn less often than this within the original positions are slow.
+        low_frequency_factor: f32,
+        /// Pairs that turn more often than this are fast; larger than the other.
+        high_frequency_factor: f32,
+        /// Positions that the model was first trained with.
+        original_positions: f32,
+    },
 }
 
 /// The rotary embedding of a model.
@@ -30,6 +57,8 @@ pub struct Rope {
     pub rotary_dims: usize,
     /// Which numbers are pairs.
     pub style: RopeStyle,
+    /// What becomes of the frequencies.
+    pub scaling: RopeScaling,
 }
 
 /// Where rows stand in their sequence.
@@ -43,7 +72,7 @@ pub enum RowPositions {
 
 impl RowPositions {
     /// The position of a row.
-    pub(crate) fn of(&self, row: usize) -> u32 {
+    pub fn of(&self, row: usize) -> u32 {
         match self {
             Self::From(first) => first + row as u32,
             Self::Each(positions) => positions[row],
@@ -89,14 +118,42 @@ impl RopeTask {
 }
 
 impl Rope {
+    /// Nothing is rotated.
+    const NONE: Self = Self {
+        theta: 1.0,
+        rotary_dims: 0,
+        style: RopeStyle::Pairs,
+        scaling: RopeScaling::None,
+    };
+
     /// Cosine and sine of every pair at `position`, computed in `f64` by one
     /// portable library, so that every device rotates by the same numbers.
     pub(crate) fn rotations(&self, position: u32) -> impl Iterator<Item = (f32, f32)> + '_ {
         (0..self.rotary_dims / 2).map(move |pair| {
-            let exponent = -2.0 * pair as f64 / self.rotary_dims as f64;
-            let angle = f64::from(position) * libm::pow(f64::from(self.theta), exponent);
+            let angle = f64::from(position) * self.frequency(pair);
             (libm::cos(angle) as f32, libm::sin(angle) as f32)
         })
+    }
+
+    /// Radians that a pair turns by a position.
+    fn frequency(&self, pair: usize) -> f64 {
+        let exponent = -2.0 * pair as f64 / self.rotary_dims as f64;
+        let frequency = libm::pow(f64::from(self.theta), exponent);
+        match self.scaling {
+            RopeScaling::None => frequency,
+            RopeScaling::Linear { factor } => frequency / f64::from(factor),
+            RopeScaling::Llama3 {
+                factor,
+                low_frequency_factor,
+                high_frequency_factor,
+                original_positions,
+            } => {
+                let [low, high] = [low_frequency_factor, high_frequency_factor].map(f64::from);
+                let turns = f64::from(original_positions) * frequency / core::f64::consts::TAU;
+                let kept = ((turns - low) / (high - low)).clamp(0.0, 1.0);
+                frequency * (kept + (1.0 - kept) / f64::from(factor))
+            }
+        }
     }
 }
 
@@ -128,17 +185,19 @@ pub fn rope(x: Tensor<2>, heads: usize, positions: &RowPositions, rope: &Rope) -
 }
 
 /// Rows `[query | key | value]`, `heads` and twice `kv_heads` heads wide: queries and
-/// keys are rotated, keys and values appended to their buffers, and the queries given,
-/// `[rows, heads * head_dim]`.
+/// keys are normalised and rotated, keys and values appended to their buffers, and the
+/// queries given, `[rows, heads * head_dim]`. Without `norm` nothing is normalised, and
+/// without `rope`, as where positions are learned or a bias, nothing rotated.
 ///
 /// # Panics
-/// Where a width does not fit, as [`rope`], or the buffers hold different numbers of
-/// rows or are on another device.
+/// Where a width does not fit, as [`rope`], or the buffers hold different numbers of rows
+/// or are on another device.
 pub fn rope_append(
     x: Tensor<2>,
     shape: &AttentionShape,
+    norm: Option<&QueryKeyNorm>,
     positions: &RowPositions,
-    rope: &Rope,
+    rope: Option<&Rope>,
     keys: &mut KeyValueBuffer,
     values: &mut KeyValueBuffer,
 ) -> Tensor<2> {
@@ -155,37 +214,49 @@ pub fn rope_append(
         [key_width, key_width, values.len()],
         "rope_append: the buffers"
     );
+    if let Some(norm) = norm {
+        norm.check(shape);
+    }
     let task = RopeTask {
         rows,
         heads: shape.heads + shape.kv_heads,
         head_dim: shape.head_dim,
         positions: positions.clone(),
-        rope: *rope,
+        rope: rope.copied().unwrap_or(Rope::NONE),
     };
     task.check();
     match Dense::of(x) {
         Dense::Cpu(x) => {
-            let rotated_width = query_width + key_width;
-            let part = |from: usize, to: usize| -> Vec<f32> {
+            let part = |from: usize, part_width: usize| -> Vec<f32> {
                 x.chunks_exact(width)
-                    .flat_map(|row| &row[from..to])
+                    .flat_map(|row| &row[from..from + part_width])
                     .copied()
                     .collect()
             };
-            values.append(from_cpu(part(rotated_width, width), [rows, key_width]));
-            let rotated = Cpu.rope(&part(0, rotated_width), &task);
-            let (mut query, mut key) = (Vec::new(), Vec::new());
-            for row in rotated.chunks_exact(rotated_width) {
-                query.extend_from_slice(&row[..query_width]);
-                key.extend_from_slice(&row[query_width..]);
-            }
-            keys.append(from_cpu(key, [rows, key_width]));
-            from_cpu(query, [rows, query_width])
+            let vectors = norm.map(QueryKeyNorm::vectors_on_cpu);
+            let entered = |from: usize, part_width: usize, side: Side| {
+                let mut numbers = part(from, part_width);
+                if let Some((norm, vectors)) = norm.zip(vectors.as_deref()) {
+                    let group = norm.group(side, shape);
+                    let groups = numbers.len() / group;
+                    numbers = Cpu.normalise(&numbers, norm.of(side, vectors), groups, group);
+                }
+                let task = RopeTask {
+                    heads: part_width / shape.head_dim,
+                    ..task.clone()
+                };
+                from_cpu(Cpu.rope(&numbers, &task), [rows, part_width])
+            };
+            let value = part(query_width + key_width, key_width);
+            values.append(from_cpu(value, [rows, key_width]));
+            keys.append(entered(query_width, key_width, Side::Key));
+            entered(0, query_width, Side::Query)
         }
         Dense::Gpu(x) => {
             keys.reserve(rows);
             values.reserve(rows);
             let appended = Appended {
+                norm,
                 keys: keys.on_gpu(),
                 values: values.on_gpu(),
                 held: keys.len(),

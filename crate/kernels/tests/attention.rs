@@ -5,8 +5,9 @@ mod harness;
 
 use flamingo_kernels::reference::Reference;
 use flamingo_kernels::{
-    Alibi, AttentionShape, AttentionTask, ComputeDevice, Kernels, KeyValueBuffer, Rope, RopeStyle,
-    RopeTask, RowPositions, Spans, attention, attention_weights, rope, rope_append,
+    Alibi, AttentionShape, AttentionTask, ComputeDevice, Kernels, KeyValueBuffer, Norm, NormExtent,
+    NormTask, QueryKeyNorm, Rope, RopeScaling, RopeStyle, RopeTask, RowPositions, Spans, attention,
+    attention_weights, rope, rope_append,
 };
 use futures_lite::future::block_on;
 use harness::{Numbers, assert_close, devices, tensor, values};
@@ -43,7 +44,7 @@ fn check(shape: AttentionShape, keys: usize, spans: &Spans, alibi: Option<Alibi>
         assert_eq!(result.dims(), [queries, width]);
         let what = format!(
             "{shape:?}, {queries} queries, {keys} keys on {:?}",
-            device.kind()
+            device.kernels()
         );
         assert_close(&what, &values(result), &expected, TOLERANCE);
     }
@@ -216,9 +217,24 @@ fn a_span_past_the_keys_is_refused() {
     attention(x.clone(), x.clone(), x, &shape(1, 1, 4), &spans, None);
 }
 
+/// None, and the others where they change slow, middling and fast pairs.
+const SCALINGS: [RopeScaling; 3] = [
+    RopeScaling::None,
+    RopeScaling::Linear { factor: 4.0 },
+    RopeScaling::Llama3 {
+        factor: 8.0,
+        low_frequency_factor: 1.0,
+        high_frequency_factor: 4.0,
+        original_positions: 512.0,
+    },
+];
+
 #[test]
 fn rotary_embedding_in_both_styles() {
-    for style in [RopeStyle::Pairs, RopeStyle::Halves] {
+    for (style, scaling) in [RopeStyle::Pairs, RopeStyle::Halves]
+        .into_iter()
+        .flat_map(|style| SCALINGS.map(|scaling| (style, scaling)))
+    {
         for (heads, head_dim, rotary_dims, positions, rows) in [
             (9, 64, 64, RowPositions::From(0), 5),
             (3, 64, 64, RowPositions::From(700), 1),
@@ -231,6 +247,7 @@ fn rotary_embedding_in_both_styles() {
                 theta: 10_000.0,
                 rotary_dims,
                 style,
+                scaling,
             };
             let task = RopeTask {
                 rows,
@@ -251,19 +268,88 @@ fn rotary_embedding_in_both_styles() {
     }
 }
 
-/// Queries, keys and values from one row each, behind rows that are there.
+/// The scaling of Llama 3.2, whose frequencies are here as `transformers` computes them.
 #[test]
-fn keys_and_values_are_appended_where_queries_are_rotated() {
-    let embedding = Rope {
-        theta: 10_000.0,
-        rotary_dims: 16,
-        style: RopeStyle::Pairs,
+fn frequencies_are_scaled_as_in_llama_3() {
+    const EXPECTED: [(usize, f64); 5] = [
+        (0, 1.0),
+        (10, 0.016560440080994446),
+        (14, 0.003211445994752591),
+        (16, 0.00042955679655936815),
+        (31, 9.41830672543491e-08),
+    ];
+    let rope = Rope {
+        theta: 500_000.0,
+        rotary_dims: 64,
+        style: RopeStyle::Halves,
+        scaling: RopeScaling::Llama3 {
+            factor: 32.0,
+            low_frequency_factor: 1.0,
+            high_frequency_factor: 4.0,
+            original_positions: 8192.0,
+        },
     };
-    let shape = shape(6, 2, 20);
-    let (query_width, key_width) = (6 * 20, 2 * 20);
+    // At position 1 of (1, 0) the second number is the sine of the angle.
+    let x: Vec<f32> = (0..64).map(|dim| f32::from(u8::from(dim < 32))).collect();
+    for device in devices() {
+        let x = tensor(&x, [1, 64], &device);
+        let result = values(self::rope(x, 1, &RowPositions::From(1), &rope));
+        for (pair, frequency) in EXPECTED {
+            let sine = f64::from(result[32 + pair]);
+            assert!(
+                (sine / frequency.sin() - 1.0).abs() < 1e-6,
+                "pair {pair} on {:?}: {sine}, expected {frequency}",
+                device.kernels()
+            );
+        }
+    }
+}
+
+/// Which norms queries and keys go through.
+#[derive(Clone, Copy, Debug)]
+enum Normed {
+    Not,
+    Rms(NormExtent),
+    Layer { extent: NormExtent, bias: bool },
+}
+
+/// Queries, keys and values from one row each, normalised or not, rotated or not, behind
+/// rows that are there.
+fn check_append(shape: AttentionShape, normed: Normed, embedding: Option<Rope>) {
+    const EPS: f32 = 1e-5;
+    let head_dim = shape.head_dim;
+    let (query_width, key_width) = (shape.heads * head_dim, shape.kv_heads * head_dim);
     let width = query_width + 2 * key_width;
+    let extent = match normed {
+        Normed::Not => None,
+        Normed::Rms(extent) | Normed::Layer { extent, .. } => Some(extent),
+    };
+    let groups = [query_width, key_width].map(|width| match extent {
+        Some(NormExtent::Row) => width,
+        _ => head_dim,
+    });
+    let mut numbers = Numbers::new(31);
+    let weights = groups.map(|group| numbers.vec(group));
+    let biases = groups.map(|group| numbers.vec(group));
     for device in devices() {
         let mut numbers = Numbers::new(5);
+        let vector = |values: &Vec<f32>| tensor(values, [values.len()], &device);
+        let [weights_there, biases_there] =
+            [&weights, &biases].map(|pair| pair.each_ref().map(vector));
+        let norm = extent.map(|extent| {
+            let [query, key] = [0, 1].map(|side| match normed {
+                Normed::Layer { bias, .. } => Norm::Layer {
+                    weight: &weights_there[side],
+                    bias: bias.then_some(&biases_there[side]),
+                    eps: EPS,
+                },
+                _ => Norm::Rms {
+                    weight: &weights_there[side],
+                    eps: EPS,
+                },
+            });
+            QueryKeyNorm::new(extent, query, key)
+        });
         let mut buffers = [0, 1].map(|_| KeyValueBuffer::new(key_width, &device));
         let mut expected: [Vec<f32>; 2] = Default::default();
         let mut held = 0;
@@ -272,36 +358,162 @@ fn keys_and_values_are_appended_where_queries_are_rotated() {
                 true => RowPositions::Each([9, 4, 4, 700].into()),
                 false => RowPositions::From(held),
             };
-            let x = numbers.vec(rows * width);
-            let rotated = |from: usize, heads: usize| {
-                let columns: Vec<f32> = x
-                    .chunks_exact(width)
-                    .flat_map(|row| row[from..][..heads * 20].to_vec())
-                    .collect();
-                let task = RopeTask {
-                    rows,
-                    heads,
-                    head_dim: 20,
-                    positions: positions.clone(),
-                    rope: embedding,
-                };
-                (Reference.rope(&columns, &task), columns)
+            // Away from zero, so that a mean which is not taken away shows.
+            let x: Vec<f32> = numbers.vec(rows * width).iter().map(|x| x + 0.5).collect();
+            let columns = |from: usize, heads: usize| -> Vec<f32> {
+                x.chunks_exact(width)
+                    .flat_map(|row| row[from..][..heads * head_dim].to_vec())
+                    .collect()
             };
-            expected[0].extend(rotated(query_width, 2).0);
-            expected[1].extend(rotated(query_width + key_width, 2).1);
+            let entered = |from: usize, heads: usize, side: usize| {
+                let mut columns = columns(from, heads);
+                let task = NormTask {
+                    rows: columns.len() / groups[side],
+                    width: groups[side],
+                    eps: EPS,
+                };
+                columns = match normed {
+                    Normed::Not => columns,
+                    Normed::Rms(_) => Reference.rms_norm(&columns, &weights[side], task),
+                    Normed::Layer { bias, .. } => {
+                        let bias = bias.then_some(&biases[side][..]);
+                        Reference.layer_norm(&columns, &weights[side], bias, task)
+                    }
+                };
+                match embedding {
+                    None => columns,
+                    Some(rope) => Reference.rope(
+                        &columns,
+                        &RopeTask {
+                            rows,
+                            heads,
+                            head_dim,
+                            positions: positions.clone(),
+                            rope,
+                        },
+                    ),
+                }
+            };
+            expected[0].extend(entered(query_width, shape.kv_heads, 1));
+            expected[1].extend(columns(query_width + key_width, shape.kv_heads));
             let there = tensor(&x, [rows, width], &device);
             let [keys, held_values] = &mut buffers;
-            let query = rope_append(there, &shape, &positions, &embedding, keys, held_values);
+            let query = rope_append(
+                there,
+                &shape,
+                norm.as_ref(),
+                &positions,
+                embedding.as_ref(),
+                keys,
+                held_values,
+            );
             assert_eq!(query.dims(), [rows, query_width]);
-            let what = format!("{rows} rows behind {held} on {:?}", device.kind());
-            assert_close(&what, &values(query), &rotated(0, 6).0, 1e-6);
+            let what = format!(
+                "{rows} rows behind {held}, {normed:?}, {embedding:?} on {:?}",
+                device.kernels()
+            );
+            let tolerance = if extent.is_some() { 1e-5 } else { 1e-6 };
+            assert_close(
+                &what,
+                &values(query),
+                &entered(0, shape.heads, 0),
+                tolerance,
+            );
             for (buffer, expected) in buffers.iter().zip(&expected) {
-                assert_close(&what, &values(buffer.view()), expected, 1e-6);
+                assert_close(&what, &values(buffer.view()), expected, tolerance);
             }
             held += rows as u32;
         }
         block_on(device.check()).unwrap();
     }
+}
+
+#[test]
+fn keys_and_values_are_appended_where_queries_are_rotated() {
+    for style in [RopeStyle::Pairs, RopeStyle::Halves] {
+        let embedding = Rope {
+            theta: 10_000.0,
+            rotary_dims: 16,
+            style,
+            scaling: RopeScaling::None,
+        };
+        check_append(shape(6, 2, 20), Normed::Not, Some(embedding));
+    }
+    check_append(shape(6, 2, 20), Normed::Not, None);
+}
+
+#[test]
+fn queries_and_keys_are_normalised_before() {
+    for (index, extent) in [NormExtent::Head, NormExtent::Row].into_iter().enumerate() {
+        for (normed, style, scaling) in [
+            (Normed::Rms(extent), RopeStyle::Halves, SCALINGS[index]),
+            (
+                Normed::Layer {
+                    extent,
+                    bias: false,
+                },
+                RopeStyle::Pairs,
+                SCALINGS[2],
+            ),
+            (
+                Normed::Layer { extent, bias: true },
+                RopeStyle::Halves,
+                SCALINGS[1],
+            ),
+        ] {
+            for (head_dim, rotary_dims) in [(20, 20), (72, 16)] {
+                let embedding = Rope {
+                    theta: 10_000.0,
+                    rotary_dims,
+                    style,
+                    scaling,
+                };
+                check_append(shape(6, 2, head_dim), normed, Some(embedding));
+            }
+            check_append(shape(3, 3, 16), normed, None);
+        }
+    }
+}
+
+#[test]
+#[should_panic(expected = "the norms of queries and of keys are of two kinds")]
+fn norms_of_two_kinds_are_refused() {
+    let weight = tensor(&[1.0; 16], [16], &ComputeDevice::cpu());
+    let query = Norm::Rms {
+        weight: &weight,
+        eps: 1e-5,
+    };
+    let key = Norm::Layer {
+        weight: &weight,
+        bias: None,
+        eps: 1e-5,
+    };
+    QueryKeyNorm::new(NormExtent::Head, query, key);
+}
+
+#[test]
+#[should_panic(expected = "lengths of the weights of queries and keys")]
+fn a_norm_of_another_extent_is_refused() {
+    let device = ComputeDevice::cpu();
+    let weight = tensor(&[1.0; 16], [16], &device);
+    let norm = Norm::Rms {
+        weight: &weight,
+        eps: 1e-5,
+    };
+    let norm = QueryKeyNorm::new(NormExtent::Row, norm, norm);
+    let [mut keys, mut values] = [0, 1].map(|_| KeyValueBuffer::new(16, &device));
+    let x = tensor(&[0.0; 64], [1, 64], &device);
+    let positions = RowPositions::From(0);
+    let shape = shape(2, 1, 16);
+    rope_append(
+        x,
+        &shape,
+        Some(&norm),
+        &positions,
+        None,
+        &mut keys,
+        &mut values,
+    );
 }
 
 #[test]
@@ -390,7 +602,7 @@ fn attention_tells_its_weights() {
             let q = tensor(&q, [queries, heads * head_dim], &device);
             let k = tensor(&k, [keys, kv_heads * head_dim], &device);
             let result = values(attention_weights(q, k, &shape));
-            let what = format!("{heads} heads, {keys} keys on {:?}", device.kind());
+            let what = format!("{heads} heads, {keys} keys on {:?}", device.kernels());
             assert_close(&what, &result, &expected, 1e-5);
         }
     }

@@ -9,7 +9,7 @@ mod harness;
 use flamingo_kernels::cpu::Cpu;
 use flamingo_kernels::{
     Activation, AttentionShape, AttentionTask, Conv2dShape, Kernels, LinearShape, NormTask, Rope,
-    RopeStyle, RopeTask, RowPositions, Spans, TensorType,
+    RopeScaling, RopeStyle, RopeTask, RowPositions, Scale, Spans, TensorType,
 };
 use harness::Numbers;
 
@@ -88,6 +88,7 @@ fn everything_else() {
             theta: 10_000.0,
             rotary_dims: 64,
             style: RopeStyle::Halves,
+            scaling: RopeScaling::None,
         },
     };
     let shape = AttentionShape {
@@ -124,8 +125,8 @@ fn everything_else() {
         Cpu.activation(&x, Activation::GeluErf),
         Cpu.activation(&x, Activation::QuickGelu),
         Cpu.activation(&x, Activation::Silu),
-        Cpu.gated_silu(&[&x[..], &x[..]].concat(), x.len()),
-        Cpu.add_scaled(&x, &x, 0.3),
+        Cpu.gated(&[&x[..], &x[..]].concat(), Activation::Silu, x.len()),
+        Cpu.add_scaled(&x, &x, Scale::Number(0.3)),
     ]
     .map(|numbers| digest(&numbers));
     assert_eq!(digests, EVERYTHING_ELSE, "{digests:#x?}");

@@ -6,7 +6,7 @@ mod harness;
 use flamingo_kernels::reference::Reference;
 use flamingo_kernels::{
     Activation, ComputeDevice, Finish, Fusion, KernelError, Kernels, LinearShape, Norm,
-    PackedMatrix, PackedRows, TensorType, embed, fused_linear, linear,
+    PackedMatrix, PackedRows, Scale, TensorType, embed, fused_linear, linear,
 };
 use harness::{Numbers, assert_close, devices, matrix, tensor, values};
 
@@ -30,7 +30,7 @@ fn check(tensor_type: TensorType, m: usize, n: usize, k: usize, with_bias: bool)
         assert_close(
             &format!(
                 "{tensor_type} [{m}, {k}] x [{n}, {k}] on {:?}",
-                device.kind()
+                device.kernels()
             ),
             &values(result),
             &expected,
@@ -98,14 +98,19 @@ fn a_grid_of_many_pixels() {
     check(TensorType::Q4_1, 1024, 300, 1024, false);
 }
 
-/// Each thing that may be done with a product; `x` is what one adds it to.
-fn finish<M: ?Sized>(step: usize, x: &M) -> Finish<'_, M> {
-    match step {
-        0 => Finish::Sum,
-        1 => Finish::Activation(Activation::GeluErf),
-        2 => Finish::GatedSilu,
-        _ => Finish::AddTo { x, scale: 0.3 },
-    }
+/// Things that may be done with a product.
+const STEPS: usize = 4 + Activation::ALL.len();
+
+/// Each of them; `x` is what some add it to, and `scales` how much its columns count.
+fn finish<'a, V: ?Sized, M: ?Sized>(step: usize, x: &'a M, scales: &'a V) -> Finish<'a, V, M> {
+    let scale = match step {
+        0 => return Finish::Sum,
+        1 => return Finish::Activation(Activation::GeluErf),
+        2 => Scale::Number(0.3),
+        3 => Scale::Columns(scales),
+        _ => return Finish::Gated(Activation::ALL[step - 4]),
+    };
+    Finish::AddTo { x, scale }
 }
 
 /// What stands before and behind a product, for as many rows as take each way through it.
@@ -115,8 +120,8 @@ fn fused_steps() {
     for m in [1, 7, 9, 130, 1027] {
         let mut numbers = Numbers::new(m as u64);
         let packed = numbers.packed(TensorType::Q4_1, n, k);
-        let [x, mut weight, mut shift, bias, residual] =
-            [m * k, k, k, n, m * n].map(|count| numbers.vec(count));
+        let [x, mut weight, mut shift, bias, residual, scales] =
+            [m * k, k, k, n, m * n, n].map(|count| numbers.vec(count));
         // So that sums, and products of two of them, are about 1.
         for number in weight.iter_mut().chain(&mut shift) {
             *number /= (k as f32).sqrt();
@@ -126,7 +131,8 @@ fn fused_steps() {
             let w = matrix(&packed, &device);
             let (weight_there, shift_there) = (on(&weight), on(&shift));
             let (bias_there, residual_there) = (on(&bias), tensor(&residual, [m, n], &device));
-            for step in 0..4 {
+            let scales_there = on(&scales);
+            for step in 0..STEPS {
                 let expected = Reference.fused_linear(
                     &x,
                     &packed,
@@ -137,7 +143,7 @@ fn fused_steps() {
                             eps: 1e-5,
                         }),
                         bias: Some(&bias[..]),
-                        finish: finish(step, &residual[..]),
+                        finish: finish(step, &residual[..], &scales[..]),
                     },
                     LinearShape { m, n, k },
                 );
@@ -148,11 +154,11 @@ fn fused_steps() {
                         eps: 1e-5,
                     }),
                     bias: Some(&bias_there),
-                    finish: finish(step, &residual_there),
+                    finish: finish(step, &residual_there, &scales_there),
                 };
                 let result = fused_linear(tensor(&x, [m, k], &device), &w, &fusion);
                 assert_close(
-                    &format!("step {step} behind {m} rows on {:?}", device.kind()),
+                    &format!("step {step} behind {m} rows on {:?}", device.kernels()),
                     &values(result),
                     &expected,
                     3.0 * tolerance(k),
@@ -205,7 +211,7 @@ fn small_scales_are_not_lost() {
                 None,
             );
             assert_close(
-                &format!("{tensor_type} on {:?}", device.kind()),
+                &format!("{tensor_type} on {:?}", device.kernels()),
                 &values(result),
                 &expected,
                 1e-9,
@@ -244,7 +250,7 @@ fn embedding_is_the_row_unpacked() {
             let result = embed(&matrix(&packed, &device), &ids);
             assert_eq!(result.dims(), [5, cols]);
             assert_close(
-                &format!("{tensor_type} on {:?}", device.kind()),
+                &format!("{tensor_type} on {:?}", device.kernels()),
                 &values(result),
                 &expected,
                 1e-6,

@@ -6,9 +6,9 @@ mod harness;
 
 use flamingo_kernels::reference::Reference;
 use flamingo_kernels::{
-    Activation, Conv2dShape, DeviceKind, DevicePreference, Kernels, LinearShape, NormTask,
-    SelfTestOutcome, TensorType, activation, add_scaled, conv2d, layer_norm, linear, rms_norm,
-    select_device,
+    Activation, Conv2dShape, DeviceKind, DevicePreference, Kernels, LinearShape, Norm, NormTask,
+    Scale, SelfTestOutcome, TensorType, activation, add_scaled, conv2d, gated, head_norm,
+    layer_norm, linear, rms_norm, select_device,
 };
 use futures_lite::future::block_on;
 use harness::{Numbers, assert_close, devices, gpu, matrix, tensor, values};
@@ -32,7 +32,7 @@ fn norms() {
             let x = tensor(&x, [rows, width], &device);
             let weight = tensor(&weight, [width], &device);
             let bias = tensor(&bias, [width], &device);
-            let what = format!("[{rows}, {width}] on {:?}", device.kind());
+            let what = format!("[{rows}, {width}] on {:?}", device.kernels());
             let result = values(layer_norm(x.clone(), &weight, Some(&bias), 1e-5));
             assert_close(&format!("layer norm {what}"), &result, &with, 1e-4);
             let result = values(layer_norm(x.clone(), &weight, None, 1e-5));
@@ -42,8 +42,17 @@ fn norms() {
                 &without,
                 1e-4,
             );
-            let result = values(rms_norm(x, &weight, 1e-5));
+            let result = values(rms_norm(x.clone(), &weight, 1e-5));
             assert_close(&format!("rms norm {what}"), &result, &rms, 1e-5);
+            // The same rows as heads of one.
+            let one = Norm::Layer {
+                weight: &weight,
+                bias: Some(&bias),
+                eps: 1e-5,
+            };
+            let heads = head_norm(x.reshape([1, rows * width]), rows, &one);
+            assert_eq!(heads.dims(), [1, rows * width]);
+            assert_close(&format!("heads {what}"), &values(heads), &with, 1e-4);
         }
     }
 }
@@ -71,7 +80,7 @@ fn check_convolution(shape: Conv2dShape, bias: bool) {
         );
         assert_eq!(result.dims(), [shape.out_h * shape.out_w, shape.c_out]);
         let tolerance = 1e-5 * (shape.window() as f32).sqrt();
-        let what = format!("{shape:?}, {activation:?} on {:?}", device.kind());
+        let what = format!("{shape:?}, {activation:?} on {:?}", device.kernels());
         assert_close(&what, &values(result), &expected, tolerance);
     }
 }
@@ -143,29 +152,49 @@ fn convolutions() {
 #[test]
 fn functions_of_single_numbers() {
     let x: Vec<f32> = (-2000..2000).map(|i| i as f32 / 100.0).collect();
-    let y = Numbers::new(1).vec(x.len());
     let dims = [4, 1000];
-    for function in [
-        Activation::GeluErf,
-        Activation::QuickGelu,
-        Activation::Silu,
-        Activation::Relu6,
-        Activation::SquaredRelu,
-    ] {
+    for function in Activation::ALL {
         let expected = Reference.activation(&x, function);
         for device in devices() {
             let result = activation(tensor(&x, dims, &device), function);
-            let what = format!("{function:?} on {:?}", device.kind());
+            let what = format!("{function:?} on {:?}", device.kernels());
             // GELU's error function is off by 5e-7, times half of 4; squares of 20 by
             // half of their last place.
             assert_close(&what, &values(result), &expected, 2e-5);
         }
     }
-    let sum = Reference.add_scaled(&x, &y, 0.3);
+}
+
+#[test]
+fn gates_of_any_function() {
+    let x: Vec<f32> = (-2000..2000).map(|i| i as f32 / 300.0).collect();
+    for (rows, width) in [(1, 2000), (8, 250), (40, 50), (400, 5)] {
+        for function in Activation::ALL {
+            let expected = Reference.gated(&x, function, width);
+            for device in devices() {
+                let result = gated(tensor(&x, [rows, 2 * width], &device), function);
+                assert_eq!(result.dims(), [rows, width]);
+                let what = format!("{function:?} of {width} on {:?}", device.kernels());
+                assert_close(&what, &values(result), &expected, 4e-5);
+            }
+        }
+    }
+}
+
+#[test]
+fn scaled_sums() {
+    let dims = [4, 1000];
+    let mut numbers = Numbers::new(1);
+    let [x, y, columns] = [4000, 4000, 1000].map(|count| numbers.vec(count));
+    let by_number = Reference.add_scaled(&x, &y, Scale::Number(0.3));
+    let by_column = Reference.add_scaled(&x, &y, Scale::Columns(&columns));
     for device in devices() {
         let (x, y) = (tensor(&x, dims, &device), tensor(&y, dims, &device));
-        let result = values(add_scaled(x, y, 0.3));
-        assert_close("scaled sum", &result, &sum, 2e-6);
+        let result = values(add_scaled(x.clone(), y.clone(), 0.3));
+        assert_close("one scale", &result, &by_number, 2e-6);
+        let columns = tensor(&columns, [1000], &device);
+        let result = values(add_scaled(x, y, Scale::Columns(&columns)));
+        assert_close("a scale for each column", &result, &by_column, 2e-6);
     }
 }
 
@@ -178,9 +207,12 @@ fn a_closed_gate_changes_no_bit() {
             tensor(&x, [10, 100], &device),
             tensor(&y, [10, 100], &device),
         );
-        let result = values(add_scaled(x_there, y, 0.0));
         let bits = |numbers: &[f32]| -> Vec<u32> { numbers.iter().map(|x| x.to_bits()).collect() };
-        assert_eq!(bits(&result), bits(&x));
+        let closed = tensor(&[0.0; 100], [100], &device);
+        for scale in [Scale::Number(0.0), Scale::Columns(&closed)] {
+            let result = values(add_scaled(x_there.clone(), y.clone(), scale));
+            assert_eq!(bits(&result), bits(&x));
+        }
     }
 }
 
@@ -233,7 +265,7 @@ fn programs_mixed_in_one_session_stay_right() {
                     result = activation(result, Activation::GeluErf);
                 }
                 3 => {
-                    expected = Reference.add_scaled(&expected, &expected, -0.5);
+                    expected = Reference.add_scaled(&expected, &expected, Scale::Number(-0.5));
                     result = add_scaled(result.clone(), result, -0.5);
                 }
                 step => {

@@ -4,7 +4,7 @@
 
 use burn::tensor::Tensor;
 use flamingo_kernels::{
-    Activation, AttentionShape, Finish, Rope, RopeStyle, attention, rope_append,
+    Activation, AttentionShape, Finish, Rope, RopeScaling, RopeStyle, attention, rope_append,
 };
 
 use super::{LayerCache, Placement};
@@ -51,6 +51,7 @@ impl Layer {
                 theta: rope_theta,
                 rotary_dims,
                 style: RopeStyle::Halves,
+                scaling: RopeScaling::None,
             },
         })
     }
@@ -66,8 +67,9 @@ impl Layer {
         let query = rope_append(
             rows,
             &self.shape,
+            None,
             &placement.positions,
-            &self.rope,
+            Some(&self.rope),
             &mut cache.key,
             &mut cache.value,
         );

@@ -4,7 +4,7 @@
 //! two coordinates RoPE rotates together are neighbours.
 
 use burn::tensor::Tensor;
-use flamingo_kernels::{AttentionShape, Rope, RopeStyle, attention, rope_append};
+use flamingo_kernels::{AttentionShape, Rope, RopeScaling, RopeStyle, attention, rope_append};
 
 use super::{LayerCache, Placement};
 use crate::builder::Weights;
@@ -47,6 +47,7 @@ impl Layer {
                 theta: rope_theta,
                 rotary_dims: config.head_dim,
                 style: RopeStyle::Pairs,
+                scaling: RopeScaling::None,
             },
         })
     }
@@ -63,8 +64,9 @@ impl Layer {
         let query = rope_append(
             rows,
             &self.shape,
+            None,
             &placement.positions,
-            &self.rope,
+            Some(&self.rope),
             &mut cache.key,
             &mut cache.value,
         );

@@ -120,7 +120,7 @@ impl Convolution {
     }
 }
 
-const RELU6: Finish<'static, Tensor<2>> = Finish::Activation(Activation::Relu6);
+const RELU6: Finish<'static, Tensor<1>, Tensor<2>> = Finish::Activation(Activation::Relu6);
 
 /// TensorFlow's "SAME" padding, which these weights were trained with: the
 /// output is `ceil(side / stride)` and an odd pixel of padding goes to the

@@ -22,9 +22,9 @@ use super::formats::{self, F16, F32, Format, GROUP, Q4One, Q4Zero, Q8};
 use super::fours;
 use super::int8;
 use super::math::{LANES, sum_lanes};
-use super::pointwise::activate;
+use super::pointwise::{activate, add_to};
 use super::threads::for_each_chunk;
-use crate::activation::Activation;
+use crate::activation::{Activation, Scale};
 use crate::kernels::LinearShape;
 
 /// Up to so many activation rows, unpacking on the fly beats panels: a panel
@@ -82,7 +82,7 @@ pub(super) struct Epilogue<'a> {
     /// A function of every number.
     pub(super) activation: Option<Activation>,
     /// `x [m, n]` and a scale: `x + scale * sum`.
-    pub(super) add_to: Option<(&'a [f32], f32)>,
+    pub(super) add_to: Option<(&'a [f32], Scale<'a, [f32]>)>,
 }
 
 impl Epilogue<'_> {
@@ -98,9 +98,7 @@ impl Epilogue<'_> {
             activate(sums, function);
         }
         if let Some((x, scale)) = self.add_to {
-            for (sum, x) in sums.iter_mut().zip(&x[start + first..]) {
-                *sum = x + scale * *sum;
-            }
+            add_to(&x[start + first..], scale, first, sums);
         }
     }
 }

@@ -13,7 +13,7 @@ mod pointwise;
 mod pool;
 mod threads;
 
-use crate::activation::Activation;
+use crate::activation::{Activation, Scale};
 use crate::conv::Conv2dShape;
 use crate::fused::{Finish, Fusion};
 use crate::kernels::{AttentionTask, Kernels, LinearShape, NormTask};
@@ -52,11 +52,13 @@ impl Kernels for Cpu {
         fusion: &Fusion<'_, [f32], [f32]>,
         shape: LinearShape,
     ) -> Vec<f32> {
-        let normed = fusion.norm.map(|norm| self.normalise(x, norm, shape));
+        let normed = fusion
+            .norm
+            .map(|norm| self.normalise(x, norm, shape.m, shape.k));
         let (activation, add_to) = match fusion.finish {
             Finish::Activation(function) => (Some(function), None),
             Finish::AddTo { x, scale } => (None, Some((x, scale))),
-            Finish::Sum | Finish::GatedSilu => (None, None),
+            Finish::Sum | Finish::Gated(_) => (None, None),
         };
         let epilogue = linear::Epilogue {
             bias: fusion.bias,
@@ -66,7 +68,7 @@ impl Kernels for Cpu {
         let x = normed.as_deref().unwrap_or(x);
         let product = linear::linear(x, rows_of(w, shape), epilogue, shape);
         match fusion.finish {
-            Finish::GatedSilu => self.gated_silu(&product, shape.n / 2),
+            Finish::Gated(function) => self.gated(&product, function, shape.n / 2),
             _ => product,
         }
     }
@@ -126,11 +128,11 @@ impl Kernels for Cpu {
         pointwise::activation(x, function)
     }
 
-    fn gated_silu(&self, x: &[f32], width: usize) -> Vec<f32> {
-        pointwise::gated_silu(x, width)
+    fn gated(&self, x: &[f32], function: Activation, width: usize) -> Vec<f32> {
+        pointwise::gated(x, function, width)
     }
 
-    fn add_scaled(&self, x: &[f32], y: &[f32], scale: f32) -> Vec<f32> {
+    fn add_scaled(&self, x: &[f32], y: &[f32], scale: Scale<'_, [f32]>) -> Vec<f32> {
         pointwise::add_scaled(x, y, scale)
     }
 }

@@ -3,7 +3,7 @@
 use multiversion::multiversion;
 
 use super::math::{erf, sigmoid};
-use crate::activation::Activation;
+use crate::activation::{Activation, Scale};
 use crate::rope::{RopeStyle, RopeTask};
 
 pub(super) fn activation(x: &[f32], function: Activation) -> Vec<f32> {
@@ -15,30 +15,72 @@ pub(super) fn activation(x: &[f32], function: Activation) -> Vec<f32> {
 /// `function` of every number, in its place.
 #[multiversion(targets("x86_64+avx2"))]
 pub(super) fn activate(x: &mut [f32], function: Activation) {
-    for x in x {
-        *x = match function {
-            Activation::GeluErf => 0.5 * *x * (1.0 + erf(*x * core::f32::consts::FRAC_1_SQRT_2)),
-            Activation::QuickGelu => *x * sigmoid(1.702 * *x),
-            Activation::Silu => *x * sigmoid(*x),
-            Activation::Relu6 => x.clamp(0.0, 6.0),
-            Activation::SquaredRelu => x.max(0.0) * x.max(0.0),
+    // A loop each: one loop that asks which function would not vectorise.
+    macro_rules! each {
+        ($x:ident => $number:expr) => {
+            for number in x {
+                let $x = *number;
+                *number = $number;
+            }
         };
+    }
+    match function {
+        Activation::GeluErf => {
+            each!(x => 0.5 * x * (1.0 + erf(x * core::f32::consts::FRAC_1_SQRT_2)));
+        }
+        // (1 + tanh(y)) / 2 is sigmoid(2 y), here with 2 y = x (a + b x²).
+        Activation::GeluTanh => each!(x => x * sigmoid(x * (1.595_769 + 0.071_354_82 * x * x))),
+        Activation::QuickGelu => each!(x => x * sigmoid(1.702 * x)),
+        Activation::Silu => each!(x => x * sigmoid(x)),
+        Activation::Relu => each!(x => x.max(0.0)),
+        Activation::Relu6 => each!(x => x.clamp(0.0, 6.0)),
+        Activation::SquaredRelu => each!(x => x.max(0.0) * x.max(0.0)),
     }
 }
 
-#[multiversion(targets("x86_64+avx2"))]
-pub(super) fn gated_silu(x: &[f32], width: usize) -> Vec<f32> {
-    let mut out = Vec::with_capacity(x.len() / 2);
-    for row in x.chunks_exact(2 * width) {
-        let (gate, up) = row.split_at(width);
-        let both = gate.iter().zip(up);
-        out.extend(both.map(|(&gate, &up)| gate * sigmoid(gate) * up));
+pub(super) fn gated(x: &[f32], function: Activation, width: usize) -> Vec<f32> {
+    let mut out = vec![0.0; x.len() / 2];
+    for (row, out) in x.chunks_exact(2 * width).zip(out.chunks_exact_mut(width)) {
+        let (gate, value) = row.split_at(width);
+        out.copy_from_slice(gate);
+        activate(out, function);
+        for (out, value) in out.iter_mut().zip(value) {
+            *out *= value;
+        }
     }
     out
 }
 
-pub(super) fn add_scaled(x: &[f32], y: &[f32], scale: f32) -> Vec<f32> {
-    x.iter().zip(y).map(|(x, y)| x + scale * y).collect()
+pub(super) fn add_scaled(x: &[f32], y: &[f32], scale: Scale<'_, [f32]>) -> Vec<f32> {
+    let mut out = y.to_vec();
+    match scale {
+        Scale::Number(_) => add_to(x, scale, 0, &mut out),
+        Scale::Columns(columns) => {
+            let rows = x.chunks_exact(columns.len());
+            for (x, out) in rows.zip(out.chunks_exact_mut(columns.len())) {
+                add_to(x, scale, 0, out);
+            }
+        }
+    }
+    out
+}
+
+/// `x + scale * sums` in the place of `sums`, which are those of a row from column `first`
+/// on.
+#[inline(always)]
+pub(super) fn add_to(x: &[f32], scale: Scale<'_, [f32]>, first: usize, sums: &mut [f32]) {
+    match scale {
+        Scale::Number(scale) => {
+            for (sum, x) in sums.iter_mut().zip(x) {
+                *sum = x + scale * *sum;
+            }
+        }
+        Scale::Columns(columns) => {
+            for ((sum, x), scale) in sums.iter_mut().zip(x).zip(&columns[first..]) {
+                *sum = x + scale * *sum;
+            }
+        }
+    }
 }
 
 pub(super) fn rope(x: &[f32], task: &RopeTask) -> Vec<f32> {

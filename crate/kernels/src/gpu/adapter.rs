@@ -7,7 +7,7 @@ use burn_wgpu::{MemoryConfiguration, RuntimeOptions, WgpuSetup, try_init_device}
 use super::context::GpuContext;
 use super::faults::Faults;
 use super::self_test;
-use crate::device::{ComputeDevice, DeviceReport, KernelFamily, SelfTestOutcome};
+use crate::device::{ComputeDevice, DeviceReport, GpuOptions, KernelFamily, SelfTestOutcome};
 use crate::error::DeviceError;
 
 /// A WebGPU adapter, not opened yet.
@@ -69,12 +69,16 @@ impl Adapter {
     /// to its errors, and compares its numbers with the CPU's.
     pub(crate) async fn open_and_test(
         self,
+        options: GpuOptions,
     ) -> Result<(ComputeDevice, SelfTestOutcome), DeviceError> {
         check_limits(&self.adapter.limits())?;
         let not_opened = |reason: String| DeviceError::NotOpened {
             adapter: self.name.clone(),
             reason,
         };
+        if options.kernels == Some(KernelFamily::Cpu) {
+            return Err(not_opened("the CPU's kernels do not run on a GPU".into()));
+        }
         // Burn asks the adapter, not the device, what it may use. Mappable
         // primary buffers are slow on discrete GPUs; experimental features need
         // a promise that nothing here could keep.
@@ -95,7 +99,7 @@ impl Adapter {
             })
             .await
             .map_err(|error| not_opened(error.to_string()))?;
-        let options = RuntimeOptions {
+        let runtime = RuntimeOptions {
             // One buffer an allocation, as Burn has it in browsers: buffers in
             // use by one dispatch must not be read-only and writable at once,
             // and pages shared by several tensors would be.
@@ -110,12 +114,20 @@ impl Adapter {
             queue,
         };
         let burn_device =
-            try_init_device(setup, options).map_err(|error| not_opened(error.to_string()))?;
+            try_init_device(setup, runtime).map_err(|error| not_opened(error.to_string()))?;
         let faults = Arc::new(Faults::default());
         // After Burn's registration, which installs a handler that panics.
         listen(&device, &faults);
-        let kernels = KernelFamily::of_adapter(self.software);
-        let context = GpuContext::register(burn_device.into(), device, kernels, faults);
+        let kernels = options
+            .kernels
+            .unwrap_or_else(|| KernelFamily::of_adapter(self.software));
+        let context = GpuContext::register(
+            burn_device.into(),
+            device,
+            kernels,
+            options.largest_binding,
+            faults,
+        );
         let device = ComputeDevice::on_gpu(context);
         let outcome = self_test::run(&device).await?;
         Ok((device, outcome))

@@ -1,10 +1,13 @@
 struct Info {
     count: u32,
+    // Numbers of a row, where each column has a scale of its own.
+    width: u32,
     scale: f32,
 }
 
 var<storage, read> x: array<f32>;
 var<storage, read> y: array<f32>;
+var<storage, read> column_scales: array<f32>; // if columns
 var<storage, read_write> result: array<f32>;
 var<uniform> info: Info;
 
@@ -16,6 +19,8 @@ fn main(
 ) {
     let index = (group.y * groups.x + group.x) * 64u + lane;
     if (index < info.count) {
-        result[index] = x[index] + info.scale * y[index];
+        let scale = column_scales[index % info.width]; // if columns
+        let scale = info.scale; // if no columns
+        result[index] = x[index] + scale * y[index];
     }
 }

@@ -4,7 +4,7 @@ use burn_wgpu::CubeTensor;
 
 use super::context::context_of;
 use super::launch::Info;
-use super::program::{ATTENTION_WORKGROUP, Program, SpanSource, invocations_a_head};
+use super::program::{HEAD_WORKGROUP, Program, SpanSource, invocations_a_head};
 use crate::attention::SpanRule;
 use crate::device::KernelFamily;
 use crate::kernels::AttentionTask;
@@ -94,7 +94,7 @@ pub(super) fn attention(
                 head_vectors,
             };
             let invocations = all * invocations_a_head(head_vectors) as usize;
-            (program, invocations.div_ceil(ATTENTION_WORKGROUP as usize))
+            (program, invocations.div_ceil(HEAD_WORKGROUP as usize))
         }
         Plan::Split => (Program::AttentionSplit { spans, alibi }, all),
     };

@@ -1,6 +1,6 @@
 //! What the kernels keep for each device.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
@@ -24,23 +24,19 @@ pub(crate) struct GpuContext {
     pub(crate) client: Client,
     pub(crate) faults: Arc<Faults>,
     /// Which kernels compute: a CPU in disguise wants others.
-    pub(crate) kernels: KernelFamily,
+    pub(super) kernels: KernelFamily,
+    /// Largest buffer of weights that a program may see, in bytes.
+    pub(super) largest_binding: usize,
     /// Launches so far.
     dispatches: AtomicU64,
     /// Programs launched at least once.
     launched: Mutex<HashSet<Program>>,
     /// Rotations of every position used so far; see [`super::rope`].
-    rotations: Mutex<HashMap<RotationKey, Rotations>>,
+    rotations: Mutex<Vec<Rotations>>,
 }
 
-#[derive(PartialEq, Eq, Hash)]
-struct RotationKey {
-    theta_bits: u32,
-    rotary_dims: usize,
-}
-
-#[derive(Clone)]
 struct Rotations {
+    rope: Rope,
     positions: u32,
     table: Handle,
 }
@@ -69,14 +65,19 @@ impl GpuContext {
         device: Device,
         webgpu: wgpu::Device,
         kernels: KernelFamily,
+        largest_binding: Option<usize>,
         faults: Arc<Faults>,
     ) -> Arc<Self> {
+        let client = device.client();
+        let limit = usize::try_from(client.properties().memory.max_page_size);
+        let limit = limit.unwrap_or(usize::MAX);
         let context = Arc::new(Self {
-            client: device.client(),
+            client,
             device,
             webgpu,
             faults,
             kernels,
+            largest_binding: largest_binding.map_or(limit, |wish| wish.min(limit)),
             dispatches: AtomicU64::new(0),
             launched: Mutex::default(),
             rotations: Mutex::default(),
@@ -86,6 +87,11 @@ impl GpuContext {
             .unwrap_or_else(PoisonError::into_inner)
             .push(context.clone());
         context
+    }
+
+    /// See [`ComputeDevice::kernels`](crate::ComputeDevice::kernels).
+    pub(crate) fn kernels(&self) -> KernelFamily {
+        self.kernels
     }
 
     /// The device for Burn.
@@ -152,12 +158,9 @@ impl GpuContext {
     /// between two launches splits the submission.
     pub(super) fn rotations(&self, rope: &Rope, positions: u32) -> Handle {
         const FIRST: u32 = 512;
-        let key = RotationKey {
-            theta_bits: rope.theta.to_bits(),
-            rotary_dims: rope.rotary_dims,
-        };
         let mut rotations = lock(&self.rotations);
-        if let Some(known) = rotations.get(&key)
+        let known = rotations.iter().position(|known| known.rope == *rope);
+        if let Some(known) = known.map(|place| &rotations[place])
             && known.positions >= positions
         {
             return known.table.clone();
@@ -169,10 +172,14 @@ impl GpuContext {
             .collect();
         let table = self.client.create_from_slice(bytemuck::cast_slice(&table));
         let entry = Rotations {
+            rope: *rope,
             positions,
             table: table.clone(),
         };
-        rotations.insert(key, entry);
+        match known {
+            Some(place) => rotations[place] = entry,
+            None => rotations.push(entry),
+        }
         table
     }
 }

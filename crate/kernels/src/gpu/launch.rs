@@ -22,6 +22,12 @@ impl Info {
         Self(sizes.iter().map(|&size| size as u32).collect())
     }
 
+    /// More sizes.
+    pub(super) fn with<const N: usize>(mut self, sizes: [usize; N]) -> Self {
+        self.0.extend(Self::new(sizes).0);
+        self
+    }
+
     pub(super) fn and(mut self, number: f32) -> Self {
         self.0.push(number.to_bits());
         self

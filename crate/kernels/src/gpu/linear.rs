@@ -5,9 +5,10 @@ use burn_wgpu::CubeTensor;
 use super::Gpu;
 use super::launch::{Info, groups_for};
 use super::matrix::GpuMatrix;
-use super::program::{Format, Fused, FusedFinish, FusedNorm, Program};
+use super::program::{Format, Fused, FusedFinish, Program};
+use crate::activation::Scale;
 use crate::device::KernelFamily;
-use crate::fused::{Finish, Fusion, Norm};
+use crate::fused::{Finish, Fusion};
 use crate::kernels::{Kernels, LinearShape};
 
 /// How a product is computed.
@@ -92,22 +93,22 @@ pub(super) fn fused_linear(
     if let Some(norm) = fusion.norm
         && !plan.normalises(format, shape)
     {
-        let x = Gpu.normalise(x, norm, shape);
+        let x = Gpu.normalise(x, norm, shape.m, shape.k);
         let rest = Fusion {
             norm: None,
             ..*fusion
         };
         return fused_linear(&x, w, &rest, shape, plan);
     }
-    // A bias belongs to number and gate each, and the programs add one behind both.
-    let paired = plan.pairs_gates() && fusion.bias.is_none();
-    if matches!(fusion.finish, Finish::GatedSilu) && !paired {
+    if let Finish::Gated(function) = fusion.finish
+        && !plan.pairs_gates()
+    {
         let bare = Fusion {
             finish: Finish::Sum,
             ..*fusion
         };
         let product = launch(x, w, &bare, shape, plan);
-        return Gpu.gated_silu(&product, shape.n / 2);
+        return Gpu.gated(&product, function, shape.n / 2);
     }
     launch(x, w, fusion, shape, plan)
 }
@@ -126,40 +127,35 @@ fn launch(
         bias: fusion.bias.is_some(),
         ..Fused::default()
     };
-    let (mut n, mut eps, mut scale) = (shape.n, 0.0, 1.0);
-    match fusion.norm {
-        None => {}
-        Some(Norm::Rms { weight, eps: added }) => {
-            fused.norm = Some(FusedNorm::Rms);
-            inputs.push(&weight.handle);
-            eps = added;
-        }
-        Some(Norm::Layer {
-            weight,
-            bias,
-            eps: added,
-        }) => {
-            fused.norm = Some(FusedNorm::Layer {
-                bias: bias.is_some(),
-            });
-            inputs.push(&weight.handle);
-            inputs.extend(bias.map(|bias| &bias.handle));
-            eps = added;
-        }
+    let (mut n, mut scale) = (shape.n, 1.0);
+    if let Some(norm) = &fusion.norm {
+        fused.norm = Some(norm.kind());
+        inputs.push(&norm.weight().handle);
+        inputs.extend(norm.bias().map(|bias| &bias.handle));
     }
+    let eps = fusion.norm.map_or(0.0, |norm| norm.eps());
     inputs.push(&w.handle);
     inputs.extend(fusion.bias.map(|bias| &bias.handle));
     match fusion.finish {
         Finish::Sum => {}
         Finish::Activation(function) => fused.finish = FusedFinish::Activation(function),
-        Finish::GatedSilu => {
-            fused.finish = FusedFinish::GatedSilu;
+        Finish::Gated(function) => {
+            fused.finish = FusedFinish::Gated(function);
             n /= 2;
         }
         Finish::AddTo { x, scale: counted } => {
-            fused.finish = FusedFinish::AddTo;
             inputs.push(&x.handle);
-            scale = counted;
+            let columns = match counted {
+                Scale::Number(number) => {
+                    scale = number;
+                    false
+                }
+                Scale::Columns(columns) => {
+                    inputs.push(&columns.handle);
+                    true
+                }
+            };
+            fused.finish = FusedFinish::AddTo { columns };
         }
     }
     let format = Format::of(w.tensor_type, k);

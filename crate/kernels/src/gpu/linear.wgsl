@@ -1,7 +1,8 @@
 // What every matrix product reads and writes: finish(norm(x) [m, k] · w [n, k]ᵀ + bias [n]).
 struct Info {
     m: u32,
-    // Results of a row. With gates w has twice as many rows: all gates come first.
+    // Results of a row. With gates w has twice as many rows, and so has the bias: all gates
+    // come first.
     n: u32,
     k: u32,
     // First word of the scales in w.
@@ -21,14 +22,22 @@ struct Eight {
 var<storage, read> w: array<u32>;
 var<storage, read> bias: array<f32>; // if bias
 var<storage, read> addend: array<f32>; // if addend
+var<storage, read> column_scales: array<f32>; // if column scales
 var<storage, read_write> result: array<f32>;
 var<uniform> info: Info;
 
+// The number of a column, of its product with the weights of the gate and its own.
+fn gated(column: u32, gate: f32, value: f32) -> f32 { // if gates
+    return apply(gate + bias[column]) * (value + bias[column + info.n]); // if bias // if gates
+    return apply(gate) * value; // if no bias // if gates
+} // if gates
+
 fn store(row: u32, column: u32, sum: f32) {
     var number = sum;
-    number = number + bias[column]; // if bias
+    number = number + bias[column]; // if bias // if no gates
     number = apply(number); // if activation
-    number = addend[row * info.n + column] + info.scale * number; // if addend
+    let scale = column_scales[column]; // if column scales
+    let scale = info.scale; // if addend // if no column scales
+    number = addend[row * info.n + column] + scale * number; // if addend
     result[row * info.n + column] = number;
 }
-

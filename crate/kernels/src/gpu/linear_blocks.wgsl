@@ -41,6 +41,6 @@ fn main(
         let value_scales$ = scales(first_value$ + block); // columns // if gates
         value$ = value$ + value_scales$.x * value_part$ + value_scales$.y * all0; // columns // if gates
     }
-    sum0_$ = apply(sum0_$) * value$; // columns // if gates
+    sum0_$ = gated(column$, sum0_$, value$); // columns // if gates
     if (first + #u < info.m && first_column + $u * INVOCATIONS < info.n) { store(row#, column$, sum#_$); } // each // columns
 }

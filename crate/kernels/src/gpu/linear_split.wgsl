@@ -43,7 +43,7 @@ fn main(
     }
     if (lane % 16u == 0u && column < info.n) {
         let sum# = parts[#u * 64u + lane]; // each // if no gates
-        let sum# = apply(parts[#u * 64u + lane]) * value_parts[#u * 64u + lane]; // each // if gates
+        let sum# = gated(column, parts[#u * 64u + lane], value_parts[#u * 64u + lane]); // each // if gates
         if (first + #u < info.m) { store(row#, column, sum#); } // each
     }
 }

@@ -23,10 +23,13 @@ mod tests;
 use burn_wgpu::CubeTensor;
 use cubecl::server::Handle;
 
-use crate::activation::Activation;
+use crate::activation::{Activation, Scale};
 use crate::conv::Conv2dShape;
+use crate::dense::on_gpu;
+use crate::device::KernelFamily;
 use crate::fused::Fusion;
 use crate::kernels::{AttentionTask, Kernels, LinearShape, NormTask};
+use crate::query_key_norm::QueryKeyNorm;
 use crate::rope::{RopeTask, RowPositions};
 pub(crate) use adapter::Adapter;
 pub(crate) use context::GpuContext;
@@ -34,7 +37,7 @@ use context::context_of;
 use launch::{Info, groups_for};
 pub use matrix::GpuMatrix;
 pub(crate) use matrix::buffer_bytes;
-use program::{Format, Program};
+use program::{Format, HEAD_WORKGROUP, Program};
 pub(crate) use tensor::{faults_of, from_burn, to_burn};
 
 /// Numbers in a buffer of a GPU.
@@ -51,8 +54,8 @@ fn len(tensor: &CubeTensor) -> usize {
     tensor.meta.shape().num_elements()
 }
 
-/// A program that makes one number of each number of `x`, the other inputs
-/// being as long: the result has the shape of `x`.
+/// A program that makes one number of each number of `x`: the result has the shape of
+/// `x`.
 fn pointwise(program: Program, x: &CubeTensor, inputs: &[&CubeTensor], info: Info) -> CubeTensor {
     let context = context_of(x);
     let out = CubeTensor::new_contiguous(
@@ -209,30 +212,41 @@ impl Kernels for Gpu {
         pointwise(Program::Activation(function), x, &[x], Info::new([len(x)]))
     }
 
-    fn gated_silu(&self, x: &CubeTensor, width: usize) -> CubeTensor {
+    fn gated(&self, x: &CubeTensor, function: Activation, width: usize) -> CubeTensor {
         let context = context_of(x);
         let count = len(x) / 2;
         let out = context.empty(count / width, width);
         let info = Info::new([count, width]);
         let groups = groups_for(count);
-        context.launch(
-            Program::GatedSilu,
-            &[&x.handle],
-            &[&out.handle],
-            info,
-            groups,
-        );
+        let program = Program::Gated(function);
+        context.launch(program, &[&x.handle], &[&out.handle], info, groups);
         out
     }
 
-    fn add_scaled(&self, x: &CubeTensor, y: &CubeTensor, scale: f32) -> CubeTensor {
-        let info = Info::new([len(x)]).and(scale);
-        pointwise(Program::AddScaled, x, &[x, y], info)
+    fn add_scaled(
+        &self,
+        x: &CubeTensor,
+        y: &CubeTensor,
+        scale: Scale<'_, CubeTensor>,
+    ) -> CubeTensor {
+        let (number, columns) = match scale {
+            Scale::Number(number) => (number, None),
+            Scale::Columns(columns) => (1.0, Some(columns)),
+        };
+        let mut inputs = vec![x, y];
+        inputs.extend(columns);
+        let info = Info::new([len(x), columns.map_or(1, len)]).and(number);
+        let program = Program::AddScaled {
+            columns: columns.is_some(),
+        };
+        pointwise(program, x, &inputs, info)
     }
 }
 
-/// Where rotated keys, and values, are put.
+/// What becomes of keys, and of values.
 pub(crate) struct Appended<'a> {
+    /// Before queries and keys are rotated.
+    pub(crate) norm: Option<&'a QueryKeyNorm>,
     pub(crate) keys: &'a Handle,
     pub(crate) values: &'a Handle,
     /// Rows that they hold.
@@ -264,28 +278,56 @@ impl Gpu {
         let mut inputs = vec![&x.handle, &rotations];
         inputs.extend(&listed);
         let mut outputs = vec![&out.handle];
-        let (mut key_width, mut held) = (0, 0);
+        let (mut key_width, mut held, mut norm) = (0, 0, None);
         if let Some(appended) = &appended {
             outputs.extend([appended.keys, appended.values]);
             (key_width, held) = (appended.width, appended.held);
+            norm = appended.norm;
         }
         let width = query_width + 2 * key_width;
-        let info = Info::new([
-            task.rows * width,
+        let rope = &task.rope;
+        let (style, listed) = (rope.style, listed.is_some());
+        let places = [
             width,
             query_width,
             key_width,
             task.head_dim,
-            task.rope.rotary_dims,
+            rope.rotary_dims,
             first as usize,
             held,
-        ]);
-        let program = Program::Rope {
-            style: task.rope.style,
-            listed: listed.is_some(),
-            append: appended.is_some(),
+        ];
+        let Some(norm) = norm else {
+            let numbers = task.rows * width;
+            let program = Program::Rope {
+                style,
+                listed,
+                append: appended.is_some(),
+            };
+            let info = Info::new([numbers]).with(places);
+            context.launch(program, &inputs, &outputs, info, groups_for(numbers));
+            return out;
         };
-        let groups = groups_for(task.rows * width);
+        let vectors = on_gpu(norm.vectors.clone());
+        inputs.push(&vectors.handle);
+        let [query, key] = norm.lengths;
+        let info = Info::new([task.rows])
+            .with(places)
+            .with([query, query + key])
+            .and(norm.eps);
+        let heads = task.rows * width / task.head_dim;
+        // Barriers cost a software device more than the sums of a head.
+        let shared = context.kernels != KernelFamily::Invocations;
+        let groups = match shared {
+            true => heads,
+            false => heads.div_ceil(HEAD_WORKGROUP as usize),
+        };
+        let program = Program::RopeNormed {
+            style,
+            listed,
+            extent: norm.extent,
+            norm: norm.kind,
+            shared,
+        };
         context.launch(program, &inputs, &outputs, info, groups);
         out
     }

@@ -8,14 +8,16 @@ use cubecl::prelude::{ExecutionMode, KernelId};
 use flamingo_weights::TensorType;
 
 use crate::activation::Activation;
+use crate::norm::NormKind;
+use crate::query_key_norm::NormExtent;
 use crate::rope::RopeStyle;
 
 /// Invocations of a workgroup, where a program has no reason for others.
 pub(super) const WORKGROUP: u32 = 64;
 
-/// Invocations of a workgroup of [`Program::AttentionRows`]: few, so that the heads of a
-/// single query are shared among processors.
-pub(super) const ATTENTION_WORKGROUP: u32 = 16;
+/// Invocations of a workgroup where each has a head, or half of one: few, so that the heads
+/// of a single query are shared among processors.
+pub(super) const HEAD_WORKGROUP: u32 = 16;
 
 /// A program, every choice that its text depends on included.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -56,6 +58,15 @@ pub(super) enum Program {
         listed: bool,
         append: bool,
     },
+    /// Rotary embedding of queries and keys that are normalised before and appended with
+    /// the values: a workgroup for each head, or an invocation.
+    RopeNormed {
+        style: RopeStyle,
+        listed: bool,
+        extent: NormExtent,
+        norm: NormKind,
+        shared: bool,
+    },
     /// Attention, a workgroup for each head of each query.
     AttentionSplit { spans: SpanSource, alibi: bool },
     /// Attention, one or two invocations for each head of so many vectors of each query.
@@ -71,10 +82,10 @@ pub(super) enum Program {
     },
     /// A function of each number.
     Activation(Activation),
-    /// `silu` of half a row times its other half.
-    GatedSilu,
-    /// `x + scale * y`.
-    AddScaled,
+    /// A function of half a row times its other half.
+    Gated(Activation),
+    /// `x + scale * y`, with a scale for each of the columns or one for all.
+    AddScaled { columns: bool },
     /// Numbers copied to a place in a buffer, by fours where they come so.
     Copy { fours: bool },
     /// Products and sums in registers, to measure how many a device can do.
@@ -87,16 +98,10 @@ pub(super) enum Program {
 /// What a matrix product does besides: see [`Fusion`](crate::Fusion).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub(super) struct Fused {
-    pub(super) norm: Option<FusedNorm>,
+    /// Of the activation rows.
+    pub(super) norm: Option<NormKind>,
     pub(super) bias: bool,
     pub(super) finish: FusedFinish,
-}
-
-/// A norm of the activation rows.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) enum FusedNorm {
-    Rms,
-    Layer { bias: bool },
 }
 
 /// What is done with a product.
@@ -105,8 +110,11 @@ pub(super) enum FusedFinish {
     #[default]
     Sum,
     Activation(Activation),
-    GatedSilu,
-    AddTo,
+    Gated(Activation),
+    /// With a scale for each of the columns, or one for all.
+    AddTo {
+        columns: bool,
+    },
 }
 
 /// Where attention finds which keys a query sees.
@@ -193,7 +201,7 @@ impl Program {
                 fused,
             } => WORKGROUP / block_columns(*format, *tile, *fused),
             Self::LinearTiled { .. } => 128,
-            Self::AttentionRows { .. } => ATTENTION_WORKGROUP,
+            Self::AttentionRows { .. } | Self::RopeNormed { shared: false, .. } => HEAD_WORKGROUP,
             _ => WORKGROUP,
         })
     }
@@ -267,12 +275,28 @@ impl Program {
                 listed,
                 append,
             } => {
-                let pairing = match style {
-                    RopeStyle::Pairs => include_str!("rope_pairs.wgsl"),
-                    RopeStyle::Halves => include_str!("rope_halves.wgsl"),
-                };
                 let text = with_lines(include_str!("rope.wgsl"), "listed", *listed);
-                with_lines(&text, "append", *append) + pairing
+                with_lines(&text, "append", *append) + &pairing_text(*style)
+            }
+            Self::RopeNormed {
+                style,
+                listed,
+                extent,
+                norm,
+                shared,
+            } => {
+                let text = with_lines(include_str!("rope_normed.wgsl"), "listed", *listed);
+                let text = with_lines(&text, "shared", *shared);
+                let text = with_norm(&text, *norm);
+                let text = with_lines(&text, "heads", *extent == NormExtent::Head);
+                let (lanes, step, sum) = match shared {
+                    true => (WORKGROUP, WORKGROUP, include_str!("reduce.wgsl")),
+                    false => (HEAD_WORKGROUP, 1, ""),
+                };
+                let text = text
+                    .replace("LANES", &format!("{lanes}u"))
+                    .replace("STEP", &format!("{step}u"));
+                text + sum + &pairing_text(*style)
             }
             Self::AttentionSplit { spans, alibi } => {
                 let text = concat!(
@@ -305,12 +329,12 @@ impl Program {
             Self::Activation(function) => {
                 [include_str!("activation.wgsl"), function_text(*function)].concat()
             }
-            Self::GatedSilu => [
-                include_str!("gated_silu.wgsl"),
-                function_text(Activation::Silu),
-            ]
-            .concat(),
-            Self::AddScaled => include_str!("add_scaled.wgsl").to_string(),
+            Self::Gated(function) => {
+                [include_str!("gated.wgsl"), function_text(*function)].concat()
+            }
+            Self::AddScaled { columns } => {
+                with_lines(include_str!("add_scaled.wgsl"), "columns", *columns)
+            }
             Self::Copy { fours } => with_lines(include_str!("copy.wgsl"), "fours", *fours),
             Self::MultiplyAdd => include_str!("multiply_add.wgsl").to_string(),
             #[cfg(test)]
@@ -324,11 +348,28 @@ impl Program {
 fn function_text(function: Activation) -> &'static str {
     match function {
         Activation::GeluErf => include_str!("gelu_erf.wgsl"),
+        Activation::GeluTanh => include_str!("gelu_tanh.wgsl"),
         Activation::QuickGelu => include_str!("quick_gelu.wgsl"),
         Activation::Silu => include_str!("silu.wgsl"),
+        Activation::Relu => include_str!("relu.wgsl"),
         Activation::Relu6 => include_str!("relu6.wgsl"),
         Activation::SquaredRelu => include_str!("squared_relu.wgsl"),
     }
+}
+
+/// The function `place_in_pair`.
+fn pairing_text(style: RopeStyle) -> String {
+    let pairing = match style {
+        RopeStyle::Pairs => include_str!("rope_pairs.wgsl"),
+        RopeStyle::Halves => include_str!("rope_halves.wgsl"),
+    };
+    [include_str!("rope_half.wgsl"), pairing].concat()
+}
+
+/// `text` with the lines of a kind of norm.
+fn with_norm(text: &str, norm: NormKind) -> String {
+    let text = with_lines(text, "centred", matches!(norm, NormKind::Layer { .. }));
+    with_lines(&text, "norm bias", norm == NormKind::Layer { bias: true })
 }
 
 /// Invocations of [`Program::AttentionRows`] that share a head of so many vectors.
@@ -354,7 +395,7 @@ fn block_columns(format: Format, tile: u32, fused: Fused) -> u32 {
     };
     // With a gate to each a result takes two rows.
     match fused.finish {
-        FusedFinish::GatedSilu => rows / 2,
+        FusedFinish::Gated(_) => rows / 2,
         _ => rows,
     }
 }
@@ -363,24 +404,24 @@ fn block_columns(format: Format, tile: u32, fused: Fused) -> u32 {
 /// `normed` reads activations through a norm.
 fn with_weights(text: &str, normed: &str, format: Format, fused: Fused) -> String {
     let activations = match fused.norm {
-        Some(norm) => {
-            let centred = matches!(norm, FusedNorm::Layer { .. });
-            let biased = norm == FusedNorm::Layer { bias: true };
-            let text = with_lines(normed, "centred", centred);
-            with_lines(&text, "norm bias", biased)
-        }
+        Some(norm) => with_norm(normed, norm),
         None if format.is_ragged() => include_str!("activations_ragged.wgsl").to_owned(),
         None => include_str!("activations.wgsl").to_owned(),
     };
-    let (activation, function) = match fused.finish {
-        FusedFinish::Activation(function) => (true, function_text(function)),
-        FusedFinish::GatedSilu => (false, function_text(Activation::Silu)),
-        FusedFinish::Sum | FusedFinish::AddTo => (false, ""),
+    let function = match fused.finish {
+        FusedFinish::Activation(function) | FusedFinish::Gated(function) => function_text(function),
+        FusedFinish::Sum | FusedFinish::AddTo { .. } => "",
     };
-    let head = with_bias(include_str!("linear.wgsl"), fused.bias);
+    let activation = matches!(fused.finish, FusedFinish::Activation(_));
+    let gates = matches!(fused.finish, FusedFinish::Gated(_));
+    let addend = matches!(fused.finish, FusedFinish::AddTo { .. });
+    let columns = fused.finish == FusedFinish::AddTo { columns: true };
+    let head = with_lines(include_str!("linear.wgsl"), "gates", gates);
+    let head = with_bias(&head, fused.bias);
     let head = with_lines(&head, "activation", activation);
-    let head = with_lines(&head, "addend", fused.finish == FusedFinish::AddTo);
-    let text = with_lines(text, "gates", fused.finish == FusedFinish::GatedSilu);
+    let head = with_lines(&head, "column scales", columns);
+    let head = with_lines(&head, "addend", addend);
+    let text = with_lines(text, "gates", gates);
     let text = with_lines(&text, "norm", fused.norm.is_some());
     [
         &activations,
@@ -495,9 +536,9 @@ mod tests {
         ];
         for format in formats {
             let fused = Fused {
-                norm: Some(FusedNorm::Layer { bias: true }),
+                norm: Some(NormKind::Layer { bias: true }),
                 bias: true,
-                finish: FusedFinish::AddTo,
+                finish: FusedFinish::AddTo { columns: true },
             };
             let split = Program::LinearSplit {
                 format,
@@ -512,7 +553,7 @@ mod tests {
             for text in [split].iter().chain(&blocks).map(Program::text) {
                 assert!(text.matches("var<storage").count() <= 8, "{text}");
                 assert!(!text.contains("enable "), "no extensions: {text}");
-                assert_eq!(text.matches("@binding").count(), 8, "{text}");
+                assert_eq!(text.matches("@binding").count(), 9, "{text}");
                 for mark in [" // if ", " // each", " // columns", " // steps"] {
                     assert!(!text.contains(mark), "no{mark} is left: {text}");
                 }

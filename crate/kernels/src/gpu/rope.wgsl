@@ -15,14 +15,6 @@ struct Info {
     held: u32,
 }
 
-// Half of a pair: its rotation, the pair's other half, and the sign with which
-// the sine of that one counts.
-struct Half {
-    pair: u32,
-    other: u32,
-    sign: f32,
-}
-
 var<storage, read> x: array<f32>;
 // (cosine, sine) of every pair at every position.
 var<storage, read> rotations: array<vec2<f32>>;

@@ -13,14 +13,15 @@ use super::context::GpuContext;
 use super::launch::Info;
 use super::linear::{Plan, fused_linear};
 use super::matrix::GpuMatrix;
-use super::program::{Format, FusedFinish, FusedNorm, Program};
-use crate::activation::Activation;
+use super::program::{Format, FusedFinish, Program};
+use crate::activation::{Activation, Scale};
 use crate::attention::{Alibi, AttentionShape, Spans};
 use crate::dense::{from_gpu, on_gpu, read};
 use crate::device::{ComputeDevice, KernelFamily, Place};
 use crate::error::DeviceError;
-use crate::fused::{Finish, Fusion, Norm};
+use crate::fused::{Finish, Fusion};
 use crate::kernels::{AttentionTask, Kernels, LinearShape};
+use crate::norm::{Norm, NormKind};
 use crate::packed_matrix::PackedRows;
 use crate::reference::Reference;
 
@@ -60,7 +61,7 @@ fn numbers(count: usize, seed: u32) -> Vec<f32> {
 /// What is fused with a product, to be checked.
 #[derive(Clone, Copy, Debug)]
 struct Fused {
-    norm: Option<FusedNorm>,
+    norm: Option<NormKind>,
     bias: bool,
     finish: FusedFinish,
 }
@@ -72,8 +73,6 @@ const BARE: Fused = Fused {
 };
 
 fn check_plan(plan: Plan, tensor_type: TensorType, shape: LinearShape, fused: Fused) {
-    const EPS: f32 = 1e-5;
-    const SCALE: f32 = -0.7;
     let LinearShape { m, n, k } = shape;
     let device = shared();
     let mut bytes = Vec::new();
@@ -84,8 +83,16 @@ fn check_plan(plan: Plan, tensor_type: TensorType, shape: LinearShape, fused: Fu
     // Away from zero, so that a mean which is not taken away shows.
     let x: Vec<f32> = numbers(m * k, 2).iter().map(|x| x + 0.5).collect();
     let [weight, norm_bias] = [numbers(k, 4), numbers(k, 5)];
-    let (bias, addend) = (numbers(n, 3), numbers(m * n, 6));
-    let fusion = fusion_of(fused, &weight[..], &norm_bias, &bias, &addend, EPS, SCALE);
+    let [bias, scales] = [numbers(n, 3), numbers(n, 7)];
+    let addend = numbers(m * n, 6);
+    let operands = Operands {
+        weight: &weight[..],
+        norm_bias: &norm_bias,
+        bias: &bias,
+        addend: &addend,
+        scales: &scales,
+    };
+    let fusion = operands.fusion(fused);
     let expected = Reference.fused_linear(&x, &packed, &fusion, shape);
     let context = context(device);
     let w = GpuMatrix::upload(packed, &context).unwrap();
@@ -95,8 +102,16 @@ fn check_plan(plan: Plan, tensor_type: TensorType, shape: LinearShape, fused: Fu
     };
     let x = there(&x, m, k);
     let [weight, norm_bias] = [&weight, &norm_bias].map(|values| there(values, 1, k));
-    let (bias, addend) = (there(&bias, 1, n), there(&addend, m, n));
-    let fusion = fusion_of(fused, &weight, &norm_bias, &bias, &addend, EPS, SCALE);
+    let [bias, scales] = [&bias, &scales].map(|values| there(values, 1, n));
+    let addend = there(&addend, m, n);
+    let operands = Operands {
+        weight: &weight,
+        norm_bias: &norm_bias,
+        bias: &bias,
+        addend: &addend,
+        scales: &scales,
+    };
+    let fusion = operands.fusion(fused);
     let result = fused_linear(&x, &w, &fusion, shape, plan);
     let result = block_on(read(from_gpu(result))).unwrap();
     assert_eq!(result.len(), expected.len(), "{plan:?}, {fused:?}");
@@ -111,31 +126,41 @@ fn check_plan(plan: Plan, tensor_type: TensorType, shape: LinearShape, fused: Fu
     }
 }
 
-fn fusion_of<'a, D: ?Sized>(
-    fused: Fused,
+/// What products are fused with.
+struct Operands<'a, D: ?Sized> {
     weight: &'a D,
     norm_bias: &'a D,
     bias: &'a D,
     addend: &'a D,
-    eps: f32,
-    scale: f32,
-) -> Fusion<'a, D, D> {
-    Fusion {
-        norm: fused.norm.map(|norm| match norm {
-            FusedNorm::Rms => Norm::Rms { weight, eps },
-            FusedNorm::Layer { bias } => Norm::Layer {
-                weight,
-                bias: bias.then_some(norm_bias),
-                eps,
+    scales: &'a D,
+}
+
+impl<'a, D: ?Sized> Operands<'a, D> {
+    fn fusion(&self, fused: Fused) -> Fusion<'a, D, D> {
+        let (weight, eps) = (self.weight, 1e-5);
+        Fusion {
+            norm: fused.norm.map(|norm| match norm {
+                NormKind::Rms => Norm::Rms { weight, eps },
+                NormKind::Layer { bias } => Norm::Layer {
+                    weight,
+                    bias: bias.then_some(self.norm_bias),
+                    eps,
+                },
+            }),
+            bias: fused.bias.then_some(self.bias),
+            finish: match fused.finish {
+                FusedFinish::Sum => Finish::Sum,
+                FusedFinish::Activation(function) => Finish::Activation(function),
+                FusedFinish::Gated(function) => Finish::Gated(function),
+                FusedFinish::AddTo { columns } => Finish::AddTo {
+                    x: self.addend,
+                    scale: match columns {
+                        true => Scale::Columns(self.scales),
+                        false => Scale::Number(-0.7),
+                    },
+                },
             },
-        }),
-        bias: fused.bias.then_some(bias),
-        finish: match fused.finish {
-            FusedFinish::Sum => Finish::Sum,
-            FusedFinish::Activation(function) => Finish::Activation(function),
-            FusedFinish::GatedSilu => Finish::GatedSilu,
-            FusedFinish::AddTo => Finish::AddTo { x: addend, scale },
-        },
+        }
     }
 }
 
@@ -196,15 +221,17 @@ fn every_plan_computes_every_shape() {
 fn every_plan_fuses() {
     let norms = [
         None,
-        Some(FusedNorm::Rms),
-        Some(FusedNorm::Layer { bias: false }),
-        Some(FusedNorm::Layer { bias: true }),
+        Some(NormKind::Rms),
+        Some(NormKind::Layer { bias: false }),
+        Some(NormKind::Layer { bias: true }),
     ];
     let finishes = [
         FusedFinish::Sum,
         FusedFinish::Activation(Activation::GeluErf),
-        FusedFinish::GatedSilu,
-        FusedFinish::AddTo,
+        FusedFinish::Gated(Activation::Silu),
+        FusedFinish::Gated(Activation::GeluTanh),
+        FusedFinish::AddTo { columns: false },
+        FusedFinish::AddTo { columns: true },
     ];
     let plans = [
         (Plan::Blocks { tile: 1 }, 1),
@@ -238,6 +265,7 @@ fn every_plan_fuses() {
                 number += 1;
                 let fused = Fused {
                     norm,
+                    // Of the two gates one has a bias.
                     bias: number % 2 == 0,
                     finish,
                 };
@@ -261,6 +289,39 @@ fn every_plan_fuses() {
                 // Rows past what fits.
                 let long = LinearShape { m, n: 4, k: 3104 };
                 check_plan(plan, TensorType::Q8_0, long, fused);
+            }
+        }
+    }
+}
+
+/// Every function, behind a product and as its gate, of one row and of several.
+#[test]
+fn every_plan_applies_every_function() {
+    let plans = [
+        (Plan::Blocks { tile: 1 }, 1),
+        (
+            Plan::Rows {
+                tile: 4,
+                columns: 4,
+            },
+            3,
+        ),
+        (Plan::Split { tile: 2 }, 2),
+        (Plan::Tiled, 33),
+    ];
+    let shape = |m| LinearShape { m, n: 66, k: 64 };
+    for (plan, m) in plans {
+        for function in Activation::ALL {
+            for finish in [
+                FusedFinish::Activation(function),
+                FusedFinish::Gated(function),
+            ] {
+                let fused = Fused {
+                    norm: None,
+                    bias: true,
+                    finish,
+                };
+                check_plan(plan, TensorType::Q8_0, shape(m), fused);
             }
         }
     }

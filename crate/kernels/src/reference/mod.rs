@@ -6,11 +6,11 @@ mod conv;
 
 use flamingo_weights::blocks;
 
-use crate::activation::Activation;
+use crate::activation::{Activation, Scale};
 use crate::conv::Conv2dShape;
 use crate::kernels::{AttentionTask, Kernels, LinearShape, NormTask};
 use crate::packed_matrix::PackedRows;
-use crate::rope::{RopeStyle, RopeTask};
+use crate::rope::{Rope, RopeScaling, RopeStyle, RopeTask};
 
 /// The implementation the other two are held against.
 #[derive(Clone, Copy, Debug)]
@@ -33,6 +33,54 @@ fn dot(a: &[f32], b: &[f32]) -> f64 {
 
 fn sigmoid(x: f64) -> f64 {
     1.0 / (1.0 + libm::exp(-x))
+}
+
+fn apply(function: Activation, x: f64) -> f64 {
+    match function {
+        Activation::GeluErf => 0.5 * x * (1.0 + libm::erf(x / core::f64::consts::SQRT_2)),
+        Activation::GeluTanh => {
+            let inner = libm::sqrt(2.0 / core::f64::consts::PI) * (x + 0.044_715 * x * x * x);
+            0.5 * x * (1.0 + libm::tanh(inner))
+        }
+        Activation::QuickGelu => x * sigmoid(1.702 * x),
+        Activation::Silu => x * sigmoid(x),
+        Activation::Relu => x.max(0.0),
+        Activation::Relu6 => x.clamp(0.0, 6.0),
+        Activation::SquaredRelu => x.max(0.0) * x.max(0.0),
+    }
+}
+
+/// Radians a position, as `transformers` has the scalings.
+fn frequency(rope: &Rope, pair: usize) -> f64 {
+    let exponent = 2.0 * pair as f64 / rope.rotary_dims as f64;
+    let frequency = 1.0 / libm::pow(f64::from(rope.theta), exponent);
+    match rope.scaling {
+        RopeScaling::None => frequency,
+        RopeScaling::Linear { factor } => frequency / f64::from(factor),
+        RopeScaling::Llama3 {
+            factor,
+            low_frequency_factor,
+            high_frequency_factor,
+            original_positions,
+        } => {
+            let [factor, low, high, original] = [
+                factor,
+                low_frequency_factor,
+                high_frequency_factor,
+                original_positions,
+            ]
+            .map(f64::from);
+            let wavelength = 2.0 * core::f64::consts::PI / frequency;
+            if wavelength < original / high {
+                frequency
+            } else if wavelength > original / low {
+                frequency / factor
+            } else {
+                let smooth = (original / wavelength - low) / (high - low);
+                (1.0 - smooth) * frequency / factor + smooth * frequency
+            }
+        }
+    }
 }
 
 impl Kernels for Reference {
@@ -107,9 +155,7 @@ impl Kernels for Reference {
             let position = task.positions.of(row);
             for head in heads.chunks_exact_mut(task.head_dim) {
                 for pair in 0..half {
-                    let exponent = -2.0 * pair as f64 / task.rope.rotary_dims as f64;
-                    let angle =
-                        f64::from(position) * libm::pow(f64::from(task.rope.theta), exponent);
+                    let angle = f64::from(position) * frequency(&task.rope, pair);
                     let (a, b) = match task.rope.style {
                         RopeStyle::Pairs => (2 * pair, 2 * pair + 1),
                         RopeStyle::Halves => (pair, pair + half),
@@ -138,30 +184,28 @@ impl Kernels for Reference {
     }
 
     fn activation(&self, x: &[f32], function: Activation) -> Vec<f32> {
-        let apply = |x: f64| match function {
-            Activation::GeluErf => 0.5 * x * (1.0 + libm::erf(x / core::f64::consts::SQRT_2)),
-            Activation::QuickGelu => x * sigmoid(1.702 * x),
-            Activation::Silu => x * sigmoid(x),
-            Activation::Relu6 => x.clamp(0.0, 6.0),
-            Activation::SquaredRelu => x.max(0.0) * x.max(0.0),
-        };
-        x.iter().map(|&x| apply(f64::from(x)) as f32).collect()
+        x.iter()
+            .map(|&x| apply(function, f64::from(x)) as f32)
+            .collect()
     }
 
-    fn gated_silu(&self, x: &[f32], width: usize) -> Vec<f32> {
+    fn gated(&self, x: &[f32], function: Activation, width: usize) -> Vec<f32> {
         let gated = |row: &[f32], column: usize| {
-            let gate = f64::from(row[column]);
-            (gate * sigmoid(gate) * f64::from(row[width + column])) as f32
+            let [gate, value] = [column, width + column].map(|column| f64::from(row[column]));
+            (apply(function, gate) * value) as f32
         };
         x.chunks_exact(2 * width)
             .flat_map(|row| (0..width).map(move |column| gated(row, column)))
             .collect()
     }
 
-    fn add_scaled(&self, x: &[f32], y: &[f32], scale: f32) -> Vec<f32> {
-        x.iter()
-            .zip(y)
-            .map(|(&x, &y)| (f64::from(x) + f64::from(scale) * f64::from(y)) as f32)
+    fn add_scaled(&self, x: &[f32], y: &[f32], scale: Scale<'_, [f32]>) -> Vec<f32> {
+        let scale = |i: usize| match scale {
+            Scale::Number(scale) => f64::from(scale),
+            Scale::Columns(columns) => f64::from(columns[i % columns.len()]),
+        };
+        (x.iter().zip(y).enumerate())
+            .map(|(i, (&x, &y))| (f64::from(x) + scale(i) * f64::from(y)) as f32)
             .collect()
     }
 }

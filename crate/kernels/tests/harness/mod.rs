@@ -8,14 +8,20 @@
 use std::sync::OnceLock;
 
 use burn::tensor::{Tensor, TensorData};
-use flamingo_kernels::{ComputeDevice, PackedMatrix, PackedRows, TensorType, read};
+use flamingo_kernels::{
+    ComputeDevice, GpuOptions, KernelFamily, PackedMatrix, PackedRows, TensorType, read,
+};
 use flamingo_weights::blocks;
 use futures_lite::future::block_on;
 
-/// The GPU, opened once a process. A machine without one must not pass.
-pub(crate) fn gpu() -> &'static ComputeDevice {
-    static GPU: OnceLock<ComputeDevice> = OnceLock::new();
-    GPU.get_or_init(|| match block_on(ComputeDevice::gpu()) {
+/// The GPU, opened once a process for each family of kernels. A machine without one must
+/// not pass.
+fn opened(kernels: KernelFamily, device: &OnceLock<ComputeDevice>) -> &ComputeDevice {
+    let options = GpuOptions {
+        kernels: Some(kernels),
+        ..GpuOptions::default()
+    };
+    device.get_or_init(|| match block_on(ComputeDevice::gpu_with(options)) {
         Ok(device) => device,
         Err(error) => panic!(
             "these tests need a GPU, software will do (Debian: apt-get install \
@@ -24,9 +30,25 @@ pub(crate) fn gpu() -> &'static ComputeDevice {
     })
 }
 
-/// The CPU and the GPU.
-pub(crate) fn devices() -> [ComputeDevice; 2] {
-    [ComputeDevice::cpu(), gpu().clone()]
+/// The GPU with the kernels for software adapters.
+pub(crate) fn gpu() -> &'static ComputeDevice {
+    static GPU: OnceLock<ComputeDevice> = OnceLock::new();
+    opened(KernelFamily::Invocations, &GPU)
+}
+
+/// The GPU with the kernels for hardware.
+pub(crate) fn gpu_workgroups() -> &'static ComputeDevice {
+    static GPU: OnceLock<ComputeDevice> = OnceLock::new();
+    opened(KernelFamily::Workgroups, &GPU)
+}
+
+/// The CPU, and the GPU with each family of kernels.
+pub(crate) fn devices() -> [ComputeDevice; 3] {
+    [
+        ComputeDevice::cpu(),
+        gpu().clone(),
+        gpu_workgroups().clone(),
+    ]
 }
 
 /// Numbers of a seed, about normally distributed with variance 1.

@@ -1,0 +1,3 @@
+fn apply(x: f32) -> f32 {
+    return max(x, 0.0);
+}
