@@ -45,8 +45,8 @@ pub(super) enum Program {
     },
     /// Matrix product of 32 × 64 tiles in workgroup memory.
     LinearTiled { format: Format, fused: Fused },
-    /// Rows unpacked.
-    Embed { format: Format },
+    /// Rows unpacked, and added to others.
+    Embed { format: Format, added: bool },
     /// Layer norm.
     LayerNorm { bias: bool },
     /// RMS norm.
@@ -260,8 +260,8 @@ impl Program {
             Self::LinearTiled { format, fused } => {
                 with_weights(include_str!("linear_tiled.wgsl"), "", *format, *fused)
             }
-            Self::Embed { format } => [
-                include_str!("embed.wgsl"),
+            Self::Embed { format, added } => [
+                &with_lines(include_str!("embed.wgsl"), "added", *added),
                 include_str!("half.wgsl"),
                 format.text(),
             ]
