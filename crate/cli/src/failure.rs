@@ -9,6 +9,7 @@ use flamingo_kernels::DeviceError;
 use flamingo_runtime::RuntimeError;
 use thiserror::Error;
 
+use crate::check::CheckError;
 use crate::convert::ConvertError;
 use crate::eval::EvalError;
 use crate::media::MediaError;
@@ -107,6 +108,9 @@ pub(crate) enum Failure {
     /// An evaluation gives no scores.
     #[error(transparent)]
     Eval(#[from] EvalError),
+    /// A model does not compute what it should.
+    #[error(transparent)]
+    Check(#[from] CheckError),
     /// A model could not be made.
     #[error(transparent)]
     Convert(#[from] ConvertError),
@@ -133,7 +137,11 @@ impl Failure {
             | Self::Eval(_)
             | Self::Media { .. }
             | Self::Prompt { .. } => 2,
-            Self::Model(_) | Self::Device(_) | Self::Run { .. } | Self::Convert(_) => 3,
+            Self::Model(_)
+            | Self::Device(_)
+            | Self::Run { .. }
+            | Self::Check(_)
+            | Self::Convert(_) => 3,
         })
     }
 }

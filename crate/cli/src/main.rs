@@ -5,6 +5,7 @@ mod answer;
 mod ask;
 mod bench;
 mod caption;
+mod check;
 mod choose;
 mod convert;
 mod decoding_args;
@@ -59,6 +60,9 @@ enum Command {
     /// Show what a model holds and verify its bytes
     #[command(after_help = EXIT_CODES)]
     Inspect(inspect::InspectArgs),
+    /// Measure whether a model computes what it should: plain English and ten photos
+    #[command(after_help = EXIT_CODES)]
+    Check(check::CheckArgs),
     /// Make a model out of its parts
     #[command(after_help = EXIT_CODES)]
     Convert(convert::ConvertArgs),
@@ -73,6 +77,7 @@ fn main() -> ExitCode {
         Command::Eval(args) => eval::run(args),
         Command::Bench(args) => bench::run(args),
         Command::Inspect(args) => inspect::run(args),
+        Command::Check(args) => check::run(args),
         Command::Convert(args) => convert::run(args).map_err(Failure::from),
     };
     let Err(failure) = result else {

@@ -41,14 +41,14 @@ pub enum KernelError {
         /// Bytes given.
         found: usize,
     },
-    /// A matrix larger than one GPU buffer may be.
+    /// Rows so long that a GPU buffer cannot hold the few that must lie together.
     #[error(
-        "a matrix of {bytes} bytes is larger than the largest storage binding of this device ({limit} bytes); use the CPU, or a model with smaller matrices"
+        "16 rows of a matrix take {bytes} bytes, more than the largest storage binding of this device ({limit} bytes); use the CPU, or a model with shorter rows"
     )]
     TooLarge {
-        /// Bytes of the matrix.
+        /// Bytes of the rows.
         bytes: usize,
-        /// `max_storage_buffer_binding_size` of the device, or what WGSL can index.
+        /// `max_storage_buffer_binding_size` of the device.
         limit: usize,
     },
 }

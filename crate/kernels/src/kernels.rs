@@ -64,8 +64,13 @@ pub trait Kernels {
         shape: LinearShape,
     ) -> <Self::Dense as ToOwned>::Owned;
 
-    /// Rows `ids` of `w`, unpacked.
-    fn embed(&self, w: &Self::Packed, ids: &[u32]) -> <Self::Dense as ToOwned>::Owned;
+    /// Rows `ids` of `w`, unpacked, and added to as many others.
+    fn embed(
+        &self,
+        w: &Self::Packed,
+        ids: &[u32],
+        added_to: Option<&Self::Dense>,
+    ) -> <Self::Dense as ToOwned>::Owned;
 
     /// Rows brought to mean 0 and variance 1, then scaled and shifted.
     fn layer_norm(

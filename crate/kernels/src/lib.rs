@@ -21,7 +21,7 @@
 //!
 //! | operation | here | why |
 //! |---|---|---|
-//! | matrix product with packed weights, embedding | [`linear`], [`embed`] | Burn knows no GGML blocks |
+//! | matrix product with packed weights, embedding | [`linear`], [`embed`], [`add_embedding`] | Burn knows no GGML blocks |
 //! | a product with the norm before it and what follows | [`fused_linear`] | one dispatch for two to four |
 //! | rotary embedding with the append to the KV buffer | [`rope_append`] | one dispatch for four |
 //! | norms, attention, convolution, KV buffer | yes | one dispatch each instead of five to fifteen |
@@ -62,7 +62,7 @@ pub use device::{
     ComputeDevice, DeviceKind, DeviceMemory, DevicePreference, DeviceReport, GpuOptions,
     KernelFamily, SelfTestOutcome, select_device,
 };
-pub use embed::embed;
+pub use embed::{add_embedding, embed};
 pub use error::{DeviceError, KernelError};
 pub use flamingo_weights::TensorType;
 pub use fused::{Finish, Fusion, fused_linear};

@@ -5,8 +5,6 @@ use std::sync::Arc;
 
 use burn::tensor::{Device, Tensor};
 
-use flamingo_weights::TensorType;
-
 use crate::activation::{Activation, Scale};
 use crate::conv::Conv2dShape;
 use crate::device::{
@@ -149,12 +147,8 @@ impl GpuContext {
     }
 }
 
-pub(crate) fn buffer_bytes(byte_len: usize) -> usize {
-    byte_len
-}
-
 impl GpuMatrix {
-    pub(crate) fn lend(&self, _: TensorType, _: usize, _: usize, _: usize) -> Self {
+    pub(crate) fn lend(&self, _: &PackedRows) -> Option<Self> {
         match self.0 {}
     }
 
@@ -204,7 +198,7 @@ impl Kernels for Gpu {
         match w.0 {}
     }
 
-    fn embed(&self, w: &GpuMatrix, _: &[u32]) -> GpuTensor {
+    fn embed(&self, w: &GpuMatrix, _: &[u32], _: Option<&GpuTensor>) -> GpuTensor {
         match w.0 {}
     }
 

@@ -8,7 +8,7 @@ use flamingo_weights::TensorType;
 use crate::cpu::fours;
 use crate::device::{ComputeDevice, Place};
 use crate::error::KernelError;
-use crate::gpu::{GpuMatrix, buffer_bytes};
+use crate::gpu::GpuMatrix;
 
 /// Packed rows in memory, in GGML's own byte layout.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -100,9 +100,9 @@ impl PackedRows {
 /// A weight matrix `[rows, cols]` on a device, in any block type.
 ///
 /// On the CPU the packed bytes are held once, as GGML lays them out. On the GPU
-/// they lie in one storage buffer, its blocks' scales moved behind its blocks'
-/// quants (see [`gpu::GpuMatrix`](crate::gpu::GpuMatrix)), and no copy stays on
-/// the heap. Cloning shares the storage.
+/// they lie in a storage buffer, its blocks' scales moved behind its blocks'
+/// quants (see [`gpu::GpuMatrix`](crate::gpu::GpuMatrix)), or in several, where a device
+/// binds none so large; no copy stays on the heap. Cloning shares the storage.
 #[derive(Clone, Debug)]
 pub struct PackedMatrix {
     tensor_type: TensorType,
@@ -125,8 +125,8 @@ impl PackedMatrix {
     /// `tensor_type.row_bytes(cols)` bytes each.
     ///
     /// # Errors
-    /// Where `data` does not fit type and shape, or the matrix is larger than
-    /// one buffer of the device may be.
+    /// Where `data` does not fit type and shape, or a few rows are larger than a buffer of
+    /// the device may be.
     pub fn new(
         tensor_type: TensorType,
         rows: usize,
@@ -140,7 +140,7 @@ impl PackedMatrix {
     /// Moves packed rows to `device`.
     ///
     /// # Errors
-    /// Where the matrix is larger than one buffer of the device may be.
+    /// Where a few rows are larger than a buffer of the device may be.
     pub fn upload(packed: PackedRows, device: &ComputeDevice) -> Result<Self, KernelError> {
         let (tensor_type, rows, cols) = (packed.tensor_type, packed.rows, packed.cols);
         let byte_len = packed.bytes.len();
@@ -170,14 +170,12 @@ impl PackedMatrix {
         let Storage::Gpu(lender) = &self.storage else {
             return None;
         };
-        let (tensor_type, byte_len) = (packed.tensor_type, packed.bytes.len());
-        let unused = buffer_bytes(self.byte_len).checked_sub(buffer_bytes(byte_len))?;
         Some(Self {
-            tensor_type,
+            tensor_type: packed.tensor_type,
             rows: packed.rows,
             cols: packed.cols,
-            byte_len,
-            storage: Storage::Gpu(lender.lend(tensor_type, packed.cols, byte_len, unused)),
+            byte_len: packed.bytes.len(),
+            storage: Storage::Gpu(lender.lend(packed)?),
         })
     }
 

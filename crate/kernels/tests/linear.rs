@@ -6,7 +6,7 @@ mod harness;
 use flamingo_kernels::reference::Reference;
 use flamingo_kernels::{
     Activation, ComputeDevice, Finish, Fusion, KernelError, Kernels, LinearShape, Norm,
-    PackedMatrix, PackedRows, Scale, TensorType, embed, fused_linear, linear,
+    PackedMatrix, PackedRows, Scale, TensorType, add_embedding, embed, fused_linear, linear,
 };
 use harness::{Numbers, assert_close, devices, matrix, tensor, values};
 
@@ -245,9 +245,10 @@ fn embedding_is_the_row_unpacked() {
         let cols = if tensor_type.block_len() == 1 { 37 } else { 96 };
         let packed = numbers.packed(tensor_type, 50, cols);
         let ids = [49, 0, 7, 7, 31];
-        let expected = Reference.embed(&packed, &ids);
+        let expected = Reference.embed(&packed, &ids, None);
         for device in devices() {
-            let result = embed(&matrix(&packed, &device), &ids);
+            let weights = matrix(&packed, &device);
+            let result = embed(&weights, &ids);
             assert_eq!(result.dims(), [5, cols]);
             assert_close(
                 &format!("{tensor_type} on {:?}", device.kernels()),
@@ -255,6 +256,11 @@ fn embedding_is_the_row_unpacked() {
                 &expected,
                 1e-6,
             );
+            let x = numbers.vec(5 * cols);
+            let expected = Reference.embed(&packed, &ids, Some(&x));
+            let result = add_embedding(tensor(&x, [5, cols], &device), &weights, &ids);
+            let what = format!("{tensor_type} added on {:?}", device.kernels());
+            assert_close(&what, &values(result), &expected, 1e-6);
         }
     }
 }

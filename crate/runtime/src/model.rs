@@ -18,7 +18,7 @@ use crate::generate::{
 use crate::latents_cache::{LATENTS_BUDGET, LatentsCache};
 use crate::media::EncodedMedia;
 use crate::prefix::{PrefixCache, Recorded};
-use crate::prompt::{self, Prompt};
+use crate::prompt::{self, Prompt, PromptFormat, Task};
 use crate::score::{self, AnswerScore};
 use crate::tokenizer::Tokenizer;
 use crate::weight_bytes::WeightBytes;
@@ -98,6 +98,15 @@ impl Model {
     /// The model's tokenizer.
     pub fn tokenizer(&self) -> &Tokenizer {
         &self.tokenizer
+    }
+
+    /// How the model was trained to do a task.
+    ///
+    /// # Errors
+    /// If the template in the model's file describes no prompt.
+    pub fn format(&self, task: Task) -> Result<PromptFormat, RuntimeError> {
+        let template = self.config().prompt.templates.of(task);
+        Ok(PromptFormat::parse(template)?)
     }
 
     pub(crate) fn flamingo(&self) -> &Flamingo {
@@ -262,6 +271,17 @@ impl Model {
         let (scores, cache) = score::score(read, &answers).await?;
         prefix.take_back(cache);
         Ok(scores)
+    }
+
+    /// How surprised the model is by a text without images: the exponential of the mean
+    /// negative log-probability of its tokens, each behind those before it. 1 is certainty,
+    /// the size of the vocabulary is knowing nothing.
+    ///
+    /// # Errors
+    /// If the text has fewer than two tokens or more than the context, or the device fails.
+    pub async fn perplexity(&self, text: &str) -> Result<f64, RuntimeError> {
+        let prompt = self.prompt(&[Segment::Text(text.to_owned())])?;
+        score::perplexity(&self.flamingo, &prompt.tokens).await
     }
 
     fn prompt(&self, segments: &[Segment]) -> Result<Prompt<EncodedMedia>, RuntimeError> {

@@ -5,6 +5,7 @@
 //! never does, whatever it spells.
 
 use flamingo::config::PromptConfig;
+pub use flamingo::config::{CAPTION, CLASSIFICATION, HATEFUL_MEMES, Task, VISUAL_QUESTION};
 use thiserror::Error;
 
 use crate::tokenizer::{END_OF_CHUNK, IMAGE, Tokenizer, TokenizerError};
@@ -156,24 +157,6 @@ pub struct Example<M> {
     /// What the model should answer.
     pub answer: String,
 }
-
-/// OpenFlamingo's captions.
-/// Source: open_flamingo/eval/models/open_flamingo.py, `get_caption_prompt`; examples
-/// end with a line break (eval/evaluate.py).
-pub const CAPTION: &str = "<image>Output:{answer}<|endofchunk|>\n";
-
-/// OpenFlamingo's questions. Source: as above, `get_vqa_prompt`.
-pub const VISUAL_QUESTION: &str =
-    "<image>Question:{question} Short answer:{answer}<|endofchunk|>\n";
-
-/// OpenFlamingo's classes of ImageNet, without a separator between examples.
-/// Source: as above, `get_imagenet_prompt`.
-pub const CLASSIFICATION: &str = "<image>Output:{answer}<|endofchunk|>";
-
-/// OpenFlamingo's hateful memes; the question is the text written on the image.
-/// Source: as above, `get_hateful_memes_prompt`.
-pub const HATEFUL_MEMES: &str = "<image>is an image with: '{question}' written on it. \
-     Is it hateful? Answer:{answer}<|endofchunk|>";
 
 const QUESTION: &str = "{question}";
 const ANSWER: &str = "{answer}";

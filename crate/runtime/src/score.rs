@@ -1,6 +1,6 @@
 //! Close-ended tasks: how likely a model finds given answers (paper, appendix A.2).
 
-use flamingo::{BranchToken, Branches, Flamingo, KvCache, Media};
+use flamingo::{BranchToken, Branches, Flamingo, KvCache, Media, Positions};
 use serde::Serialize;
 
 use crate::error::RuntimeError;
@@ -122,6 +122,29 @@ impl Batch {
         }
         Ok(())
     }
+}
+
+/// The exponential of the mean negative log-probability of tokens but the first, each
+/// behind those before it.
+pub(crate) async fn perplexity(flamingo: &Flamingo, tokens: &[u32]) -> Result<f64, RuntimeError> {
+    let Some((_, following)) = tokens.split_first().filter(|(_, rest)| !rest.is_empty()) else {
+        return Err(RuntimeError::EmptyAnswer { index: 0 });
+    };
+    let mut cache = flamingo.new_cache();
+    let mut sum = 0.0;
+    // The logits of all tokens at once may be larger than the model.
+    for (read, next) in tokens
+        .chunks(ROWS_AT_ONCE)
+        .zip(following.chunks(ROWS_AT_ONCE))
+    {
+        let logits = flamingo.forward(read, &[], &Media::none(), &mut cache, Positions::All)?;
+        let [_, vocab] = logits.dims();
+        let values = read_checked(flamingo.device(), logits).await?;
+        for (logits, &id) in values.chunks_exact(vocab).zip(next) {
+            sum += LogProbabilities::new(logits)?.of(id);
+        }
+    }
+    Ok((-sum / following.len() as f64).exp())
 }
 
 /// Probabilities of answers that exclude one another, from their log-probabilities:

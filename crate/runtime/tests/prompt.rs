@@ -3,7 +3,7 @@
 
 use std::path::PathBuf;
 
-use flamingo::config::{PromptConfig, TokensConfig};
+use flamingo::config::{ImageSpelling, PromptConfig, TokensConfig};
 use flamingo_runtime::prompt::{
     CAPTION, CLASSIFICATION, Example, HATEFUL_MEMES, Prompt, PromptFormat, Segment, VISUAL_QUESTION,
 };
@@ -221,4 +221,78 @@ fn a_template_without_its_places_is_refused() {
         let error = PromptFormat::parse(template).unwrap_err().to_string();
         assert!(error.contains(problem), "{template}: {error}");
     }
+}
+
+/// IDEFICS: a token on both sides of an image, which neighbours share, `<s>` in front, and
+/// texts without the spaces around them.
+#[test]
+fn an_image_is_spelled_as_the_model_was_trained_on() {
+    let around = 7;
+    let spelling = PromptConfig {
+        begin: vec![1],
+        image: ImageSpelling {
+            before: vec![around],
+            behind: vec![around],
+            shared: true,
+        },
+        trim_texts: true,
+        end_of_answer: Vec::new(),
+        ..spelling()
+    };
+    let layout = |segments: &[Segment<&'static str>]| {
+        Prompt::new(segments, &tokenizer(), &spelling, 2048).unwrap()
+    };
+    let words = |text: &str| tokenizer().encode(text).unwrap();
+
+    let prompt = layout(&[
+        text(" Two photos: "),
+        Segment::Media("first"),
+        Segment::Media("second"),
+        text(" What is it? "),
+        Segment::EndOfChunk,
+        Segment::Media("third"),
+    ]);
+    let mut expected = vec![1];
+    expected.extend(words("Two photos:"));
+    let first = expected.len() + 1;
+    expected.extend([around, IMAGE, around, IMAGE, around]);
+    expected.extend(words("What is it?"));
+    let third = expected.len() + 1;
+    expected.extend([around, IMAGE, around]);
+    assert_eq!(prompt.tokens, expected);
+    assert_eq!(prompt.places, [first, first + 2, third]);
+    assert_eq!(prompt.media, ["first", "second", "third"]);
+
+    let bare = layout(&[text("No photo")]);
+    assert_eq!(bare.tokens, [&[1][..], &words("No photo")].concat());
+    assert!(bare.places.is_empty());
+}
+
+/// flamingo-mini: an image is the tokens of the text `<image>`, and stands at the first.
+#[test]
+fn an_image_may_be_spelled_with_ordinary_tokens() {
+    let spelling = PromptConfig {
+        image: ImageSpelling {
+            before: Vec::new(),
+            behind: vec![11, 12],
+            shared: false,
+        },
+        ..spelling()
+    };
+    let segments = [Segment::Media("first"), Segment::Media("second")];
+    let prompt = Prompt::new(&segments, &tokenizer(), &spelling, 2048).unwrap();
+    assert_eq!(prompt.tokens, [IMAGE, 11, 12, IMAGE, 11, 12]);
+    assert_eq!(prompt.places, [0, 3]);
+}
+
+/// What stands before every prompt is no prompt.
+#[test]
+fn the_beginning_alone_is_empty() {
+    let spelling = PromptConfig {
+        begin: vec![1],
+        ..spelling()
+    };
+    let segments: [Segment<&str>; 1] = [Segment::Text(String::new())];
+    let error = Prompt::new(&segments, &tokenizer(), &spelling, 2048).unwrap_err();
+    assert!(matches!(error, PromptError::Empty), "{error}");
 }

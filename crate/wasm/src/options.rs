@@ -5,10 +5,10 @@
 
 use std::vec;
 
-use flamingo_runtime::prompt::{CAPTION, CLASSIFICATION, HATEFUL_MEMES, VISUAL_QUESTION};
 use flamingo_runtime::score::Reduction;
 use flamingo_runtime::{
-    BeamOptions, ChooseOptions, Constraint, GenerateOptions, PromptFormat, RuntimeError, Tokenizer,
+    BeamOptions, ChooseOptions, Constraint, GenerateOptions, Model, PromptFormat, RuntimeError,
+    Tokenizer,
 };
 use js_sys::{Array, Object};
 use serde::Deserialize;
@@ -167,7 +167,7 @@ impl From<Choose> for ChooseOptions {
     }
 }
 
-/// What a session is about: one of OpenFlamingo's formats by name, or a template.
+/// What a session is about: a task by name, in the model's own format, or a template.
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Task {
@@ -189,14 +189,16 @@ impl Task {
             .map_err(|error| Thrown::invalid_option(format!("task: {error}")))
     }
 
-    pub(crate) fn format(&self) -> Result<PromptFormat, RuntimeError> {
-        Ok(PromptFormat::parse(match self {
-            Self::Caption => CAPTION,
-            Self::VisualQuestion => VISUAL_QUESTION,
-            Self::Classification => CLASSIFICATION,
-            Self::HatefulMemes => HATEFUL_MEMES,
-            Self::Template(template) => template,
-        })?)
+    /// Its format for this model.
+    pub(crate) fn format(&self, model: &Model) -> Result<PromptFormat, RuntimeError> {
+        use flamingo_runtime::prompt::Task as Known;
+        model.format(match self {
+            Self::Caption => Known::Caption,
+            Self::VisualQuestion => Known::VisualQuestion,
+            Self::Classification => Known::Classification,
+            Self::HatefulMemes => Known::HatefulMemes,
+            Self::Template(template) => return Ok(PromptFormat::parse(template)?),
+        })
     }
 }
 

@@ -123,7 +123,7 @@ impl Session {
         model: &Model,
         #[wasm_bindgen(unchecked_param_type = "Task | undefined")] task: JsValue,
     ) -> Result<Self, JsValue> {
-        let format = Task::read(task)?.format().map_err(thrown)?;
+        let format = Task::read(task)?.format(&model.model).map_err(thrown)?;
         let session = RuntimeSession::new(&model.model, format, Vec::new());
         Ok(Self {
             model: Rc::clone(&model.model),

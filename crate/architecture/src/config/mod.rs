@@ -26,7 +26,10 @@ pub use language::{
     RopeStyle,
 };
 pub use norm::{NormConfig, NormKind, QkNormConfig, QkNormExtent};
-pub use prompt::{ImageSpelling, PromptConfig, Templates};
+pub use prompt::{
+    CAPTION, CLASSIFICATION, HATEFUL_MEMES, ImageSpelling, PromptConfig, Task, Templates,
+    VISUAL_QUESTION,
+};
 pub use resampler::ResamplerConfig;
 pub use vision::{
     ClassToken, EfficientNetLiteConfig, InvertedResidualConfig, ResizeMode, VisionConfig,

@@ -51,12 +51,67 @@ pub struct Templates {
     pub visual_question: String,
     /// Names of what an image shows.
     pub classification: String,
+    /// Whether a meme is hateful; the question is the text written on the image.
+    pub hateful_memes: String,
+}
+
+/// A task that every model has a template for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Task {
+    /// Captions.
+    #[default]
+    Caption,
+    /// Questions about an image.
+    VisualQuestion,
+    /// Names of what an image shows.
+    Classification,
+    /// Whether a meme is hateful.
+    HatefulMemes,
+}
+
+/// OpenFlamingo's captions.
+/// Source: open_flamingo/eval/models/open_flamingo.py, `get_caption_prompt`; shots end
+/// with a line break (eval/evaluate.py).
+pub const CAPTION: &str = "<image>Output:{answer}<|endofchunk|>\n";
+
+/// OpenFlamingo's questions. Source: as above, `get_vqa_prompt`.
+pub const VISUAL_QUESTION: &str =
+    "<image>Question:{question} Short answer:{answer}<|endofchunk|>\n";
+
+/// OpenFlamingo's classes of ImageNet, without a separator between shots.
+/// Source: as above, `get_imagenet_prompt`.
+pub const CLASSIFICATION: &str = "<image>Output:{answer}<|endofchunk|>";
+
+/// OpenFlamingo's hateful memes; the question is the text written on the image.
+/// Source: as above, `get_hateful_memes_prompt`.
+pub const HATEFUL_MEMES: &str = "<image>is an image with: '{question}' written on it. \
+     Is it hateful? Answer:{answer}<|endofchunk|>";
+
+impl Templates {
+    /// OpenFlamingo's.
+    pub fn open_flamingo() -> Self {
+        Self {
+            caption: CAPTION.to_owned(),
+            visual_question: VISUAL_QUESTION.to_owned(),
+            classification: CLASSIFICATION.to_owned(),
+            hateful_memes: HATEFUL_MEMES.to_owned(),
+        }
+    }
+
+    /// The template of a task.
+    pub fn of(&self, task: Task) -> &str {
+        match task {
+            Task::Caption => &self.caption,
+            Task::VisualQuestion => &self.visual_question,
+            Task::Classification => &self.classification,
+            Task::HatefulMemes => &self.hateful_memes,
+        }
+    }
 }
 
 impl PromptConfig {
-    /// OpenFlamingo's prompts. Source: open_flamingo/eval/models/open_flamingo.py,
-    /// `get_caption_prompt`, `get_vqa_prompt`, `get_imagenet_prompt`; shots of the first two
-    /// end with a line break (eval/evaluate.py).
+    /// OpenFlamingo's prompts.
     pub fn open_flamingo(tokens: TokensConfig) -> Self {
         Self {
             begin: Vec::new(),
@@ -66,12 +121,7 @@ impl PromptConfig {
             end_ids: Vec::new(),
             stop: Vec::new(),
             banned: Vec::new(),
-            templates: Templates {
-                caption: "<image>Output:{answer}<|endofchunk|>\n".to_owned(),
-                visual_question: "<image>Question:{question} Short answer:{answer}<|endofchunk|>\n"
-                    .to_owned(),
-                classification: "<image>Output:{answer}<|endofchunk|>".to_owned(),
-            },
+            templates: Templates::open_flamingo(),
         }
     }
 

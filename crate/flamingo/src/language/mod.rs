@@ -7,7 +7,9 @@ mod decoder;
 use burn::tensor::Tensor;
 use flamingo_architecture::config::{LanguageConfig, PositionConfig};
 use flamingo_architecture::spec::LanguageSpec;
-use flamingo_kernels::{KeyValueBuffer, PackedMatrix, RowPositions, Spans, embed, linear};
+use flamingo_kernels::{
+    KeyValueBuffer, PackedMatrix, RowPositions, Spans, add_embedding, embed, linear,
+};
 
 use crate::builder::Weights;
 use crate::error::ModelError;
@@ -100,7 +102,7 @@ impl LanguageModel {
             None => x,
         };
         match &self.positions {
-            Some(positions) => x + positions.embed(tokens.len(), placement),
+            Some(positions) => positions.add_to(x, placement),
             None => x,
         }
     }
@@ -148,8 +150,9 @@ impl LanguageModel {
 }
 
 impl LearnedPositions {
-    /// `[tokens, width]`.
-    fn embed(&self, tokens: usize, placement: &Placement) -> Tensor<2> {
+    /// Adds to each token `[tokens, width]` the embedding of its place.
+    fn add_to(&self, x: Tensor<2>, placement: &Placement) -> Tensor<2> {
+        let [tokens, _] = x.dims();
         let rows: Vec<u32> = (0..tokens)
             .map(|token| {
                 // Padding has no place of its own, and nothing attends it.
@@ -157,6 +160,6 @@ impl LearnedPositions {
                 (position.saturating_sub(placement.padding) + self.offset) as u32
             })
             .collect();
-        embed(&self.table, &rows)
+        add_embedding(x, &self.table, &rows)
     }
 }

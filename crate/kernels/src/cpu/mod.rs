@@ -73,10 +73,15 @@ impl Kernels for Cpu {
         }
     }
 
-    fn embed(&self, w: &PackedRows, ids: &[u32]) -> Vec<f32> {
+    fn embed(&self, w: &PackedRows, ids: &[u32], added_to: Option<&[f32]>) -> Vec<f32> {
         let mut out = vec![0.0; ids.len() * w.cols];
         for (&id, out) in ids.iter().zip(out.chunks_exact_mut(w.cols)) {
             formats::unpack_row(w.tensor_type, &w.row(id as usize), out);
+        }
+        if let Some(x) = added_to {
+            for (out, x) in out.iter_mut().zip(x) {
+                *out += x;
+            }
         }
         out
     }

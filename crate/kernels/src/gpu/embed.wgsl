@@ -6,6 +6,9 @@ struct Info {
     k: u32,
     // First word of the scales in w.
     scales: u32,
+    // The rows of the matrix that lie in w.
+    first: u32,
+    rows: u32,
 }
 
 struct Eight {
@@ -15,13 +18,16 @@ struct Eight {
 
 var<storage, read> w: array<u32>;
 var<storage, read> ids: array<u32>;
+var<storage, read> addend: array<f32>; // if added
 var<storage, read_write> result: array<f32>;
 var<uniform> info: Info;
 
 fn store_four(row: u32, column: u32, numbers: vec4<f32>) {
     for (var i = 0u; i < 4u; i = i + 1u) {
         if (column + i < info.k) {
-            result[row * info.k + column + i] = numbers[i];
+            let place = row * info.k + column + i;
+            result[place] = addend[place] + numbers[i]; // if added
+            result[place] = numbers[i]; // if no added
         }
     }
 }
@@ -38,7 +44,11 @@ fn main(
     }
     let row = index / info.steps;
     let step = index % info.steps;
-    let eight = load(ids[row], step);
+    let id = ids[row];
+    if (id < info.first || id >= info.first + info.rows) {
+        return;
+    }
+    let eight = load(id - info.first, step);
     store_four(row, column_a(step), eight.a);
     store_four(row, column_b(step), eight.b);
 }

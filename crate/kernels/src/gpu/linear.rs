@@ -74,6 +74,41 @@ impl Plan {
         }
     }
 
+    /// The program that makes `n` results of each of `m` rows, and its workgroups.
+    fn program(self, format: Format, fused: Fused, m: usize, n: usize) -> (Program, usize) {
+        match self {
+            Self::Blocks { tile } => (
+                Program::LinearBlocks {
+                    format,
+                    tile,
+                    fused,
+                },
+                groups_for(n) * m.div_ceil(tile as usize),
+            ),
+            Self::Rows { tile, columns } => (
+                Program::LinearRows {
+                    format,
+                    tile,
+                    columns,
+                    fused,
+                },
+                groups_for(n.div_ceil(columns as usize)) * m.div_ceil(tile as usize),
+            ),
+            Self::Split { tile } => (
+                Program::LinearSplit {
+                    format,
+                    tile,
+                    fused,
+                },
+                n.div_ceil(4) * m.div_ceil(tile as usize),
+            ),
+            Self::Tiled => (
+                Program::LinearTiled { format, fused },
+                n.div_ceil(64) * m.div_ceil(32),
+            ),
+        }
+    }
+
     /// Whether one invocation has a number and its gate.
     fn pairs_gates(self) -> bool {
         matches!(self, Self::Blocks { tile: 1 } | Self::Split { .. })
@@ -100,8 +135,10 @@ pub(super) fn fused_linear(
         };
         return fused_linear(&x, w, &rest, shape, plan);
     }
+    // Where a matrix is in parts, a value and its gate are in two of them.
+    let paired = plan.pairs_gates() && w.parts.len() == 1;
     if let Finish::Gated(function) = fusion.finish
-        && !plan.pairs_gates()
+        && !paired
     {
         let bare = Fusion {
             finish: Finish::Sum,
@@ -113,7 +150,7 @@ pub(super) fn fused_linear(
     launch(x, w, fusion, shape, plan)
 }
 
-/// One dispatch.
+/// One dispatch for each part of the matrix.
 fn launch(
     x: &CubeTensor,
     w: &GpuMatrix,
@@ -122,36 +159,36 @@ fn launch(
     plan: Plan,
 ) -> CubeTensor {
     let LinearShape { m, k, .. } = shape;
-    let mut inputs = vec![&x.handle];
     let mut fused = Fused {
         bias: fusion.bias.is_some(),
         ..Fused::default()
     };
-    let (mut n, mut scale) = (shape.n, 1.0);
+    let mut before = vec![&x.handle];
     if let Some(norm) = &fusion.norm {
         fused.norm = Some(norm.kind());
-        inputs.push(&norm.weight().handle);
-        inputs.extend(norm.bias().map(|bias| &bias.handle));
+        before.push(&norm.weight().handle);
+        before.extend(norm.bias().map(|bias| &bias.handle));
     }
     let eps = fusion.norm.map_or(0.0, |norm| norm.eps());
-    inputs.push(&w.handle);
-    inputs.extend(fusion.bias.map(|bias| &bias.handle));
+    let mut behind = Vec::from_iter(fusion.bias.map(|bias| &bias.handle));
+    // Weight rows a result, and what the product counts.
+    let (mut rows_each, mut scale) = (1, 1.0);
     match fusion.finish {
         Finish::Sum => {}
         Finish::Activation(function) => fused.finish = FusedFinish::Activation(function),
         Finish::Gated(function) => {
             fused.finish = FusedFinish::Gated(function);
-            n /= 2;
+            rows_each = 2;
         }
         Finish::AddTo { x, scale: counted } => {
-            inputs.push(&x.handle);
+            behind.push(&x.handle);
             let columns = match counted {
                 Scale::Number(number) => {
                     scale = number;
                     false
                 }
                 Scale::Columns(columns) => {
-                    inputs.push(&columns.handle);
+                    behind.push(&columns.handle);
                     true
                 }
             };
@@ -159,40 +196,17 @@ fn launch(
         }
     }
     let format = Format::of(w.tensor_type, k);
-    let (program, groups) = match plan {
-        Plan::Blocks { tile } => (
-            Program::LinearBlocks {
-                format,
-                tile,
-                fused,
-            },
-            groups_for(n) * m.div_ceil(tile as usize),
-        ),
-        Plan::Rows { tile, columns } => (
-            Program::LinearRows {
-                format,
-                tile,
-                columns,
-                fused,
-            },
-            groups_for(n.div_ceil(columns as usize)) * m.div_ceil(tile as usize),
-        ),
-        Plan::Split { tile } => (
-            Program::LinearSplit {
-                format,
-                tile,
-                fused,
-            },
-            n.div_ceil(4) * m.div_ceil(tile as usize),
-        ),
-        Plan::Tiled => (
-            Program::LinearTiled { format, fused },
-            n.div_ceil(64) * m.div_ceil(32),
-        ),
-    };
     let context = &w.context;
-    let out = context.empty(m, n);
-    let info = Info::new([m, n, k, w.scales as usize]).and(eps).and(scale);
-    context.launch(program, &inputs, &[&out.handle], info, groups);
+    let width = shape.n / rows_each;
+    let out = context.empty(m, width);
+    for part in &w.parts {
+        let n = part.rows / rows_each;
+        let (program, groups) = plan.program(format, fused, m, n);
+        let inputs = [&before[..], &[&part.handle], &behind].concat();
+        let info = Info::new([m, n, k, part.scales as usize, width, part.first])
+            .and(eps)
+            .and(scale);
+        context.launch(program, &inputs, &[&out.handle], info, groups);
+    }
     out
 }

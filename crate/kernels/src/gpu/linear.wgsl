@@ -1,12 +1,15 @@
 // What every matrix product reads and writes: finish(norm(x) [m, k] · w [n, k]ᵀ + bias [n]).
 struct Info {
     m: u32,
-    // Results of a row. With gates w has twice as many rows, and so has the bias: all gates
-    // come first.
+    // Results of a row that this program makes. With gates w has twice as many rows, and so
+    // has the bias: all gates come first.
     n: u32,
     k: u32,
     // First word of the scales in w.
     scales: u32,
+    // Results of a row in all, and which is the first of this program's.
+    width: u32,
+    first: u32,
     // Added to the variance, where rows are normalised.
     eps: f32,
     // What the product counts, where it is added to something.
@@ -33,11 +36,12 @@ fn gated(column: u32, gate: f32, value: f32) -> f32 { // if gates
 } // if gates
 
 fn store(row: u32, column: u32, sum: f32) {
+    let place = row * info.width + info.first + column;
     var number = sum;
-    number = number + bias[column]; // if bias // if no gates
+    number = number + bias[info.first + column]; // if bias // if no gates
     number = apply(number); // if activation
-    let scale = column_scales[column]; // if column scales
+    let scale = column_scales[info.first + column]; // if column scales
     let scale = info.scale; // if addend // if no column scales
-    number = addend[row * info.n + column] + scale * number; // if addend
-    result[row * info.n + column] = number;
+    number = addend[place] + scale * number; // if addend
+    result[place] = number;
 }

@@ -1,4 +1,4 @@
-//! Packed weights in a storage buffer.
+//! Packed weights in storage buffers.
 
 use std::sync::Arc;
 
@@ -10,23 +10,40 @@ use super::context::GpuContext;
 use crate::error::{DeviceError, KernelError};
 use crate::packed_matrix::PackedRows;
 
-/// A packed matrix in one storage buffer.
+/// Rows of a part of a matrix are a multiple of this, so that every part begins at a
+/// multiple of 16 bytes, whichever its blocks.
+const ROWS_TOGETHER: usize = 16;
+
+/// A packed matrix in storage buffers: one, or as many as the device's largest binding
+/// makes of it, each with some of the rows.
 ///
 /// GGML's blocks are 34, 18 and 20 bytes long, so most of their words straddle
 /// two 32-bit words, and neighbouring lanes of a kernel would read neighbouring
-/// blocks, not neighbouring words. At upload the parts of a matrix are therefore
-/// put side by side: first the quants of all blocks, then the scales (with the
-/// minimum, for `Q4_1`) of all blocks. Every byte of every block is kept as it
+/// blocks, not neighbouring words. At upload the contents of blocks are therefore
+/// put side by side in each buffer: first the quants of all blocks, then the scales (with
+/// the minimum, for `Q4_1`) of all blocks. Every byte of every block is kept as it
 /// is; the matrix takes the same memory (rounded up to 16 bytes). `F16` and
 /// `F32` matrices are stored as they come.
 #[derive(Clone, Debug)]
 pub struct GpuMatrix {
     pub(super) context: Arc<GpuContext>,
-    pub(super) handle: Handle,
     pub(super) tensor_type: TensorType,
     pub(super) cols: usize,
+    /// In the order of their rows.
+    pub(super) parts: Vec<Part>,
+}
+
+/// Rows of a matrix in a buffer of their own.
+#[derive(Clone, Debug)]
+pub(super) struct Part {
+    pub(super) handle: Handle,
+    /// Which is its first row.
+    pub(super) first: usize,
+    pub(super) rows: usize,
     /// Where the scales begin, in 32-bit words.
     pub(super) scales: u32,
+    /// Bytes of the buffer.
+    bytes: usize,
 }
 
 impl GpuMatrix {
@@ -35,34 +52,47 @@ impl GpuMatrix {
         packed: PackedRows,
         context: &Arc<GpuContext>,
     ) -> Result<Self, KernelError> {
+        let row_bytes = packed.row_bytes();
+        let rows_of_part = rows_of_part(&packed, context.largest_binding)?;
         let PackedRows {
             tensor_type,
+            rows,
             cols,
             bytes: mut planar,
             ..
         } = packed;
-        let limit = context.client.properties().memory.max_page_size;
-        let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-        let byte_len = buffer_bytes(planar.len());
-        if byte_len > limit {
-            return Err(KernelError::TooLarge {
-                bytes: byte_len,
-                limit,
-            });
-        }
-        let scales = scales_at(tensor_type, planar.len());
         let scale_bytes = scale_bytes(tensor_type);
         if scale_bytes > 0 {
-            split_blocks(&mut planar, tensor_type.block_bytes(), scale_bytes);
+            for part in planar.chunks_mut(rows_of_part * row_bytes) {
+                split_blocks(part, tensor_type.block_bytes(), scale_bytes);
+            }
         }
-        planar.resize(byte_len, 0);
-        // Weights live as long as the model: their own exact buffers, not pages
-        // of a pool that rounds sizes up.
-        let handle = context
-            .client
-            .memory_persistent_allocation(Bytes::from_bytes_vec(planar), |planar| {
-                context.client.create(planar)
-            });
+        planar.resize(buffer_bytes(planar.len()), 0);
+        // Parts are views of the whole, which is on the heap once.
+        let planar = Bytes::from_bytes_vec(planar).shared();
+        let parts = spans(rows, rows_of_part)
+            .map(|(first, rows)| {
+                let start = first * row_bytes;
+                let byte_len = rows * row_bytes;
+                let end = start + buffer_bytes(byte_len);
+                let part = planar
+                    .view(start, end)
+                    .unwrap_or_else(|_| Bytes::from_bytes_vec(planar[start..end].to_vec()));
+                // Weights live as long as the model: their own exact buffers, not pages
+                // of a pool that rounds sizes up.
+                let handle = context
+                    .client
+                    .memory_persistent_allocation(part, |part| context.client.create(part));
+                Part {
+                    handle,
+                    first,
+                    rows,
+                    scales: scales_at(tensor_type, byte_len),
+                    bytes: end - start,
+                }
+            })
+            .collect();
+        drop(planar);
         // What is enqueued stays on the heap until the device has taken it.
         if let Err(error) = context.client.flush() {
             context.faults.push(DeviceError::Validation {
@@ -71,33 +101,68 @@ impl GpuMatrix {
         }
         Ok(Self {
             context: context.clone(),
-            handle,
             tensor_type,
             cols,
-            scales,
+            parts,
         })
     }
 
-    /// A matrix of other sizes in the buffer of this one, less its last `unused` bytes.
-    pub(crate) fn lend(
-        &self,
-        tensor_type: TensorType,
-        cols: usize,
-        byte_len: usize,
-        unused: usize,
-    ) -> Self {
-        Self {
+    /// A matrix of the sizes of `packed` whose numbers are whatever stands in this one;
+    /// none where a part of it takes more than the first of this one.
+    pub(crate) fn lend(&self, packed: &PackedRows) -> Option<Self> {
+        let lender = self.parts.first()?;
+        let rows_of_part = rows_of_part(packed, self.context.largest_binding).ok()?;
+        let parts = spans(packed.rows, rows_of_part).map(|(first, rows)| {
+            let byte_len = rows * packed.row_bytes();
+            let bytes = buffer_bytes(byte_len);
+            let unused = lender.bytes.checked_sub(bytes)?;
+            Some(Part {
+                handle: lender.handle.clone().offset_end(unused as u64),
+                first,
+                rows,
+                scales: scales_at(packed.tensor_type, byte_len),
+                bytes,
+            })
+        });
+        Some(Self {
             context: self.context.clone(),
-            handle: self.handle.clone().offset_end(unused as u64),
-            tensor_type,
-            cols,
-            scales: scales_at(tensor_type, byte_len),
-        }
+            tensor_type: packed.tensor_type,
+            cols: packed.cols,
+            parts: parts.collect::<Option<_>>()?,
+        })
     }
 }
 
-/// Bytes of the buffer of a matrix.
-pub(crate) fn buffer_bytes(byte_len: usize) -> usize {
+/// How many rows of a matrix a buffer holds where none may be larger than `limit` bytes,
+/// and 32 bits must count its elements.
+fn rows_of_part(packed: &PackedRows, limit: usize) -> Result<usize, KernelError> {
+    let PackedRows { rows, cols, .. } = *packed;
+    let row_bytes = packed.row_bytes();
+    let countable = usize::try_from(u32::MAX).unwrap_or(usize::MAX) / cols;
+    if buffer_bytes(rows * row_bytes) <= limit && rows <= countable {
+        return Ok(rows);
+    }
+    let most = (limit / row_bytes).min(countable) / ROWS_TOGETHER * ROWS_TOGETHER;
+    if most == 0 {
+        return Err(KernelError::TooLarge {
+            bytes: ROWS_TOGETHER * row_bytes,
+            limit,
+        });
+    }
+    // Parts of about one size.
+    let parts = rows.div_ceil(most);
+    Ok(rows.div_ceil(parts).next_multiple_of(ROWS_TOGETHER))
+}
+
+/// First row and number of rows of every part.
+fn spans(rows: usize, rows_of_part: usize) -> impl Iterator<Item = (usize, usize)> {
+    (0..rows)
+        .step_by(rows_of_part)
+        .map(move |first| (first, rows_of_part.min(rows - first)))
+}
+
+/// Bytes of the buffer of so many packed bytes.
+fn buffer_bytes(byte_len: usize) -> usize {
     byte_len.next_multiple_of(16)
 }
 
@@ -139,6 +204,35 @@ fn split_blocks(bytes: &mut [u8], block_bytes: usize, scale_bytes: usize) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn parts_are_as_few_as_the_limit_allows_and_about_of_one_size() {
+        let packed = |rows| PackedRows {
+            tensor_type: TensorType::Q8_0,
+            rows,
+            cols: 64,
+            bytes: vec![0; rows * 68],
+            in_fours: false,
+        };
+        let parts = |rows, limit| {
+            rows_of_part(&packed(rows), limit)
+                .map(|rows_of_part| spans(rows, rows_of_part).collect::<Vec<_>>())
+        };
+        assert_eq!(parts(60, 4080), Ok(vec![(0, 60)]));
+        assert_eq!(parts(61, 4080), Ok(vec![(0, 32), (32, 29)]));
+        assert_eq!(
+            parts(150, 4080),
+            Ok(vec![(0, 48), (48, 48), (96, 48), (144, 6)])
+        );
+        assert_eq!(parts(33, 1088), Ok(vec![(0, 16), (16, 16), (32, 1)]));
+        assert_eq!(
+            parts(33, 1087),
+            Err(KernelError::TooLarge {
+                bytes: 1088,
+                limit: 1087
+            })
+        );
+    }
 
     #[test]
     fn no_byte_of_a_block_is_lost() {

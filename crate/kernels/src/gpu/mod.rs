@@ -36,7 +36,6 @@ pub(crate) use context::GpuContext;
 use context::context_of;
 use launch::{Info, groups_for};
 pub use matrix::GpuMatrix;
-pub(crate) use matrix::buffer_bytes;
 use program::{Format, HEAD_WORKGROUP, Program};
 pub(crate) use tensor::{faults_of, from_burn, to_burn};
 
@@ -104,17 +103,27 @@ impl Kernels for Gpu {
         linear::fused_linear(x, w, fusion, shape, plan)
     }
 
-    fn embed(&self, w: &GpuMatrix, ids: &[u32]) -> CubeTensor {
+    fn embed(&self, w: &GpuMatrix, ids: &[u32], added_to: Option<&CubeTensor>) -> CubeTensor {
         let context = &w.context;
         let out = context.empty(ids.len(), w.cols);
         let rows = context.client.create_from_slice(bytemuck::cast_slice(ids));
         let steps = w.cols.div_ceil(8);
         let program = Program::Embed {
             format: Format::of(w.tensor_type, w.cols),
+            added: added_to.is_some(),
         };
-        let info = Info::new([ids.len(), steps, w.cols, w.scales as usize]);
         let groups = groups_for(ids.len() * steps);
-        context.launch(program, &[&w.handle, &rows], &[&out.handle], info, groups);
+        for part in &w.parts {
+            let held = part.first..part.first + part.rows;
+            if !ids.iter().any(|&id| held.contains(&(id as usize))) {
+                continue;
+            }
+            let mut inputs = vec![&part.handle, &rows];
+            inputs.extend(added_to.map(|x| &x.handle));
+            let scales = part.scales as usize;
+            let info = Info::new([ids.len(), steps, w.cols, scales, part.first, part.rows]);
+            context.launch(program.clone(), &inputs, &[&out.handle], info, groups);
+        }
         out
     }
 

@@ -45,8 +45,8 @@ pub(super) enum Program {
     },
     /// Matrix product of 32 × 64 tiles in workgroup memory.
     LinearTiled { format: Format, fused: Fused },
-    /// Rows unpacked.
-    Embed { format: Format },
+    /// Rows unpacked, and added to others.
+    Embed { format: Format, added: bool },
     /// Layer norm.
     LayerNorm { bias: bool },
     /// RMS norm.
@@ -260,8 +260,8 @@ impl Program {
             Self::LinearTiled { format, fused } => {
                 with_weights(include_str!("linear_tiled.wgsl"), "", *format, *fused)
             }
-            Self::Embed { format } => [
-                include_str!("embed.wgsl"),
+            Self::Embed { format, added } => [
+                &with_lines(include_str!("embed.wgsl"), "added", *added),
                 include_str!("half.wgsl"),
                 format.text(),
             ]
@@ -512,6 +512,7 @@ impl KernelSource for Program {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::panic)]
     use super::*;
 
     #[test]
@@ -523,41 +524,177 @@ mod tests {
         assert_eq!(text, "x0;\nx1;\ny\n");
     }
 
-    #[test]
-    fn programs_stay_within_webgpus_guarantees() {
-        let formats = [
-            Format::F32,
-            Format::F32Ragged,
-            Format::F16,
-            Format::F16Ragged,
-            Format::Q8_0,
-            Format::Q4_0,
-            Format::Q4_1,
+    const FORMATS: [Format; 7] = [
+        Format::F32,
+        Format::F32Ragged,
+        Format::F16,
+        Format::F16Ragged,
+        Format::Q8_0,
+        Format::Q4_0,
+        Format::Q4_1,
+    ];
+    const NORMS: [NormKind; 3] = [
+        NormKind::Rms,
+        NormKind::Layer { bias: false },
+        NormKind::Layer { bias: true },
+    ];
+
+    /// Every product with what may be fused with it, of few functions.
+    fn products() -> Vec<Program> {
+        let mut all = Vec::new();
+        let none_and_norms = [None].into_iter().chain(NORMS.map(Some));
+        let finishes = [
+            FusedFinish::Sum,
+            FusedFinish::Activation(Activation::GeluErf),
+            FusedFinish::Gated(Activation::Silu),
+            FusedFinish::AddTo { columns: false },
+            FusedFinish::AddTo { columns: true },
         ];
-        for format in formats {
-            let fused = Fused {
-                norm: Some(NormKind::Layer { bias: true }),
-                bias: true,
-                finish: FusedFinish::AddTo { columns: true },
-            };
-            let split = Program::LinearSplit {
-                format,
-                tile: 4,
-                fused,
-            };
-            let blocks = format.has_blocks().then_some(Program::LinearBlocks {
-                format,
-                tile: 1,
-                fused,
-            });
-            for text in [split].iter().chain(&blocks).map(Program::text) {
-                assert!(text.matches("var<storage").count() <= 8, "{text}");
-                assert!(!text.contains("enable "), "no extensions: {text}");
-                assert_eq!(text.matches("@binding").count(), 9, "{text}");
-                for mark in [" // if ", " // each", " // columns", " // steps"] {
-                    assert!(!text.contains(mark), "no{mark} is left: {text}");
+        for norm in none_and_norms {
+            for (bias, finish) in finishes.iter().flat_map(|&f| [(false, f), (true, f)]) {
+                let fused = Fused { norm, bias, finish };
+                let gated = matches!(finish, FusedFinish::Gated(_));
+                for format in FORMATS {
+                    if norm.is_none() || !format.is_ragged() {
+                        all.extend((1..=4).map(|tile| Program::LinearSplit {
+                            format,
+                            tile,
+                            fused,
+                        }));
+                    }
+                    if format.has_blocks() {
+                        all.push(Program::LinearBlocks {
+                            format,
+                            tile: 1,
+                            fused,
+                        });
+                    }
+                    if norm.is_some() || gated {
+                        continue;
+                    }
+                    if format.has_blocks() {
+                        all.push(Program::LinearBlocks {
+                            format,
+                            tile: 4,
+                            fused,
+                        });
+                    }
+                    all.extend([1, 4].map(|tile| Program::LinearRows {
+                        format,
+                        tile,
+                        columns: tile,
+                        fused,
+                    }));
+                    all.push(Program::LinearTiled { format, fused });
                 }
             }
         }
+        all
+    }
+
+    /// Every other program.
+    fn other_programs() -> Vec<Program> {
+        let mut all = vec![Program::RmsNorm, Program::MultiplyAdd];
+        for function in Activation::ALL {
+            all.extend([Program::Activation(function), Program::Gated(function)]);
+            all.extend([false, true].map(|bias| Program::Conv2d {
+                bias,
+                activation: Some(function),
+            }));
+        }
+        for yes in [false, true] {
+            all.extend(FORMATS.map(|format| Program::Embed { format, added: yes }));
+            all.extend([
+                Program::LayerNorm { bias: yes },
+                Program::AddScaled { columns: yes },
+                Program::Copy { fours: yes },
+                Program::Conv2d {
+                    bias: yes,
+                    activation: None,
+                },
+            ]);
+            for spans in [SpanSource::Rule, SpanSource::Pairs, SpanSource::Branches] {
+                all.push(Program::AttentionSplit { spans, alibi: yes });
+                all.extend([1, 3, 16, 64].map(|head_vectors| Program::AttentionRows {
+                    spans,
+                    alibi: yes,
+                    head_vectors,
+                }));
+            }
+            for style in [RopeStyle::Pairs, RopeStyle::Halves] {
+                for other in [false, true] {
+                    all.push(Program::Rope {
+                        style,
+                        listed: yes,
+                        append: other,
+                    });
+                    for (extent, norm) in [NormExtent::Head, NormExtent::Row]
+                        .into_iter()
+                        .flat_map(|extent| NORMS.map(|norm| (extent, norm)))
+                    {
+                        all.push(Program::RopeNormed {
+                            style,
+                            listed: yes,
+                            extent,
+                            norm,
+                            shared: other,
+                        });
+                    }
+                }
+            }
+        }
+        all
+    }
+
+    /// By naga, without a capability that WebGPU does not promise: a program that a browser
+    /// refuses takes its whole submission with it.
+    #[test]
+    fn every_program_is_valid_and_within_webgpus_guarantees() {
+        use naga::AddressSpace;
+        use naga::valid::{Capabilities, ValidationFlags, Validator};
+
+        let mut validator = Validator::new(ValidationFlags::all(), Capabilities::empty());
+        for program in products().into_iter().chain(other_programs()) {
+            let text = program.text();
+            for mark in [
+                " // if ",
+                " // each",
+                " // columns",
+                " // steps",
+                " // vectors",
+            ] {
+                assert!(!text.contains(mark), "no{mark} is left: {text}");
+            }
+            let module = match naga::front::wgsl::parse_str(&text) {
+                Ok(module) => module,
+                Err(error) => panic!("{program:?}: {}", error.emit_to_string(&text)),
+            };
+            if let Err(error) = validator.validate(&module) {
+                panic!("{program:?}: {}", error.emit_to_string(&text));
+            }
+            let sizes = |wanted: fn(AddressSpace) -> bool| -> Vec<u32> {
+                let all = module.global_variables.iter();
+                all.filter(|(_, variable)| wanted(variable.space))
+                    .map(|(_, variable)| module.types[variable.ty].inner.size(module.to_ctx()))
+                    .collect()
+            };
+            let storage = sizes(|space| matches!(space, AddressSpace::Storage { .. }));
+            assert!(
+                storage.len() <= 8,
+                "{program:?} has {} buffers",
+                storage.len()
+            );
+            let shared: u32 = sizes(|space| space == AddressSpace::WorkGroup).iter().sum();
+            assert!(shared <= 16 << 10, "{program:?} shares {shared} bytes");
+            let [x, y, z] = module.entry_points[0].workgroup_size;
+            assert_eq!([x, y, z], [program.cube_dim().x, 1, 1], "{program:?}");
+            assert!(x <= 256, "{program:?} has {x} invocations");
+        }
+    }
+
+    /// A refused program is told from a valid one.
+    #[test]
+    fn a_broken_program_is_not_valid() {
+        assert!(naga::front::wgsl::parse_str(&Program::Broken.text()).is_err());
     }
 }

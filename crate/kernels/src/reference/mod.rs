@@ -107,10 +107,12 @@ impl Kernels for Reference {
         out
     }
 
-    fn embed(&self, w: &PackedRows, ids: &[u32]) -> Vec<f32> {
-        ids.iter()
-            .flat_map(|&id| unpacked_row(w, id as usize))
-            .collect()
+    fn embed(&self, w: &PackedRows, ids: &[u32], added_to: Option<&[f32]>) -> Vec<f32> {
+        let rows = ids.iter().flat_map(|&id| unpacked_row(w, id as usize));
+        match added_to {
+            None => rows.collect(),
+            Some(x) => rows.zip(x).map(|(row, x)| row + x).collect(),
+        }
     }
 
     fn layer_norm(
