@@ -6,7 +6,6 @@ mod ask;
 mod bench;
 mod caption;
 mod choose;
-mod convert;
 mod decoding_args;
 mod device;
 mod eval;
@@ -16,7 +15,6 @@ mod inspect;
 mod media;
 mod model_args;
 mod model_source;
-mod progress;
 mod scoring_args;
 mod task;
 
@@ -61,7 +59,7 @@ enum Command {
     Inspect(inspect::InspectArgs),
     /// Make a model out of its parts
     #[command(after_help = EXIT_CODES)]
-    Convert(convert::ConvertArgs),
+    Convert(flamingo_convert::command::ConvertArgs),
 }
 
 fn main() -> ExitCode {
@@ -73,7 +71,7 @@ fn main() -> ExitCode {
         Command::Eval(args) => eval::run(args),
         Command::Bench(args) => bench::run(args),
         Command::Inspect(args) => inspect::run(args),
-        Command::Convert(args) => convert::run(args).map_err(Failure::from),
+        Command::Convert(args) => flamingo_convert::command::run(args).map_err(Failure::from),
     };
     let Err(failure) = result else {
         return ExitCode::SUCCESS;
