@@ -5,12 +5,12 @@ use std::io;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use flamingo_convert::pack::ConvertError;
 use flamingo_kernels::DeviceError;
 use flamingo_runtime::RuntimeError;
 use thiserror::Error;
 
 use crate::check::CheckError;
-use crate::convert::ConvertError;
 use crate::eval::EvalError;
 use crate::media::MediaError;
 use crate::model_source::ModelError;

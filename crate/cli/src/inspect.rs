@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use flamingo::FlamingoConfig;
+use flamingo_convert::progress::Progress;
 use flamingo_kernels::DeviceReport;
 use flamingo_runtime::LoadError;
 use flamingo_weights::gguf::{GgufHeader, GgufReader};
@@ -14,7 +15,6 @@ use flamingo_weights::manifest::{ModelManifest, Shard};
 use crate::device::DeviceChoice;
 use crate::failure::Failure;
 use crate::model_source::{ModelError, ModelSource};
-use crate::progress::Progress;
 
 #[derive(Args)]
 pub(crate) struct InspectArgs {

