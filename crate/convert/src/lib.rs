@@ -2,8 +2,11 @@
 //!
 //! * [`command`]: the command line
 //! * [`pack`]: models made out of pretrained parts
+//! * [`import`]: released checkpoints as models, in three steps that know nothing of one
+//!   another: [`recognise`] says what files are, [`names`] which tensor is which, and the
+//!   types of the packed tensors are a table
 //! * [`source`]: checkpoints of any kind behind one interface
-//! * [`names`]: names of tensors without what training wrapped around them
+//! * [`tokenizer`]: tokenizers of any kind as a `tokenizer.json`
 //! * [`ggml`]: GGML's block types, unpacked
 //! * [`progress`]: a bar for steps one has to wait for
 //!
@@ -11,7 +14,12 @@
 
 pub mod command;
 pub mod ggml;
+pub mod import;
 pub mod names;
 pub mod pack;
 pub mod progress;
+pub mod recognise;
 pub mod source;
+pub mod tokenizer;
+
+pub use import::checkpoint;

@@ -4,13 +4,12 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use flamingo_architecture::ConfigError;
-use flamingo_weights::TensorError;
 use flamingo_weights::blocks::BlockError;
-use flamingo_weights::gguf::GgufError;
-use flamingo_weights::manifest::FolderError;
 use thiserror::Error;
 
+use crate::pack::ConvertError;
 use crate::source::SourceError;
+use crate::tokenizer::TokenizerError;
 
 /// Why a checkpoint cannot be made a model.
 #[derive(Debug, Error)]
@@ -240,6 +239,23 @@ pub enum ImportError {
         /// The family.
         family: &'static str,
     },
+    /// The tokenizer has another number of tokens than the embedding has rows for.
+    #[error(
+        "{} is the tokenizer of another model: its first added token would have the id {found}, \
+         the embedding's rows say {expected}",
+        path.display()
+    )]
+    UnfittingTokenizer {
+        /// The tokenizer.
+        path: PathBuf,
+        /// Id of the first added token by the tokenizer.
+        found: usize,
+        /// The same by the embedding.
+        expected: usize,
+    },
+    /// The tokenizer cannot be read or added to.
+    #[error(transparent)]
+    Tokenizer(#[from] TokenizerError),
     /// The parts' sizes make no model.
     #[error("the parts do not fit each other: {0}")]
     Config(#[from] ConfigError),
@@ -259,15 +275,15 @@ pub enum ImportError {
         /// The file or folder.
         path: PathBuf,
     },
-    /// A tensor contradicts itself.
-    #[error(transparent)]
-    Tensor(#[from] TensorError),
-    /// The model's file cannot be written as GGUF.
-    #[error(transparent)]
-    Gguf(#[from] GgufError),
     /// The folder cannot be written.
     #[error(transparent)]
-    Folder(#[from] FolderError),
+    Write(Box<ConvertError>),
+}
+
+impl From<ConvertError> for ImportError {
+    fn from(error: ConvertError) -> Self {
+        Self::Write(Box::new(error))
+    }
 }
 
 impl ImportError {

@@ -3,9 +3,9 @@
 use std::path::Path;
 
 use flamingo_architecture::{FlamingoConfig, TensorRole, TensorSpec};
-use flamingo_weights::gguf::{GgufWriter, Metadata};
+use flamingo_weights::gguf::{GgufError, GgufStream, GgufWriter, Metadata};
 use flamingo_weights::manifest::{FolderWriter, GpuLimits, ModelManifest, ModelSummary};
-use flamingo_weights::{LoadedTensor, TensorType};
+use flamingo_weights::{LoadedTensor, TensorInfo, TensorType};
 
 use super::ConvertError;
 use crate::progress::Progress;
@@ -18,15 +18,15 @@ const ESTIMATED_POSITIONS: usize = 1024;
 const GPU_BUFFER_ALIGNMENT: u64 = 16;
 
 /// A model but for its tensors.
-pub(super) struct ModelDescription {
+pub(crate) struct ModelDescription {
     /// Name for people.
-    pub(super) name: String,
+    pub(crate) name: String,
     /// SPDX expression of the licence.
-    pub(super) licence: String,
+    pub(crate) licence: String,
     /// All sizes.
-    pub(super) config: FlamingoConfig,
+    pub(crate) config: FlamingoConfig,
     /// The text of `tokenizer.json`.
-    pub(super) tokenizer: String,
+    pub(crate) tokenizer: String,
 }
 
 impl ModelDescription {
@@ -50,7 +50,7 @@ impl ModelDescription {
                     expected: spec.shape,
                 });
             }
-            needs.count(&spec, &tensor);
+            needs.count(&spec, tensor.data.len());
             writer.push(tensor)?;
             progress.advance(1);
         }
@@ -59,6 +59,51 @@ impl ModelDescription {
             .write(&mut shards)
             .map_err(ConvertError::io(folder))?;
         Ok(shards.finish(self.summary(&needs)?)?)
+    }
+
+    /// Writes the model to `folder` tensor by tensor, each gone before the next one is asked
+    /// for: `tensor_type` says how one is stored, `provide` gives it in load order.
+    pub(crate) fn stream<E>(
+        &self,
+        folder: &Path,
+        tensor_type: impl Fn(&TensorSpec) -> TensorType,
+        mut provide: impl FnMut(&TensorSpec, TensorType) -> Result<LoadedTensor, E>,
+    ) -> Result<ModelManifest, E>
+    where
+        E: From<ConvertError>,
+    {
+        self.config.validate().map_err(ConvertError::from)?;
+        let specs = self.config.tensors();
+        let infos: Vec<TensorInfo> = specs
+            .iter()
+            .map(|spec| TensorInfo {
+                name: spec.name.clone(),
+                tensor_type: tensor_type(spec),
+                shape: spec.shape.clone(),
+            })
+            .collect();
+        let mut needs = Needs::default();
+        let mut total = 0;
+        for (spec, info) in specs.iter().zip(&infos) {
+            let bytes = info.byte_len().unwrap_or_default();
+            needs.count(spec, bytes);
+            total += bytes as u64;
+        }
+        let types: Vec<TensorType> = infos.iter().map(|info| info.tensor_type).collect();
+        let write = |error: std::io::Error| ConvertError::io(folder)(error);
+        let gguf = |error: GgufError| ConvertError::from(error);
+        let mut stream = GgufStream::new(self.metadata()?, infos).map_err(gguf)?;
+        let mut shards = FolderWriter::create(folder).map_err(ConvertError::from)?;
+        stream.start(&mut shards).map_err(write)?;
+        let mut progress = Progress::bytes("packing", total);
+        for (spec, tensor_type) in specs.iter().zip(types) {
+            let tensor = provide(spec, tensor_type)?;
+            let written = stream.push(&tensor, &mut shards).map_err(gguf)?;
+            written.map_err(write)?;
+            progress.advance(tensor.data.len() as u64);
+        }
+        let summary = self.summary(&needs)?;
+        Ok(shards.finish(summary).map_err(ConvertError::from)?)
     }
 
     fn metadata(&self) -> Result<Metadata, ConvertError> {
@@ -97,9 +142,9 @@ struct Needs {
 }
 
 impl Needs {
-    fn count(&mut self, spec: &TensorSpec, tensor: &LoadedTensor) {
+    fn count(&mut self, spec: &TensorSpec, bytes: usize) {
         let loaded = match spec.role {
-            TensorRole::Matrix => tensor.data.len(),
+            TensorRole::Matrix => bytes,
             // Held as f32, whatever it is stored as.
             TensorRole::Dense | TensorRole::Gate => {
                 spec.shape.iter().product::<usize>() * size_of::<f32>()

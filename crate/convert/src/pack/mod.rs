@@ -22,3 +22,4 @@ pub(crate) mod tiny;
 mod tokenizer;
 
 pub use error::ConvertError;
+pub(crate) use folder::ModelDescription;

@@ -48,9 +48,15 @@ impl Fields {
         }))
     }
 
-    /// The file.
-    pub(crate) fn path(&self) -> &Path {
-        &self.path
+    /// Settings that are known without a file, under the name of the model that has them.
+    pub(crate) fn known(name: &str, text: &str) -> Self {
+        #[expect(clippy::expect_used, reason = "the texts are constants of this program")]
+        let value = serde_json::from_str(text).expect("invariant: known settings are JSON");
+        Self {
+            path: PathBuf::from(name),
+            at: String::new(),
+            value,
+        }
     }
 
     /// A nested object; `None` if it is missing or null.

@@ -220,6 +220,18 @@ fn transformers(part: &Part, width: usize) -> Result<Settings, ImportError> {
             needed: "the number of heads, the function and the epsilon of the vision encoder",
         });
     };
+    if let Some(name) = root.text("clip_model_type")? {
+        // flamingo-mini names its encoder. Heads are 64 wide in all of OpenAI's.
+        return match name.starts_with("openai/clip-vit-") {
+            true => Ok(Settings {
+                heads: width / 64,
+                activation: Activation::QuickGelu,
+                norm_eps: 1e-5,
+                pixels: CLIP_PIXELS,
+            }),
+            false => Err(root.unsupported("clip_model_type", "openai/clip-vit-…")),
+        };
+    }
     let fields = root.object("vision_config").unwrap_or_else(|| root.clone());
     let model_type = match fields.text("model_type")? {
         Some(model_type) => Some(model_type),
