@@ -7,6 +7,7 @@
 //!   types of the packed tensors are a table
 //! * [`source`]: checkpoints of any kind behind one interface
 //! * [`tokenizer`]: tokenizers of any kind as a `tokenizer.json`
+//! * [`listing`]: the tensors of a checkpoint as text
 //! * [`ggml`]: GGML's block types, unpacked
 //! * [`progress`]: a bar for steps one has to wait for
 //!
@@ -15,6 +16,7 @@
 pub mod command;
 pub mod ggml;
 pub mod import;
+pub mod listing;
 pub mod names;
 pub mod pack;
 pub mod progress;

@@ -117,6 +117,9 @@ fn open_flamingo_ids(
     }
 }
 
+/// The question about a meme, in the words of OpenFlamingo.
+const MEME: &str = "is an image with: '{question}' written on it. Is it hateful?";
+
 const END_OF_CHUNK: &str = "<|endofchunk|>";
 const IMAGE: &str = "<image>";
 
@@ -204,6 +207,7 @@ fn otter(
             caption: ask("What does the image describe?"),
             visual_question: ask("{question}"),
             classification: ask("What is in the image?"),
+            hateful_memes: ask(MEME),
         },
         ..PromptConfig::open_flamingo(tokens)
     };
@@ -240,6 +244,7 @@ fn idefics(
                 caption: ask("Describe this image."),
                 visual_question: ask("{question}"),
                 classification: ask("What is in this image?"),
+                hateful_memes: ask(MEME),
             };
             (utterance, templates)
         }
@@ -248,6 +253,7 @@ fn idefics(
                 caption: "<image>Caption:{answer}\n\n".to_owned(),
                 visual_question: "<image>Question: {question} Answer:{answer}\n\n".to_owned(),
                 classification: "<image>Output:{answer}\n\n".to_owned(),
+                hateful_memes: format!("<image>{MEME} Answer:{{answer}}\n\n"),
             };
             (LLAMA_EOS, templates)
         }
@@ -319,6 +325,7 @@ fn flamingo_mini(ids: &mut Ids<'_>) -> Result<(TokensConfig, PromptConfig), Impo
             caption: "<image>{answer}<|endofchunk|>".to_owned(),
             visual_question: "<image>Question: {question} Answer:{answer}<|endofchunk|>".to_owned(),
             classification: "<image>{answer}<|endofchunk|>".to_owned(),
+            hateful_memes: format!("<image>{MEME} Answer:{{answer}}<|endofchunk|>"),
         },
     };
     Ok((tokens, prompt))

@@ -5,7 +5,6 @@ use flamingo_architecture::config::{
     VitConfig,
 };
 
-use super::fields::Fields;
 use super::language::activation;
 use super::shapes::Shapes;
 use crate::import::{CONFIG, ImportError, Part};
