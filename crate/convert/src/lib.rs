@@ -3,10 +3,11 @@
 //! * [`command`]: the command line
 //! * [`pack`]: models made out of pretrained parts
 //! * [`import`]: released checkpoints as models, in three steps that know nothing of one
-//!   another: [`recognise`] says what files are, [`names`] which tensor is which, and the
-//!   types of the packed tensors are a table
+//!   another: [`recognise`] says what files are, `flamingo_weights::names` which tensor is
+//!   which, and a table how each is packed
 //! * [`source`]: checkpoints of any kind behind one interface
 //! * [`tokenizer`]: tokenizers of any kind as a `tokenizer.json`
+//! * [`names`]: names of tensors without what training wrapped around them
 //! * [`listing`]: the tensors of a checkpoint as text
 //! * [`ggml`]: GGML's block types, unpacked
 //! * [`progress`]: a bar for steps one has to wait for

@@ -14,16 +14,16 @@ mod write;
 use std::path::{Path, PathBuf};
 
 use flamingo_architecture::config::{
-    ClassToken, LanguageConfig, TokensConfig, VisionConfig, VisionEncoderConfig,
+    ClassToken, LanguageConfig, PromptConfig, TokensConfig, VisionConfig, VisionEncoderConfig,
 };
 use flamingo_architecture::{FlamingoConfig, TensorSpec};
 use flamingo_weights::{LoadedTensor, TensorType};
 
-use crate::names::{self, Blocks, Place};
 use crate::recognise::language::LanguageKind;
 use crate::recognise::prompt::{self, Ids};
 use crate::recognise::{Family, Fields, Layout, Shapes, bridges, language, vision};
 use crate::tokenizer::TokenizerJson;
+use flamingo_weights::names::{self, Blocks, Place};
 
 pub use error::ImportError;
 pub(crate) use part::{CONFIG, Part};
@@ -44,6 +44,9 @@ pub struct ImportOptions {
     pub tokenizer: Option<PathBuf>,
     /// The family, if it is not the one that names and shapes say.
     pub family: Option<Family>,
+    /// Width of a head of OpenFlamingo's bridges, if whoever trained them changed the 64 of
+    /// the program; no shape tells it.
+    pub bridge_head_width: Option<usize>,
     /// The ids of an image and of the end of an answer, if there is no tokenizer.
     pub tokens: Option<TokensConfig>,
 }
@@ -97,7 +100,8 @@ impl Import {
         let vision_part = vision.part.map(|part| push(&mut parts, part));
         let all = Shapes(parts.iter().collect());
 
-        let settings = language_settings(layout, fields.as_ref(), &parts, language_part)?;
+        let within = settings_within(layout, fields.as_ref())?;
+        let settings = language_settings(within, &parts, language_part)?;
         let language_config = language.kind.facts(&settings, &all)?;
         needs.check_language(&parts, language_part, &language_config)?;
         let vision_config = vision
@@ -106,12 +110,19 @@ impl Import {
             .map(|config| as_seen(config, layout))?;
         needs.check_vision(&parts[vision_part.unwrap_or(0)], &vision_config)?;
 
-        let (resampler, cross_attention, _) =
-            bridges::facts(layout, fields.as_ref(), &all, &language_config)?;
+        let head_width = options.bridge_head_width;
+        let (resampler, cross_attention) =
+            bridges::facts(layout, fields.as_ref(), &all, &language_config, head_width)?;
         let mut tokenizer = options.tokenizer.as_deref().map(TokenizerJson::open);
         let mut tokenizer = tokenizer.take().transpose()?;
         let family = options.family.unwrap_or_else(|| {
-            family(layout, &parts[0], language.kind, tokenizer.as_ref(), &language_config)
+            family(
+                layout,
+                &parts[0],
+                language.kind,
+                tokenizer.as_ref(),
+                &language_config,
+            )
         });
         let ids = match (&mut tokenizer, options.tokens, &options.tokenizer) {
             (Some(tokenizer), _, Some(path)) => Ids::Tokenizer(path, tokenizer),
@@ -148,15 +159,45 @@ impl Import {
         Ok(import)
     }
 
-    /// A model of other sizes or other facts than were recognised, made of the same
-    /// tensors: heads, for example, that no released checkpoint has.
+    /// A language model and a vision encoder without bridges between them: what bridges are
+    /// trained into. `tokens` are ids that the language model spares.
     ///
     /// # Errors
-    /// If no model can have this configuration.
-    pub fn with_config(mut self, config: FlamingoConfig) -> Result<Self, ImportError> {
-        config.validate()?;
-        self.config = config;
-        Ok(self)
+    /// If a part is of no kind known here, or a fact of it is not computed here.
+    pub fn bare(language: &Path, vision: &Path, tokens: TokensConfig) -> Result<Self, ImportError> {
+        let (mut language_part, mut vision_part) = (Part::open(language)?, Part::open(vision)?);
+        let Some((language_kind, language_place)) = language::find(&language_part) else {
+            return Err(unknown_language(&language_part));
+        };
+        let Some((vision_kind, vision_place)) = vision::find(&vision_part) else {
+            return Err(unknown_vision(&vision_part));
+        };
+        language_part.map(&[language_place], Blocks::NONE);
+        vision_part.map(&[vision_place], Blocks::NONE);
+        let parts = vec![language_part, vision_part];
+        let all = Shapes(parts.iter().collect());
+        let settings = language_settings(None, &parts, Some(0))?;
+        let language = language_kind.facts(&settings, &all)?;
+        let vision = vision_kind.facts(&parts[1], &all)?;
+        let import = Self {
+            family: Family::OpenFlamingo,
+            config: FlamingoConfig {
+                cross_attention: bridges::none(&language),
+                resampler: None,
+                vision,
+                language,
+                tokens,
+                prompt: PromptConfig::open_flamingo(tokens),
+            },
+            tokenizer: None,
+            places: vec![language_place, vision_place],
+            blocks: Blocks::NONE,
+            head_rows_missing: 0,
+            parts,
+        };
+        import.config.validate()?;
+        import.check_all_used(vision_place.prefix)?;
+        Ok(import)
     }
 
     /// The family.
@@ -422,11 +463,7 @@ fn find_language(
             (kind, place)
         }
         (None, None) => {
-            return Err(ImportError::UnknownPart {
-                path: part.path().to_owned(),
-                part: "language model",
-                known: language::KNOWN,
-            });
+            return Err(unknown_language(&part));
         }
     };
     Ok(FoundLanguage {
@@ -473,11 +510,7 @@ fn find_vision(
     }
     // One that is named stands in for one in the checkpoint: a fine-tuned tower, say.
     let Some((kind, place)) = own.or(found) else {
-        return Err(ImportError::UnknownPart {
-            path: part.path().to_owned(),
-            part: "vision encoder",
-            known: vision::KNOWN,
-        });
+        return Err(unknown_vision(&part));
     };
     Ok(FoundVision {
         kind,
@@ -487,31 +520,51 @@ fn find_vision(
     })
 }
 
-/// The settings of the language model: beside it, within the checkpoint's, or known.
+/// The settings of the language model: beside it, or those that the checkpoint tells.
 fn language_settings(
-    layout: Layout,
-    fields: Option<&Fields>,
+    within: Option<Fields>,
     parts: &[Part],
     part: Option<usize>,
 ) -> Result<Fields, ImportError> {
-    if let Some(part) = part
-        && let Some(settings) = parts[part].settings(CONFIG)?
-    {
-        return Ok(settings);
-    }
-    let within = match (layout, fields) {
-        (Layout::Idefics, Some(fields)) => Some(fields.clone()),
-        (Layout::OpenFlamingo, Some(fields)) => fields.object("text_config"),
-        (Layout::FlamingoMini, Some(fields)) => {
-            let name = fields.text("lm")?.unwrap_or_default();
-            released::opt_settings(name).map(|text| Fields::known(name, text))
-        }
-        (_, None) => None,
+    let beside = match part {
+        Some(part) => parts[part].settings(CONFIG)?,
+        None => None,
     };
-    within.ok_or_else(|| ImportError::NoConfig {
+    beside.or(within).ok_or_else(|| ImportError::NoConfig {
         path: parts[part.unwrap_or(0)].path().to_owned(),
         needed: "the number of heads of the language model, its positions and its functions",
     })
+}
+
+/// The settings of the language model that the checkpoint's own tell.
+fn settings_within(layout: Layout, fields: Option<&Fields>) -> Result<Option<Fields>, ImportError> {
+    let Some(fields) = fields else {
+        return Ok(None);
+    };
+    Ok(match layout {
+        Layout::Idefics => Some(fields.clone()),
+        Layout::OpenFlamingo => fields.object("text_config"),
+        Layout::FlamingoMini => {
+            let name = fields.text("lm")?.unwrap_or_default();
+            released::opt_settings(name).map(|text| Fields::known(name, text))
+        }
+    })
+}
+
+fn unknown_language(part: &Part) -> ImportError {
+    ImportError::UnknownPart {
+        path: part.path().to_owned(),
+        part: "language model",
+        known: language::KNOWN,
+    }
+}
+
+fn unknown_vision(part: &Part) -> ImportError {
+    ImportError::UnknownPart {
+        path: part.path().to_owned(),
+        part: "vision encoder",
+        known: vision::KNOWN,
+    }
 }
 
 /// An encoder as the bridges of this layout see it: the tokens of the last block without a

@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 use flamingo_architecture::TensorSpec;
 
 use super::ImportError;
-use crate::names::{Blocks, Found, Order, Place};
 use crate::recognise::Fields;
 use crate::source::{Checkpoint, Format, SourceError, SourceTensor};
+use flamingo_weights::names::{Blocks, Found, Order, Place};
 
 /// A checkpoint with the settings beside it. There may be settings alone, of a part whose
 /// weights lie in another file.

@@ -2,7 +2,7 @@
 
 use flamingo_architecture::config::LanguageConfig;
 
-use crate::names::Place;
+use flamingo_weights::names::Place;
 
 /// A language model that bridges were trained in.
 struct Released {
@@ -57,11 +57,13 @@ pub(super) fn language<'a>(
     let path = names.find_map(|name| {
         let paths = LANGUAGE_MODELS.iter().map(|model| model.path);
         let is_block = name.contains("gated_cross_attn_layer");
-        paths.filter(|_| is_block).find(|path| name.starts_with(path))
+        paths
+            .filter(|_| is_block)
+            .find(|path| name.starts_with(path))
     });
-    let released = LANGUAGE_MODELS.iter().find(|model| {
-        Some(model.path) == path && model.width == width && model.every == every
-    });
+    let released = LANGUAGE_MODELS
+        .iter()
+        .find(|model| Some(model.path) == path && model.width == width && model.every == every);
     match released {
         Some(model) => format!(
             "the language model {}: {} layers of width {}",
@@ -104,7 +106,11 @@ pub(super) fn opt_settings(name: &str) -> Option<&'static str> {
 }
 
 /// What a tensor of ours is called in files of this kind.
-pub(super) fn theirs(places: &[Place], blocks: crate::names::Blocks, ours: &str) -> String {
+pub(super) fn theirs(
+    places: &[Place],
+    blocks: flamingo_weights::names::Blocks,
+    ours: &str,
+) -> String {
     let names = places.iter().find_map(|place| place.theirs(ours, blocks));
     match names {
         Some((names, _)) => names.join(", "),

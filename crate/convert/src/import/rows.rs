@@ -1,6 +1,5 @@
 //! The rows of one tensor, in our order and type.
 
-use std::ops::Range;
 use std::thread;
 
 use flamingo_architecture::TensorSpec;
@@ -9,7 +8,6 @@ use flamingo_weights::{LoadedTensor, TensorInfo, TensorType};
 
 use super::part::matrix_shape;
 use super::{ImportError, Part};
-use crate::names::Order;
 use crate::source::{ElementType, SourceError, SourceTensor};
 
 /// Fewer elements are packed sooner than a thread is started.
@@ -34,16 +32,18 @@ pub(super) fn gather(
         };
         // Pieces of one tensor are stored alike, and go on as the first does.
         let target = *packed.get_or_insert(tensor_type.unwrap_or(exact));
-        if order == Order::HeadByHead && !tensor.rows().is_multiple_of(3 * heads) {
+        let count = tensor.rows();
+        let sources = (0..count).map(|row| order.source_row(row, count, heads));
+        let Some(sources) = sources.collect::<Option<Vec<usize>>>() else {
             return Err(ImportError::Shape {
                 path: part.path().to_owned(),
                 name: tensor.entry.name.clone(),
                 found: tensor.entry.shape.clone(),
                 expected: spec.shape.clone(),
             });
-        }
-        rows += tensor.rows();
-        append(&tensor, order, heads, target, &mut data).map_err(|error| error.of(&spec.name))
+        };
+        rows += count;
+        append(&tensor, &sources, target, &mut data).map_err(|error| error.of(&spec.name))
     })?;
     let tensor_type = packed.or(tensor_type).unwrap_or(TensorType::F32);
     let zero = vec![0.0; cols];
@@ -94,51 +94,47 @@ fn pack_row(tensor_type: TensorType, row: &[f32], out: &mut Vec<u8>) -> Result<(
     Ok(())
 }
 
-/// Appends the rows of a piece.
+/// Appends these rows of a piece.
 fn append(
     tensor: &SourceTensor,
-    order: Order,
-    heads: usize,
+    sources: &[usize],
     target: TensorType,
     out: &mut Vec<u8>,
 ) -> Result<(), RowError> {
     let (rows, cols) = (tensor.rows(), tensor.cols());
     if cols == 1 {
         let values = tensor.to_f32().map_err(RowError::Source)?;
-        let values = (0..rows).map(|row| values[order.source_row(row, rows, heads)]);
+        let values = sources.iter().map(|&row| values[row]);
         return Ok(pack_row(target, &values.collect::<Vec<_>>(), out)?);
     }
     if is_stored_as(tensor.entry.element, target) {
         let row_bytes = tensor.data.len() / rows.max(1);
         out.reserve_exact(tensor.data.len());
-        for row in 0..rows {
-            let start = order.source_row(row, rows, heads) * row_bytes;
-            out.extend_from_slice(&tensor.data[start..][..row_bytes]);
+        for row in sources {
+            out.extend_from_slice(&tensor.data[row * row_bytes..][..row_bytes]);
         }
         return Ok(());
     }
-    let pack = |range: Range<usize>| {
-        let mut packed = Vec::with_capacity(target.row_bytes(cols).unwrap_or_default() * range.len());
+    let pack = |rows: &[usize]| {
+        let mut packed =
+            Vec::with_capacity(target.row_bytes(cols).unwrap_or_default() * rows.len());
         let mut values = vec![0.0; cols];
-        for row in range {
-            let source = order.source_row(row, rows, heads);
+        for &row in rows {
             tensor
-                .row_to_f32(source, &mut values)
+                .row_to_f32(row, &mut values)
                 .map_err(RowError::Source)?;
             pack_row(target, &values, &mut packed)?;
         }
         Ok(packed)
     };
     let most = (rows * cols).div_ceil(ELEMENTS_OF_A_THREAD).max(1);
-    let threads = thread::available_parallelism().map_or(1, usize::from).min(most);
-    let share = rows.div_ceil(threads).max(1);
-    let shares = (0..threads).map(|thread| {
-        let start = (thread * share).min(rows);
-        start..(start + share).min(rows)
-    });
+    let threads = thread::available_parallelism()
+        .map_or(1, usize::from)
+        .min(most);
+    let shares = sources.chunks(rows.div_ceil(threads).max(1));
     let packed: Vec<Result<Vec<u8>, RowError>> = thread::scope(|scope| {
         let pack = &pack;
-        let handles: Vec<_> = shares.map(|range| scope.spawn(move || pack(range))).collect();
+        let handles: Vec<_> = shares.map(|rows| scope.spawn(move || pack(rows))).collect();
         let join = |handle: thread::ScopedJoinHandle<'_, _>| match handle.join() {
             Ok(packed) => packed,
             Err(panic) => std::panic::resume_unwind(panic),

@@ -186,7 +186,10 @@ mod tests {
             ("resampler.latents", TensorRole::Dense, &[8, 64]),
             ("v.position_embd.weight", TensorRole::Dense, &[17, 64]),
         ] {
-            assert_eq!(StoredAs::Q4_0.type_of(&spec(name, role, shape)), TensorType::F32);
+            assert_eq!(
+                StoredAs::Q4_0.type_of(&spec(name, role, shape)),
+                TensorType::F32
+            );
         }
         let kernel = spec("v.patch_embd.weight", TensorRole::Dense, &[64, 588]);
         assert_eq!(StoredAs::Q4_0.type_of(&kernel), TensorType::F16);

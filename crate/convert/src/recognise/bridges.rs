@@ -10,7 +10,7 @@ use super::fields::Fields;
 use super::language::activation;
 use super::shapes::Shapes;
 use crate::import::ImportError;
-use crate::names::Blocks;
+use flamingo_weights::names::Blocks;
 
 /// Heads of bridges: their width is settled by the program that trained them, or told by
 /// its config.
@@ -38,9 +38,16 @@ pub(crate) fn facts(
     fields: Option<&Fields>,
     shapes: &Shapes<'_>,
     language: &LanguageConfig,
-) -> Result<(Option<ResamplerConfig>, CrossAttentionConfig, Blocks), ImportError> {
+    head_width: Option<usize>,
+) -> Result<(Option<ResamplerConfig>, CrossAttentionConfig), ImportError> {
     let blocks = blocks(layout, fields, shapes)?;
-    let differences = differences(layout, fields, language)?;
+    let mut differences = differences(layout, fields, language)?;
+    if let Some(width) = head_width {
+        differences.head_width = Heads {
+            resampler: width,
+            cross_attention: width,
+        };
+    }
     let first = format!("xattn.{}.", blocks.offset);
     let of_block = |name: &str| format!("{first}{name}");
     let gated = shapes.has(&of_block("ffn_gate.weight"));
@@ -103,7 +110,23 @@ pub(crate) fn facts(
             max_media: shapes.rows("resampler.media_embd"),
         }
     });
-    Ok((resampler, cross_attention, blocks))
+    Ok((resampler, cross_attention))
+}
+
+/// No blocks: the first one would stand behind the last layer.
+pub(crate) fn none(language: &LanguageConfig) -> CrossAttentionConfig {
+    CrossAttentionConfig {
+        every: 1,
+        offset: language.layers,
+        heads: language.attention.heads,
+        head_dim: language.attention.head_dim,
+        norm: NormConfig::BRIDGE,
+        fused_key_value: true,
+        qk_norm: None,
+        feed_forward: FeedForwardConfig::plain(language.width, Activation::Gelu),
+        gate: GateExtent::Scalar,
+        only_last_media: true,
+    }
 }
 
 /// Before which layers blocks stand.

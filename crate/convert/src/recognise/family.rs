@@ -104,7 +104,9 @@ impl fmt::Display for Family {
 
 /// A name that no family has.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is no family of Flamingos; there are open-flamingo, open-flamingo-1, med-flamingo, otter, idefics, idefics-instruct, flamingo-mini")]
+#[error(
+    "`{0}` is no family of Flamingos; there are open-flamingo, open-flamingo-1, med-flamingo, otter, idefics, idefics-instruct, flamingo-mini"
+)]
 pub struct UnknownFamily(String);
 
 impl FromStr for Family {

@@ -8,7 +8,7 @@ use flamingo_architecture::config::{
 use super::fields::Fields;
 use super::shapes::Shapes;
 use crate::import::{ImportError, Part};
-use crate::names::{self, Blocks, Found, Place, language};
+use flamingo_weights::names::{self, Blocks, Found, Place, language};
 
 /// A kind of language model: a table of names, and how its settings are read.
 #[derive(Debug)]
@@ -74,9 +74,12 @@ pub(crate) fn find(part: &Part) -> Option<(&'static LanguageKind, Place)> {
         KINDS.into_iter().map(place)
     });
     // Every kind has this matrix, and each calls it otherwise.
-    let is_inner = |found: Found| matches!(found, Found::Piece(piece) if piece.ours == "blk.0.ffn_up.weight");
+    let is_inner =
+        |found: Found| matches!(found, Found::Piece(piece) if piece.ours == "blk.0.ffn_up.weight");
     places.into_iter().find(|(_, place)| {
-        let mut found = part.names().filter_map(|name| place.ours(name, Blocks::NONE));
+        let mut found = part
+            .names()
+            .filter_map(|name| place.ours(name, Blocks::NONE));
         found.any(is_inner)
     })
 }
@@ -198,10 +201,12 @@ fn llama(fields: &Fields, shapes: &Shapes<'_>) -> Result<LanguageConfig, ImportE
             fused_qkv: false,
             qkv_bias: common.qkv_bias,
             output_bias: common.output_bias,
-            qk_norm: shapes.has("blk.0.attn_q_norm.weight").then_some(QkNormConfig {
-                extent: QkNormExtent::PerHead,
-                norm,
-            }),
+            qk_norm: shapes
+                .has("blk.0.attn_q_norm.weight")
+                .then_some(QkNormConfig {
+                    extent: QkNormExtent::PerHead,
+                    norm,
+                }),
         },
         feed_forward: common.feed_forward(true, activation(fields, "hidden_act", "silu")?),
     })
@@ -320,10 +325,12 @@ fn mosaic(
             fused_qkv: true,
             qkv_bias: common.qkv_bias,
             output_bias: common.output_bias,
-            qk_norm: shapes.has("blk.0.attn_q_norm.weight").then_some(QkNormConfig {
-                extent: QkNormExtent::FullWidth,
-                norm,
-            }),
+            qk_norm: shapes
+                .has("blk.0.attn_q_norm.weight")
+                .then_some(QkNormConfig {
+                    extent: QkNormExtent::FullWidth,
+                    norm,
+                }),
         },
         feed_forward: common.feed_forward(false, Activation::Gelu),
     })
@@ -383,7 +390,9 @@ fn heads(fields: &Fields, key: &str) -> Result<usize, ImportError> {
 /// The base of the rotary frequencies; transformers 5 has it in `rope_parameters`.
 fn rope_theta(fields: &Fields, default: f32) -> Result<f32, ImportError> {
     let nested = fields.object("rope_parameters");
-    let nested = nested.map(|fields| fields.number("rope_theta")).transpose()?;
+    let nested = nested
+        .map(|fields| fields.number("rope_theta"))
+        .transpose()?;
     let theta = fields.number("rope_theta")?.or(nested.flatten());
     Ok(theta.unwrap_or(default))
 }

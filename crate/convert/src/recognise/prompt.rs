@@ -68,11 +68,14 @@ impl Ids<'_> {
                 }
             };
         }
-        let list = added.into_iter().zip(tokens).map(|(id, content)| AddedToken {
-            content,
-            id,
-            special: true,
-        });
+        let list = added
+            .into_iter()
+            .zip(tokens)
+            .map(|(id, content)| AddedToken {
+                content,
+                id,
+                special: true,
+            });
         tokenizer.add(&list.collect::<Vec<_>>())?;
         Ok(Some(added))
     }
@@ -198,11 +201,16 @@ fn otter(
         image,
         end_of_chunk,
     };
-    let ask = |question: &str| format!("<image>User: {question} GPT:<answer> {{answer}}<|endofchunk|>");
+    let ask =
+        |question: &str| format!("<image>User: {question} GPT:<answer> {{answer}}<|endofchunk|>");
     // ALiBi is MPT's: its tokenizer puts nothing before a text, LLaMA's does.
     let is_llama = language.feed_forward.gated;
     let prompt = PromptConfig {
-        begin: if is_llama { vec![LLAMA_BOS] } else { Vec::new() },
+        begin: if is_llama {
+            vec![LLAMA_BOS]
+        } else {
+            Vec::new()
+        },
         templates: Templates {
             caption: ask("What does the image describe?"),
             visual_question: ask("{question}"),
@@ -274,7 +282,11 @@ fn idefics(
         end_of_answer: vec![end],
         end_ids: vec![LLAMA_EOS],
         // A shot ends with an empty line, which is no token.
-        stop: if is_base { vec!["\n".to_owned()] } else { Vec::new() },
+        stop: if is_base {
+            vec!["\n".to_owned()]
+        } else {
+            Vec::new()
+        },
         banned: vec![fake, image],
         templates,
     };

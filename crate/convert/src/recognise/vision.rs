@@ -8,7 +8,7 @@ use flamingo_architecture::config::{
 use super::language::activation;
 use super::shapes::Shapes;
 use crate::import::{CONFIG, ImportError, Part};
-use crate::names::{Blocks, Found, Place, vision};
+use flamingo_weights::names::{Blocks, Found, Place, vision};
 
 /// A kind of vision encoder: a table of names, and how its settings are read.
 #[derive(Debug)]
@@ -16,7 +16,7 @@ pub(crate) struct VisionKind {
     /// Where its names can stand in a file. OpenAI's text tower has the names that a bare
     /// visual tower has, so that comes last.
     prefixes: &'static [&'static str],
-    part: &'static crate::names::Part,
+    part: &'static flamingo_weights::names::Part,
     settings: fn(&Part, usize) -> Result<Settings, ImportError>,
 }
 
@@ -73,7 +73,9 @@ pub(crate) fn find(part: &Part) -> Option<(&'static VisionKind, Place)> {
     });
     let is_inner = |found: Found| matches!(found, Found::Piece(piece) if piece.ours == "v.blk.0.ffn_up.weight");
     places.into_iter().find(|(_, place)| {
-        let mut found = part.names().filter_map(|name| place.ours(name, Blocks::NONE));
+        let mut found = part
+            .names()
+            .filter_map(|name| place.ours(name, Blocks::NONE));
         found.any(is_inner)
     })
 }

@@ -7,11 +7,7 @@ use super::table::{Group, Numbering, Part, Row, group, row};
 /// 1 lists them under `gated_cross_attn_layers` too.
 pub const OPEN_FLAMINGO: Part = Part {
     groups: &[
-        group(
-            "perceiver.layers.{}.",
-            "resampler.blk.{}.",
-            RESAMPLER_LAYER,
-        ),
+        group("perceiver.layers.{}.", "resampler.blk.{}.", RESAMPLER_LAYER),
         group("perceiver.", "resampler.", RESAMPLER_ENDS),
         group(
             "lang_encoder.transformer.blocks.{}.gated_cross_attn_layer.",
