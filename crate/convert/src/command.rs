@@ -7,7 +7,9 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 use flamingo_weights::manifest::ModelManifest;
 
+use crate::import::{CheckpointOptions, ImportOptions, StoredAs, checkpoint};
 use crate::pack::{ConvertError, default_model, open_flamingo_3b, tiny};
+use crate::recognise::Family;
 
 /// What to make.
 #[derive(Args)]
@@ -20,6 +22,9 @@ pub struct ConvertArgs {
 enum ModelArgs {
     /// The default model: SmolLM2-135M-Instruct, EfficientNet-Lite2 and this repository's bridges
     Default(DefaultArgs),
+    /// A released checkpoint: OpenFlamingo, Med-Flamingo, Otter, IDEFICS or flamingo-mini
+    #[command(after_help = CHECKPOINT_HELP)]
+    Checkpoint(CheckpointArgs),
     /// A model of a few MB with random weights and the default model's tokenizer, for tests
     Tiny(RandomArgs),
     /// A model of 1.4 GB with the shape of OpenFlamingo-3B-vitl-mpt1b, random weights and the
@@ -42,6 +47,65 @@ struct DefaultArgs {
     /// costs; those trained with the bridges come from their file
     #[arg(long)]
     f32_vision: bool,
+}
+
+/// What stands below the options of a checkpoint.
+const CHECKPOINT_HELP: &str = "\
+Which files each family needs, and from where, is in docs/models.md. `flamingo check` measures
+whether the model computes what it should.";
+
+#[derive(Args)]
+struct CheckpointArgs {
+    /// The file, index or folder with the bridges
+    #[arg(value_name = "CHECKPOINT")]
+    checkpoint: PathBuf,
+    /// The vision encoder, if it is not in the checkpoint
+    #[arg(long, value_name = "FILE|FOLDER")]
+    vision: Option<PathBuf>,
+    /// The language model, if it is not in the checkpoint, with its config.json beside it
+    #[arg(long, value_name = "FILE|FOLDER")]
+    language: Option<PathBuf>,
+    /// The tokenizer; the one beside the language model, or beside the checkpoint, if not given
+    #[arg(long, value_name = "FILE|FOLDER")]
+    tokenizer: Option<PathBuf>,
+    /// How the bulk is stored: q4_0, q4_1, q8_0, f16 or f32
+    #[arg(long = "type", value_name = "TYPE", default_value_t = StoredAs::default())]
+    stored_as: StoredAs,
+    /// Read and prompt it as this family, if it is not recognised as what it is
+    #[arg(long, value_name = "FAMILY")]
+    family: Option<Family>,
+    /// Name for people
+    #[arg(long, value_name = "TEXT")]
+    name: Option<String>,
+    /// Terms of the model as an SPDX expression
+    #[arg(long, value_name = "SPDX")]
+    licence: Option<String>,
+    /// Folder for model.json and its shards
+    #[arg(long, value_name = "FOLDER", visible_alias = "out")]
+    output: PathBuf,
+    /// Replace a model that is there already
+    #[arg(long)]
+    force: bool,
+}
+
+impl CheckpointArgs {
+    fn options(&self) -> CheckpointOptions {
+        CheckpointOptions {
+            files: ImportOptions {
+                checkpoint: self.checkpoint.clone(),
+                vision: self.vision.clone(),
+                language: self.language.clone(),
+                tokenizer: self.tokenizer.clone(),
+                family: self.family,
+                ..ImportOptions::default()
+            },
+            stored_as: self.stored_as,
+            output: self.output.clone(),
+            force: self.force,
+            name: self.name.clone(),
+            licence: self.licence.clone(),
+        }
+    }
 }
 
 #[derive(Args)]
@@ -78,6 +142,7 @@ pub fn run(args: &ConvertArgs) -> Result<(), ConvertError> {
                 default_model::make(parts, bridges, args.f32_vision, output)?,
             )
         }
+        ModelArgs::Checkpoint(args) => (&args.output, checkpoint(&args.options())?.manifest),
         ModelArgs::Tiny(args) => {
             let CommonArgs { parts, output } = &args.common;
             (output, tiny::make(parts, args.seed, output)?)
@@ -105,6 +170,14 @@ pub fn run(args: &ConvertArgs) -> Result<(), ConvertError> {
         }
     );
     // The model is there, even where nobody listens.
-    let _ = writeln!(io::stdout(), "{line}");
+    let mut out = io::stdout();
+    let _ = writeln!(out, "{line}");
+    if matches!(args.model, ModelArgs::Checkpoint(_)) {
+        let _ = writeln!(
+            out,
+            "whether it computes what it should: flamingo check {}",
+            output.display()
+        );
+    }
     Ok(())
 }

@@ -40,7 +40,8 @@ pub struct ImportOptions {
     pub vision: Option<PathBuf>,
     /// The language model, likewise.
     pub language: Option<PathBuf>,
-    /// The tokenizer.
+    /// The tokenizer; the one beside the language model or the checkpoint if there is none
+    /// here and they are folders.
     pub tokenizer: Option<PathBuf>,
     /// The family, if it is not the one that names and shapes say.
     pub family: Option<Family>,
@@ -113,8 +114,11 @@ impl Import {
         let head_width = options.bridge_head_width;
         let (resampler, cross_attention) =
             bridges::facts(layout, fields.as_ref(), &all, &language_config, head_width)?;
-        let mut tokenizer = options.tokenizer.as_deref().map(TokenizerJson::open);
-        let mut tokenizer = tokenizer.take().transpose()?;
+        let tokenizer_path = tokenizer_path(options);
+        let mut tokenizer = tokenizer_path
+            .as_deref()
+            .map(TokenizerJson::open)
+            .transpose()?;
         let family = options.family.unwrap_or_else(|| {
             family(
                 layout,
@@ -124,7 +128,7 @@ impl Import {
                 &language_config,
             )
         });
-        let ids = match (&mut tokenizer, options.tokens, &options.tokenizer) {
+        let ids = match (&mut tokenizer, options.tokens, &tokenizer_path) {
             (Some(tokenizer), _, Some(path)) => Ids::Tokenizer(path, tokenizer),
             (_, Some(tokens), _) => Ids::Given(tokens),
             _ => Ids::Rows,
@@ -295,6 +299,14 @@ impl Import {
     }
 }
 
+/// Where the tokenizer is: named, or beside the language model or the checkpoint.
+fn tokenizer_path(options: &ImportOptions) -> Option<PathBuf> {
+    let folders = [options.language.as_ref(), Some(&options.checkpoint)];
+    let mut folders = folders.into_iter().flatten();
+    let beside = || folders.find(|folder| TokenizerJson::is_in(folder)).cloned();
+    options.tokenizer.clone().or_else(beside)
+}
+
 fn push(parts: &mut Vec<Part>, part: Part) -> usize {
     parts.push(part);
     parts.len() - 1
@@ -396,7 +408,8 @@ impl Needs {
         found: &LanguageConfig,
     ) -> Result<(), ImportError> {
         // Every n-th layer has a block, so the last block tells how deep the model is.
-        let deep = self.last_block < found.layers && self.last_block + self.every >= found.layers;
+        let deep = self.last_block < found.layers
+            && self.last_block.saturating_add(self.every) >= found.layers;
         // What lies in the checkpoint belongs to another kind of language model.
         let foreign = parts[0].unknown().iter();
         let foreign = foreign.filter(|name| name.starts_with("lang_encoder."));

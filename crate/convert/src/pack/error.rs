@@ -13,6 +13,8 @@ use pytorch_reader::PytorchError;
 use thiserror::Error;
 use zip::result::ZipError;
 
+use crate::import::ImportError;
+
 /// Why a model cannot be made.
 #[derive(Debug, Error)]
 pub enum ConvertError {
@@ -155,6 +157,9 @@ pub enum ConvertError {
     /// The folder cannot be written.
     #[error(transparent)]
     Folder(#[from] FolderError),
+    /// A released checkpoint cannot be made a model.
+    #[error(transparent)]
+    Import(#[from] ImportError),
 }
 
 impl ConvertError {
