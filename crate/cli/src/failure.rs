@@ -5,6 +5,7 @@ use std::io;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use flamingo_convert::source::SourceError;
 use flamingo_kernels::DeviceError;
 use flamingo_runtime::RuntimeError;
 use thiserror::Error;
@@ -94,6 +95,9 @@ pub(crate) enum Failure {
     /// The model cannot be read.
     #[error(transparent)]
     Model(#[from] ModelError),
+    /// A checkpoint cannot be read.
+    #[error(transparent)]
+    Source(#[from] SourceError),
     /// There is no device as asked for.
     #[error("{0}; --device cpu always works")]
     Device(#[from] DeviceError),
@@ -138,6 +142,7 @@ impl Failure {
             | Self::Media { .. }
             | Self::Prompt { .. } => 2,
             Self::Model(_)
+            | Self::Source(_)
             | Self::Device(_)
             | Self::Run { .. }
             | Self::Check(_)

@@ -1,24 +1,31 @@
-//! `flamingo inspect`: what a model holds, and whether its bytes are right.
+//! `flamingo inspect`: what a model holds, and whether its bytes are right; or the tensors
+//! of a checkpoint in another format.
 
 use std::collections::BTreeMap;
 use std::io::{self, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use flamingo::FlamingoConfig;
+use flamingo_convert::listing;
+use flamingo_convert::source::{Checkpoint, SourceError};
 use flamingo_kernels::DeviceReport;
 use flamingo_runtime::LoadError;
 use flamingo_weights::gguf::{GgufHeader, GgufReader};
-use flamingo_weights::manifest::{ModelManifest, Shard};
+use flamingo_weights::manifest::{MANIFEST_FILE, ModelManifest, Shard};
 
 use crate::device::DeviceChoice;
 use crate::failure::Failure;
 use crate::model_source::{ModelError, ModelSource};
 use crate::progress::Progress;
 
+/// Metadata key of a model's configuration.
+const CONFIG_KEY: &str = "flamingo.config";
+
 #[derive(Args)]
 pub(crate) struct InspectArgs {
-    /// Folder with a model.json and its shards, or a single GGUF file
+    /// Folder with a model.json and its shards, or a single GGUF file; or a checkpoint: a
+    /// PyTorch, TorchScript, safetensors or GGUF file, an index.json, a folder of these
     #[arg(value_name = "MODEL")]
     model: PathBuf,
     /// Also open this device, test it and describe it
@@ -26,11 +33,41 @@ pub(crate) struct InspectArgs {
     device: Option<DeviceChoice>,
 }
 
-/// Prints a description of the model, every byte of which is read.
+/// Prints a description of the model, every byte of which is read, or the tensors of a
+/// checkpoint.
 ///
 /// # Errors
 /// Where the model is damaged; what can be said about it has been printed.
 pub(crate) fn run(args: &InspectArgs) -> Result<(), Failure> {
+    if is_packed(&args.model) {
+        print_model(args)?;
+    } else {
+        let checkpoint = Checkpoint::open(&args.model)?;
+        listing::write(&mut io::stdout().lock(), &checkpoint)?;
+    }
+    if let Some(choice) = args.device {
+        let (_, report) = choice.open()?;
+        print_device(&mut io::stdout().lock(), &report)?;
+    }
+    Ok(())
+}
+
+/// Whether `path` is a model for this program, or can be told about as one: a published
+/// folder, a GGUF file with a configuration, something damaged, or nothing at all.
+fn is_packed(path: &Path) -> bool {
+    if path.is_dir() {
+        return path.join(MANIFEST_FILE).exists();
+    }
+    match Checkpoint::open(path) {
+        Ok(checkpoint) => checkpoint
+            .metadata()
+            .is_some_and(|metadata| metadata.get(CONFIG_KEY).is_some()),
+        Err(SourceError::Io { .. } | SourceError::Gguf { .. }) => true,
+        Err(_) => false,
+    }
+}
+
+fn print_model(args: &InspectArgs) -> Result<(), Failure> {
     let source = ModelSource::open(&args.model)?;
     let mut out = io::stdout().lock();
     if let Some(folder) = source.folder() {
@@ -70,10 +107,6 @@ pub(crate) fn run(args: &InspectArgs) -> Result<(), Failure> {
         print_config(&mut out, header, args)?;
     }
     whole?;
-    if let Some(choice) = args.device {
-        let (_, report) = choice.open()?;
-        print_device(&mut out, &report)?;
-    }
     Ok(())
 }
 
@@ -157,7 +190,7 @@ fn print_config(
 ) -> Result<(), Failure> {
     let text = header
         .metadata
-        .string("flamingo.config")
+        .string(CONFIG_KEY)
         .map_err(|error| no_model(args, error.into()))?;
     let config = FlamingoConfig::from_json(text).map_err(|error| no_model(args, error.into()))?;
     writeln!(out, "\nConfiguration")?;

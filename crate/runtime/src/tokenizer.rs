@@ -9,6 +9,7 @@ use std::collections::HashMap;
 use flamingo::config::{PromptConfig, TokensConfig};
 use thiserror::Error;
 use tokenizers::DecoderWrapper;
+use tokenizers::pre_tokenizers::metaspace::PrependScheme;
 
 /// Text of the token that stands where an image stands.
 pub const IMAGE: &str = "<image>";
@@ -49,7 +50,7 @@ pub enum TokenizerError {
     /// The bytes of single tokens are not known.
     #[error(
         "tokenizer.json decodes tokens in a way this library does not know; \
-         only byte-level tokenizers can be constrained"
+         only byte-level and SentencePiece tokenizers can be constrained"
     )]
     NotByteLevel,
     /// The library failed on a text.
@@ -70,6 +71,19 @@ pub struct Tokenizer {
     ends: Vec<u32>,
     /// Ids that must not be generated, ascending.
     banned: Vec<u32>,
+    spelling: Spelling,
+}
+
+/// How tokens spell their bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Spelling {
+    /// A character for each byte, by the table of GPT-2.
+    ByteLevel,
+    /// As SentencePiece does: U+2581 for a space, and `<0x0A>` for a byte that is in no
+    /// piece. So many spaces at the start of a text are dropped.
+    SentencePiece { dropped: usize },
+    /// In a way that is not known here.
+    Other,
 }
 
 impl Tokenizer {
@@ -121,12 +135,14 @@ impl Tokenizer {
             .filter(|&id| id != tokens.end_of_chunk)
             .filter(|&id| is_special(id) || inner.id_to_token(id).is_none())
             .collect();
+        let spelling = inner.get_decoder().map_or(Spelling::Other, Spelling::of);
         Ok(Self {
             inner,
             tokens,
             vocab,
             ends: vec![tokens.end_of_chunk],
             banned,
+            spelling,
         })
     }
 
@@ -176,6 +192,14 @@ impl Tokenizer {
     /// # Errors
     /// Where the library refuses the ids.
     pub fn decode(&self, ids: &[u32]) -> Result<String, TokenizerError> {
+        if let Spelling::SentencePiece { dropped } = self.spelling {
+            // The library looks at a run of bytes as a whole: one that is no UTF-8 would
+            // take back the characters before it, which a stream has given out already.
+            let bytes: Vec<u8> = ids.iter().flat_map(|&id| self.piece_bytes(id)).collect();
+            let spaces = bytes.iter().take(dropped).take_while(|&&byte| byte == b' ');
+            let text = String::from_utf8_lossy(&bytes[spaces.count()..]);
+            return Ok(text.into_owned());
+        }
         self.inner
             .decode(ids, true)
             .map_err(|error| TokenizerError::Decode(error.to_string()))
@@ -187,6 +211,12 @@ impl Tokenizer {
     /// # Errors
     /// Where the library refuses the id.
     pub fn text_of(&self, id: u32) -> Result<String, TokenizerError> {
+        if let Spelling::SentencePiece { .. } = self.spelling
+            && !self.is_special(id)
+        {
+            // By itself, a space is not at the start of a text.
+            return Ok(String::from_utf8_lossy(&self.piece_bytes(id)).into_owned());
+        }
         self.inner
             .decode(&[id], false)
             .map_err(|error| TokenizerError::Decode(error.to_string()))
@@ -199,9 +229,25 @@ impl Tokenizer {
     /// [`TokenizerError::NotByteLevel`] for tokenizers whose tokens have no bytes of
     /// their own.
     pub fn token_bytes(&self) -> Result<Vec<Box<[u8]>>, TokenizerError> {
-        if !matches!(self.inner.get_decoder(), Some(DecoderWrapper::ByteLevel(_))) {
-            return Err(TokenizerError::NotByteLevel);
+        match self.spelling {
+            Spelling::ByteLevel => self.byte_level_bytes(),
+            Spelling::SentencePiece { .. } => Ok((0..self.vocab)
+                .map(|id| self.piece_bytes(id).into())
+                .collect()),
+            Spelling::Other => Err(TokenizerError::NotByteLevel),
         }
+    }
+
+    /// How many spaces at the start of a text have no place in what [`decode`](Self::decode)
+    /// gives, where tokens spell a space before each word.
+    pub fn spaces_dropped_at_start(&self) -> usize {
+        match self.spelling {
+            Spelling::SentencePiece { dropped } => dropped,
+            Spelling::ByteLevel | Spelling::Other => 0,
+        }
+    }
+
+    fn byte_level_bytes(&self) -> Result<Vec<Box<[u8]>>, TokenizerError> {
         let bytes: HashMap<char, u8> = byte_level_alphabet().collect();
         let added = self.inner.get_added_tokens_decoder();
         (0..self.vocab)
@@ -218,6 +264,22 @@ impl Tokenizer {
             .collect()
     }
 
+    /// The bytes of a token that is spelled as SentencePiece does.
+    fn piece_bytes(&self, id: u32) -> Vec<u8> {
+        match self.inner.id_to_token(id) {
+            Some(piece) if !self.is_special(id) => match byte_of(&piece) {
+                Some(byte) => vec![byte],
+                None => piece.replace(SPACE_OF_PIECES, " ").into_bytes(),
+            },
+            _ => Vec::new(),
+        }
+    }
+
+    fn is_special(&self, id: u32) -> bool {
+        let added = self.inner.get_added_vocabulary().get_added_tokens_decoder();
+        added.get(&id).is_some_and(|token| token.special)
+    }
+
     /// Starts to turn tokens into text as they come.
     pub fn text_stream(&self) -> TextStream<'_> {
         TextStream {
@@ -226,6 +288,67 @@ impl Tokenizer {
             pending: Vec::new(),
         }
     }
+}
+
+/// Stands for a space in SentencePiece's pieces.
+const SPACE_OF_PIECES: char = '\u{2581}';
+
+/// The byte that a piece `<0x0A>` stands for.
+fn byte_of(piece: &str) -> Option<u8> {
+    let digits = piece.strip_prefix("<0x")?.strip_suffix('>')?;
+    let is_byte = digits.len() == 2 && digits.bytes().all(|digit| digit.is_ascii_hexdigit());
+    u8::from_str_radix(digits, 16).ok().filter(|_| is_byte)
+}
+
+impl Spelling {
+    /// The spelling that a decoder reads: GPT-2's; that of SentencePiece, as step after
+    /// step or as the one step `Metaspace`.
+    fn of(decoder: &DecoderWrapper) -> Self {
+        let steps = match decoder {
+            DecoderWrapper::ByteLevel(_) => return Self::ByteLevel,
+            DecoderWrapper::Sequence(sequence) => sequence.get_decoders(),
+            single => std::slice::from_ref(single),
+        };
+        let (mut is_spaced, mut dropped) = (false, 0);
+        for step in steps {
+            match step {
+                DecoderWrapper::ByteLevel(_) if steps.len() == 1 => return Self::ByteLevel,
+                DecoderWrapper::Replace(replace)
+                    if replace.content == " "
+                        && replace_pattern(step).as_deref() == Some(SPACE_TEXT) =>
+                {
+                    is_spaced = true;
+                }
+                DecoderWrapper::Metaspace(metaspace)
+                    if metaspace.get_replacement() == SPACE_OF_PIECES =>
+                {
+                    is_spaced = true;
+                    if metaspace.get_prepend_scheme() != PrependScheme::Never {
+                        dropped = 1;
+                    }
+                }
+                DecoderWrapper::Strip(strip) if strip.content == ' ' && strip.stop == 0 => {
+                    dropped = strip.start;
+                }
+                DecoderWrapper::ByteFallback(_) | DecoderWrapper::Fuse(_) => {}
+                _ => return Self::Other,
+            }
+        }
+        match is_spaced {
+            true => Self::SentencePiece { dropped },
+            false => Self::Other,
+        }
+    }
+}
+
+/// [`SPACE_OF_PIECES`] as text.
+const SPACE_TEXT: &str = "\u{2581}";
+
+/// The text that a step replaces, which the library tells as JSON only.
+fn replace_pattern(step: &DecoderWrapper) -> Option<String> {
+    let json = serde_json::to_value(step).ok()?;
+    let pattern = json.get("pattern")?.get("String")?;
+    pattern.as_str().map(str::to_owned)
 }
 
 /// The character that stands for each byte in the vocabulary of a byte-level

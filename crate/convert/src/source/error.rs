@@ -111,6 +111,16 @@ pub enum SourceError {
         /// The other name.
         second: String,
     },
+    /// A file of a known format without a tensor.
+    #[error(
+        "{} holds no tensors, or only inside of objects that are not read; save a state_dict() \
+         instead",
+        path.display()
+    )]
+    NoTensors {
+        /// The checkpoint.
+        path: PathBuf,
+    },
     /// A name that no tensor has.
     #[error("{} has no tensor `{name}`", path.display())]
     UnknownTensor {

@@ -157,6 +157,12 @@ impl Checkpoint {
                 }
             }
         }
+        // A GGUF file may hold a vocabulary only.
+        if checkpoint.tensors.is_empty() && checkpoint.metadata().is_none() {
+            return Err(SourceError::NoTensors {
+                path: path.to_owned(),
+            });
+        }
         Ok(checkpoint)
     }
 

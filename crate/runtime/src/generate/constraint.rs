@@ -44,6 +44,8 @@ pub struct Constraint {
     automaton: Arc<dense::DFA<Vec<u32>>>,
     /// Bytes of every token; none where a token has no text.
     tokens: Arc<[Box<[u8]>]>,
+    /// Spaces at the start of a text that have no place in it.
+    spaces_dropped: usize,
     start: StateID,
 }
 
@@ -91,6 +93,7 @@ impl Constraint {
         Ok(Self {
             automaton: Arc::new(automaton),
             tokens: tokenizer.token_bytes()?.into(),
+            spaces_dropped: tokenizer.spaces_dropped_at_start(),
             start,
         })
     }
@@ -100,6 +103,7 @@ impl Constraint {
         Progress {
             constraint: self,
             state: self.start,
+            spaces_left: self.spaces_dropped,
         }
     }
 }
@@ -109,15 +113,15 @@ impl Constraint {
 pub(crate) struct Progress<'a> {
     constraint: &'a Constraint,
     state: StateID,
+    /// Spaces that would still be dropped.
+    spaces_left: usize,
 }
 
 impl Progress<'_> {
     /// Whether a token may come next.
     pub(crate) fn allows(&self, id: u32) -> bool {
-        let bytes = self.constraint.tokens.get(id as usize);
-        bytes.is_some_and(|bytes| {
-            !bytes.is_empty() && !self.constraint.automaton.is_dead_state(self.after(bytes))
-        })
+        let (_, bytes) = self.text_of(id);
+        !bytes.is_empty() && !self.constraint.automaton.is_dead_state(self.after(bytes))
     }
 
     /// Whether the text may end here.
@@ -128,9 +132,22 @@ impl Progress<'_> {
 
     /// Takes a token.
     pub(crate) fn advance(&mut self, id: u32) {
-        if let Some(bytes) = self.constraint.tokens.get(id as usize) {
-            self.state = self.after(bytes);
-        }
+        let (spaces, bytes) = self.text_of(id);
+        let state = self.after(bytes);
+        self.spaces_left = match bytes.is_empty() {
+            true => self.spaces_left - spaces,
+            false => 0,
+        };
+        self.state = state;
+    }
+
+    /// How many spaces of a token are dropped, and the bytes that it adds to the text.
+    fn text_of(&self, id: u32) -> (usize, &[u8]) {
+        let bytes = self.constraint.tokens.get(id as usize);
+        let bytes = bytes.map_or(&[][..], |bytes| bytes);
+        let spaces = bytes.iter().take(self.spaces_left);
+        let spaces = spaces.take_while(|&&byte| byte == b' ').count();
+        (spaces, &bytes[spaces..])
     }
 
     fn after(&self, bytes: &[u8]) -> StateID {
@@ -146,4 +163,85 @@ fn full_message(error: &dyn std::error::Error) -> String {
     let causes = std::iter::successors(Some(error), |error| error.source());
     let messages: Vec<String> = causes.map(ToString::to_string).collect();
     messages.join(": ")
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use std::path::Path;
+
+    use flamingo::config::TokensConfig;
+    use flamingo_convert::tokenizer::{AddedToken, TokenizerJson};
+
+    use super::*;
+
+    /// A SentencePiece tokenizer of few pieces, most characters of which are bytes.
+    fn tokenizer() -> Tokenizer {
+        let path = "../../tests/fixtures/convert/tokenizers/llama/tokenizer.model";
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(path);
+        let mut json = TokenizerJson::open(&path).unwrap();
+        let first = u32::try_from(json.vocab_size()).unwrap();
+        for (content, id) in [("<|endofchunk|>", first), ("<image>", first + 1)] {
+            let special = true;
+            json.add(&[AddedToken {
+                content,
+                id,
+                special,
+            }])
+            .unwrap();
+        }
+        let tokens = TokensConfig {
+            image: first + 1,
+            end_of_chunk: first,
+        };
+        Tokenizer::from_json(&json.to_text(), tokens, json.vocab_size()).unwrap()
+    }
+
+    #[test]
+    fn a_text_of_bytes_is_allowed_token_by_token_and_no_other() {
+        let tokenizer = tokenizer();
+        let choices = ["a dog", "naïve €", "日本"].map(str::to_owned);
+        let constraint = Constraint::choices(&choices, &tokenizer).unwrap();
+        for text in &choices {
+            let ids = tokenizer.encode(text).unwrap();
+            let mut progress = constraint.progress();
+            for &id in &ids {
+                assert!(!progress.may_end(), "{text}");
+                assert!(
+                    progress.allows(id) || tokenizer.text_of(id).unwrap() == " ",
+                    "{text}: {id}"
+                );
+                progress.advance(id);
+            }
+            assert!(progress.may_end(), "{text}");
+            assert_eq!(&tokenizer.decode(&ids).unwrap(), text);
+        }
+        // After the first of the three bytes of "€" only its second one may come.
+        let ids = tokenizer.encode("naïve €").unwrap();
+        let mut progress = constraint.progress();
+        for &id in &ids[..ids.len() - 2] {
+            progress.advance(id);
+        }
+        let allowed: Vec<u32> = (0..tokenizer.token_bytes().unwrap().len() as u32)
+            .filter(|&id| progress.allows(id))
+            .collect();
+        assert_eq!(allowed, [ids[ids.len() - 2]]);
+    }
+
+    #[test]
+    fn one_space_before_a_text_has_no_place_in_it() {
+        let tokenizer = tokenizer();
+        let constraint = Constraint::regex("a dog", &tokenizer).unwrap();
+        let with_space = Constraint::regex(" a dog", &tokenizer).unwrap();
+        let ids = tokenizer.encode("a").unwrap();
+        assert_eq!(tokenizer.text_of(ids[0]).unwrap(), " a");
+        let progress = constraint.progress();
+        assert!(progress.allows(ids[0]));
+        assert!(!with_space.progress().allows(ids[0]));
+        // Behind the start a space is one.
+        let mut progress = constraint.progress();
+        progress.advance(ids[0]);
+        assert!(!progress.allows(ids[0]));
+    }
 }

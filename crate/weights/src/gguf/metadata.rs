@@ -338,6 +338,39 @@ impl Metadata {
         }
     }
 
+    /// The list of `f32` under `key`.
+    ///
+    /// # Errors
+    /// Where there is none, or one of another type.
+    pub fn f32s(&self, key: &str) -> Result<&[f32], MetadataError> {
+        match self.require(key)? {
+            MetadataValue::Array(MetadataArray::F32(values)) => Ok(values),
+            other => Err(wrong_type(key, "an array of f32", other)),
+        }
+    }
+
+    /// The list of bytes under `key`.
+    ///
+    /// # Errors
+    /// Where there is none, or one of another type.
+    pub fn u8s(&self, key: &str) -> Result<&[u8], MetadataError> {
+        match self.require(key)? {
+            MetadataValue::Array(MetadataArray::U8(values)) => Ok(values),
+            other => Err(wrong_type(key, "an array of u8", other)),
+        }
+    }
+
+    /// The truth value under `key`.
+    ///
+    /// # Errors
+    /// Where there is none, or one of another type.
+    pub fn bool(&self, key: &str) -> Result<bool, MetadataError> {
+        match self.require(key)? {
+            MetadataValue::Bool(value) => Ok(*value),
+            other => Err(wrong_type(key, "a bool", other)),
+        }
+    }
+
     fn require(&self, key: &str) -> Result<&MetadataValue, MetadataError> {
         self.get(key).ok_or_else(|| MetadataError::Missing {
             key: key.to_owned(),
