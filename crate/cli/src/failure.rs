@@ -5,7 +5,7 @@ use std::io;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use flamingo_convert::pack::ConvertError;
+use flamingo_convert::ConvertError;
 use flamingo_kernels::DeviceError;
 use flamingo_runtime::RuntimeError;
 use thiserror::Error;

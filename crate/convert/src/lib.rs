@@ -2,6 +2,8 @@
 //!
 //! * [`command`]: the command line
 //! * [`pack`]: models made out of pretrained parts
+//! * [`model`]: a model's tensors as the shards of a folder
+//! * [`output`]: the folder, which is there when it is whole
 //! * [`source`]: checkpoints of any kind behind one interface
 //! * [`names`]: names of tensors without what training wrapped around them
 //! * [`ggml`]: GGML's block types, unpacked
@@ -10,8 +12,13 @@
 //! Burn is no dependency of this crate: it compiles in about a minute.
 
 pub mod command;
+mod error;
 pub mod ggml;
+pub mod model;
 pub mod names;
+pub mod output;
 pub mod pack;
 pub mod progress;
 pub mod source;
+
+pub use error::ConvertError;
