@@ -8,6 +8,7 @@ use std::ops::ControlFlow;
 use std::time::Instant;
 
 use clap::Args;
+use flamingo_convert::progress::Progress;
 use flamingo_runtime::prompt::CAPTION;
 use flamingo_runtime::{
     EncodedMedia, Example, GenerateOptions, Generation, ImagePixels, Model, PromptFormat, Query,
@@ -20,7 +21,6 @@ use serde::Serialize;
 
 use crate::failure::Failure;
 use crate::model_args::ModelArgs;
-use crate::progress::Progress;
 use crate::task::failed;
 
 /// Captions of the examples: about as long as those that people write.

@@ -5,6 +5,7 @@ use std::ops::ControlFlow;
 use std::path::PathBuf;
 
 use clap::Args;
+use flamingo_convert::progress::Progress;
 use flamingo_runtime::prompt::CAPTION;
 use flamingo_runtime::{Model, Query, RuntimeError};
 use futures_lite::future::block_on;
@@ -14,7 +15,6 @@ use crate::decoding_args::{Decoding, DecodingArgs};
 use crate::failure::Failure;
 use crate::media::{Media, MediaError};
 use crate::model_args::ModelArgs;
-use crate::progress::Progress;
 use crate::task::{Task, TaskArgs, failed};
 
 #[derive(Args)]

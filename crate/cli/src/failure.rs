@@ -5,13 +5,13 @@ use std::io;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use flamingo_convert::ConvertError;
 use flamingo_convert::source::SourceError;
 use flamingo_kernels::DeviceError;
 use flamingo_runtime::RuntimeError;
 use thiserror::Error;
 
 use crate::check::CheckError;
-use crate::convert::ConvertError;
 use crate::eval::EvalError;
 use crate::media::MediaError;
 use crate::model_source::ModelError;

@@ -5,13 +5,13 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+use flamingo_convert::progress::Progress;
 use flamingo_runtime::{SupportEntry, SupportSet};
 use serde::Deserialize;
 
 use crate::failure::Failure;
 use crate::media::{Media, SamplingArgs};
 use crate::model_args::ModelArgs;
-use crate::progress::Progress;
 use crate::task::failed;
 
 #[derive(Args)]

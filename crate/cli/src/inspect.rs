@@ -9,6 +9,7 @@ use clap::Args;
 use flamingo::FlamingoConfig;
 use flamingo_convert::listing;
 use flamingo_convert::source::{Checkpoint, SourceError};
+use flamingo_convert::progress::Progress;
 use flamingo_kernels::DeviceReport;
 use flamingo_runtime::LoadError;
 use flamingo_weights::gguf::{GgufHeader, GgufReader};
@@ -17,7 +18,6 @@ use flamingo_weights::manifest::{MANIFEST_FILE, ModelManifest, Shard};
 use crate::device::DeviceChoice;
 use crate::failure::Failure;
 use crate::model_source::{ModelError, ModelSource};
-use crate::progress::Progress;
 
 /// Metadata key of a model's configuration.
 const CONFIG_KEY: &str = "flamingo.config";

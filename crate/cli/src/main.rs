@@ -7,7 +7,6 @@ mod bench;
 mod caption;
 mod check;
 mod choose;
-mod convert;
 mod decoding_args;
 mod device;
 mod eval;
@@ -17,7 +16,6 @@ mod inspect;
 mod media;
 mod model_args;
 mod model_source;
-mod progress;
 mod scoring_args;
 mod task;
 
@@ -65,7 +63,7 @@ enum Command {
     Check(check::CheckArgs),
     /// Make a model out of its parts
     #[command(after_help = EXIT_CODES)]
-    Convert(convert::ConvertArgs),
+    Convert(flamingo_convert::command::ConvertArgs),
 }
 
 fn main() -> ExitCode {
@@ -78,7 +76,7 @@ fn main() -> ExitCode {
         Command::Bench(args) => bench::run(args),
         Command::Inspect(args) => inspect::run(args),
         Command::Check(args) => check::run(args),
-        Command::Convert(args) => convert::run(args).map_err(Failure::from),
+        Command::Convert(args) => flamingo_convert::command::run(args).map_err(Failure::from),
     };
     let Err(failure) = result else {
         return ExitCode::SUCCESS;

@@ -4,12 +4,11 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
+use flamingo_convert::progress::Progress;
 use flamingo_kernels::ComputeDevice;
 use flamingo_runtime::{LoadError, Model, ModelLoader};
 use flamingo_weights::manifest::{FolderError, ModelFolder};
 use thiserror::Error;
-
-use crate::progress::Progress;
 
 /// Bytes of a single file handed on at once.
 const PIECE_BYTES: u64 = 4 << 20;

@@ -7,6 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+use flamingo_convert::progress::Progress;
 use flamingo_runtime::{
     EncodedMedia, Example, Model, PromptFormat, RuntimeError, Session, SupportSet,
 };
@@ -14,7 +15,6 @@ use serde::Deserialize;
 
 use crate::failure::Failure;
 use crate::media::{Media, MediaError, SamplingArgs};
-use crate::progress::Progress;
 
 /// The examples and how they are put.
 #[derive(Args)]

@@ -1,15 +1,28 @@
-//! Reads what models are released as, whatever wrote it.
+//! Makes model folders: reads what models are released as, whatever wrote it, and packs it.
 //!
+//! * [`command`]: the command line
+//! * [`pack`]: models made out of pretrained parts
+//! * [`model`]: a model's tensors as the shards of a folder
+//! * [`output`]: the folder, which is there when it is whole
 //! * [`source`]: checkpoints of any kind behind one interface
 //! * [`tokenizer`]: tokenizers of any kind as a `tokenizer.json`
 //! * [`names`]: names of tensors without what training wrapped around them
 //! * [`listing`]: the tensors of a checkpoint as text
 //! * [`ggml`]: GGML's block types, unpacked
+//! * [`progress`]: a bar for steps one has to wait for
 //!
 //! Burn is no dependency of this crate: it compiles in about a minute.
 
+pub mod command;
+mod error;
 pub mod ggml;
 pub mod listing;
+pub mod model;
 pub mod names;
+pub mod output;
+pub mod pack;
+pub mod progress;
 pub mod source;
 pub mod tokenizer;
+
+pub use error::ConvertError;

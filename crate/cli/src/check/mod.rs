@@ -18,7 +18,7 @@ use thiserror::Error;
 
 use crate::failure::Failure;
 use crate::model_args::ModelArgs;
-use crate::progress::Progress;
+use flamingo_convert::progress::Progress;
 use photos::PHOTOS;
 
 /// Plain English that no model was trained on.

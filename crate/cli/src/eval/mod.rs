@@ -16,6 +16,7 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
+use flamingo_convert::progress::Progress;
 use flamingo_metrics::{BootstrapError, CaptionError, ClassificationError, VqaError};
 use flamingo_runtime::prompt::{CAPTION, CLASSIFICATION, VISUAL_QUESTION};
 use flamingo_runtime::{
@@ -35,7 +36,6 @@ use self::results::{Output, Results, Run};
 use crate::decoding_args::{Decoding, DecodingArgs};
 use crate::failure::Failure;
 use crate::model_args::ModelArgs;
-use crate::progress::Progress;
 use crate::scoring_args::ScoringArgs;
 use crate::task::failed;
 

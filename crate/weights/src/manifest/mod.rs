@@ -165,7 +165,7 @@ impl ModelManifest {
 
 /// Whether `file` names a file beside `model.json` on every file system and in
 /// every URL, and nothing else.
-fn is_file_name(file: &str) -> bool {
+pub fn is_file_name(file: &str) -> bool {
     file.len() <= MAX_FILE_NAME_BYTES
         && file.starts_with(|c: char| c.is_ascii_alphanumeric())
         && file

