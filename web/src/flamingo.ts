@@ -6,6 +6,7 @@ import { withoutDownload } from "./download-lock.js";
 import { findManifest } from "./find-manifest.js";
 import { infoOf } from "./manifest.js";
 import { imageToWire } from "./media.js";
+import { manifestAddress } from "./model-address.js";
 import { type ModelFolder, readManifest } from "./model-folder.js";
 import { type Call, ModelHost, type StartWorker } from "./model-host.js";
 import type { LoadedModel, SessionId, SupportSetId } from "./protocol.js";
@@ -78,7 +79,8 @@ export class Flamingo {
 
   /**
    * Loads the model whose `model.json` is at an address (relative to the page), or that of a folder
-   * at hand. Shards that are fetched are kept, so that the next visit fetches none of them and one
+   * at hand. An address that ends in a slash is that of the folder; its query goes along to the
+   * shards. Shards that are fetched are kept, so that the next visit fetches none of them and one
    * after an interruption only those that lack. A {@link ModelFolder} stays where it is.
    *
    * @throws a {@link FlamingoError}, of the class of its cause.
@@ -113,7 +115,7 @@ export class Flamingo {
 
   /**
    * What the `model.json` at an address (relative to the page) or in a folder says of its model.
-   * Without a network it is the one of the last visit.
+   * Where the server gives none it is the one of the last visit.
    *
    * @throws a {@link FlamingoError}, of the class of its cause.
    */
@@ -212,5 +214,5 @@ function isFolder(source: string | URL | ModelFolder): source is ModelFolder {
 }
 
 function addressOf(url: string | URL): string {
-  return new URL(url, document.baseURI).href;
+  return manifestAddress(url, document.baseURI);
 }

@@ -7,7 +7,7 @@ import {
   ShardLengthError,
   throwIfAborted,
 } from "./errors.js";
-import { type Manifest, manifestOf, type ShardEntry } from "./manifest.js";
+import { MAX_MANIFEST_BYTES, type Manifest, manifestOf, type ShardEntry } from "./manifest.js";
 import type { Progress } from "./progress.js";
 import { sha256 } from "./sha256.js";
 import type { VerifiedShard } from "./shards.js";
@@ -70,7 +70,9 @@ export type FolderFiles = Pick<ModelFolder, "read">;
 /** Reads and checks the `model.json` of the folder called `name`. */
 export async function readManifest(folder: FolderFiles, name: string): Promise<Manifest> {
   const blob = await readFile(folder, name, MANIFEST);
-  return manifestOf(await blob.text(), `${name}/${MANIFEST}`).manifest;
+  // One byte more than there may be: a file of any size may have been chosen.
+  const bytes = await contentOf(blob.slice(0, MAX_MANIFEST_BYTES + 1), name, MANIFEST);
+  return manifestOf(bytes, `${name}/${MANIFEST}`).manifest;
 }
 
 /** Brings the shards in order, each checked as if it came from a network. */
