@@ -213,7 +213,10 @@ export class ExampleBoard extends LightElement {
   #takeFolder(files: readonly File[]): void {
     const [name = "Folder"] = files[0]?.webkitRelativePath.split("/") ?? [];
     void this.#try(async () => {
-      const { readFolder, SupportFolder } = await import("./support-folder.js");
+      const [{ readFolder }, { SupportFolder }] = await Promise.all([
+        import("./read-folder.js"),
+        import("./support-folder.js"),
+      ]);
       const folder = new SupportFolder(name, await readFolder(files), () => this.requestUpdate());
       this.source.folder = folder;
       // Else the first query has it looked at.
