@@ -1,5 +1,12 @@
 import { expect, test } from "vitest";
-import { clipTime, frameCount, frameTimes, MAX_FRAMES, type Sampling } from "./sampling.js";
+import {
+  clipTime,
+  frameCount,
+  frameTimes,
+  MAX_FRAMES,
+  picturePlaces,
+  type Sampling,
+} from "./sampling.js";
 
 test.each<[Sampling, number, number]>([
   [{ kind: "count", count: 8 }, 3, 8],
@@ -24,4 +31,11 @@ test.each([
   [125.04, "2:05.0"],
 ])("%d s are written %s", (seconds, text) => {
   expect(clipTime(seconds)).toBe(text);
+});
+
+test("of pictures all are taken, or some from over their whole length", () => {
+  expect(picturePlaces({ kind: "rate", rate: 1 }, 3)).toEqual([0, 1, 2]);
+  expect(picturePlaces({ kind: "count", count: 8 }, 3)).toEqual([0, 1, 2]);
+  expect(picturePlaces({ kind: "count", count: 3 }, 12)).toEqual([2, 6, 10]);
+  expect(picturePlaces({ kind: "rate", rate: 1 }, 1000)).toHaveLength(MAX_FRAMES);
 });

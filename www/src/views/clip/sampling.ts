@@ -19,6 +19,13 @@ export function frameTimes(count: number, seconds: number): number[] {
   return Array.from({ length: count }, (_, i) => ((i + 0.5) * seconds) / count);
 }
 
+/** Which of so many pictures are taken: all, or as many as there may be, each from the middle of its share. */
+export function picturePlaces(sampling: Sampling, pictures: number): number[] {
+  const wanted = sampling.kind === "count" ? sampling.count : pictures;
+  const count = Math.min(MAX_FRAMES, wanted, pictures);
+  return Array.from({ length: count }, (_, i) => Math.floor(((i + 0.5) * pictures) / count));
+}
+
 /** A time within a clip: minutes, seconds and tenths. */
 export function clipTime(seconds: number): string {
   const tenths = Math.round(seconds * 10);
