@@ -3,10 +3,10 @@
 import {
   type AttentionMap,
   type CaptionStream,
-  framesOf,
   type GenerateOptions,
   type Session,
   type TokenPiece,
+  timedFramesOf,
 } from "flamingo-web";
 import { html, nothing } from "lit";
 import { ExampleSource } from "../../board/example-source.js";
@@ -28,14 +28,7 @@ import { ViewElement } from "../view-element.js";
 import { clipFilesOf, type PlacedFile, placed } from "./clip-files.js";
 import { droppedFiles } from "./dropped-files.js";
 import { record } from "./record.js";
-import {
-  clipTime,
-  frameCount,
-  frameTimes,
-  MAX_FRAMES,
-  picturePlaces,
-  type Sampling,
-} from "./sampling.js";
+import { clipTime, MAX_FRAMES, picturePlaces, type Sampling } from "./sampling.js";
 import "../../board/example-board.js";
 import "../../media/medium-picture.js";
 import "../../parts/written-text.js";
@@ -488,16 +481,16 @@ async function timedFrames(
   video.preload = "auto";
   video.src = url;
   try {
-    // A look at one frame finds the length too, where the file does not tell it.
-    if (sampling.kind === "rate") await framesOf(video, { count: 1, signal });
-    const count = frameCount(sampling, video.duration);
-    const frames = await framesOf(video, { count, signal });
-    const times = frameTimes(count, video.duration);
+    const frames = await timedFramesOf(video, {
+      signal,
+      ...(sampling.kind === "count"
+        ? { count: sampling.count }
+        : { rate: sampling.rate, most: MAX_FRAMES }),
+    });
     return await Promise.all(
-      frames.map(async (frame, i) => {
-        const seconds = times[i] ?? 0;
+      frames.map(async ({ image, seconds }) => {
         const place = clipTime(seconds);
-        const picture = await encodeFrame(frame);
+        const picture = await encodeFrame(image);
         return { place, picture: { name: `Frame at ${place}`, frames: [picture] } };
       }),
     );
