@@ -18,7 +18,7 @@ test("what is no address is refused, in few words", () => {
   expect(() => manifestAddress("http://", BASE)).toThrow(InvalidOptionError);
   const long = `http://[${"x".repeat(100_000)}`;
   const [, message = ""] = /(.*)/.exec(String(failure(() => manifestAddress(long, BASE)))) ?? [];
-  expect(message).toContain("is no address of a model");
+  expect(message).toContain("is no address; give that of a model.json");
   expect(message.length).toBeLessThan(300);
 });
 

@@ -14,7 +14,7 @@ export function manifestAddress(source: string | URL, base?: string): string {
     url = new URL(source, base);
   } catch (cause) {
     throw new InvalidOptionError(
-      { reason: `${brief(`${source}`)} is no address of a model; give that of its model.json` },
+      { reason: `"${brief(`${source}`)}" is no address; give that of a model.json` },
       { cause },
     );
   }

@@ -38,11 +38,18 @@ function ofHandle(handle: FileSystemDirectoryHandle): ModelFolder {
 
 function ofFiles(files: readonly File[]): ModelFolder {
   // A folder is given with the folders in it; the model is where its manifest is.
-  const manifest = files.find(({ name }) => name === MANIFEST);
+  const depth = (file: File) => folderPath(file).split("/").length;
+  const [manifest, other] = files
+    .filter(({ name }) => name === MANIFEST)
+    .sort((a, b) => depth(a) - depth(b));
   const folder = manifest === undefined ? "" : folderPath(manifest);
   const name = folder.slice(folder.lastIndexOf("/") + 1) || "the folder";
   if (manifest === undefined) {
     throw new ModelFileError({ folder: name, file: MANIFEST, reason: "it is not there" });
+  }
+  if (other !== undefined && depth(other) === depth(manifest)) {
+    const reason = `there is one in ${folderPath(other)} too`;
+    throw new ModelFileError({ folder, file: MANIFEST, reason });
   }
   const beside = new Map(
     files.filter((file) => folderPath(file) === folder).map((file) => [file.name, file]),
