@@ -574,11 +574,7 @@ test.describe("a picture", () => {
       () => Buffer.from("a dog in the snow"),
       "The file is not a picture of a known format; save the picture as JPEG, PNG or WebP.",
     ],
-    [
-      "of no bytes",
-      () => Buffer.alloc(0),
-      "The file is not a picture of a known format; save the picture as JPEG, PNG or WebP.",
-    ],
+    ["of no bytes", () => Buffer.alloc(0), "The file is empty; download or copy it again."],
   ];
   for (const [name, picture, message] of refused) {
     test(`${name} is refused with its reason`, async ({ page }) => {

@@ -1,6 +1,7 @@
 /** Frames of a video element. */
 
-import { AbortedError, brief, describe, InvalidOptionError, VideoError } from "./errors.js";
+import { AbortedError, brief, InvalidOptionError, VideoError } from "./errors.js";
+import { fetchWhole } from "./fetch-whole.js";
 import { checkFrames, frameSize } from "./frame-size.js";
 
 /** Which frames are taken: evenly spread, each from the middle of its share of the video. */
@@ -238,9 +239,6 @@ class ShownPictures {
   }
 }
 
-/** Longest video that is fetched as a whole, in bytes. */
-const MAX_COPY_BYTES = 256_000_000;
-
 /** The frames of a video of which only the whole can be had. */
 async function sampleCopy(
   { currentSrc, src, crossOrigin }: HTMLVideoElement,
@@ -263,37 +261,6 @@ async function sampleCopy(
     URL.revokeObjectURL(video.src);
     video.removeAttribute("src");
   }
-}
-
-async function fetchWhole(
-  url: string,
-  credentials: RequestCredentials,
-  signal?: AbortSignal,
-): Promise<Blob> {
-  const stuck = "one cannot seek in the video: its server gives no parts of it (HTTP ranges)";
-  const parts: Uint8Array<ArrayBuffer>[] = [];
-  let length = 0;
-  try {
-    const response = await fetch(url, { credentials, ...(signal && { signal }) });
-    if (!response.ok) throw new Error(`the server answered ${response.status}`);
-    const reader = response.body?.getReader();
-    for (;;) {
-      const { done, value } = (await reader?.read()) ?? { done: true };
-      if (done || value === undefined) return new Blob(parts);
-      parts.push(value);
-      length += value.length;
-      if (length > MAX_COPY_BYTES) {
-        await reader?.cancel();
-        break;
-      }
-    }
-  } catch (cause) {
-    if (signal?.aborted) throw new AbortedError({}, { cause: signal.reason });
-    const reason = `${stuck}, nor can the whole be fetched (${brief(describe(cause))}); choose its file from the disk`;
-    throw new VideoError({ reason }, { cause });
-  }
-  const reason = `${stuck}, and it is larger than ${MAX_COPY_BYTES / 1e6} MB; choose its file from the disk`;
-  throw new VideoError({ reason });
 }
 
 /** The picture that a video shows now, its longer side scaled down to `longestSide`. */

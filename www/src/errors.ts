@@ -6,6 +6,9 @@ export interface Fault {
   readonly message: string;
 }
 
+/** Longest message, in letters: whatever was given to be told of, it is read by people. */
+const LONGEST_MESSAGE = 800;
+
 /** A text that is told, without its middle where it is long: an address may hold a whole picture. */
 export function brief(text: string, longest = 160): string {
   const letters = text.length > longest ? [...text.slice(0, longest), ...text.slice(-longest)] : [];
@@ -18,6 +21,10 @@ export function brief(text: string, longest = 160): string {
 /** Everything the page throws on purpose. */
 export abstract class PageError extends Error implements Fault {
   abstract readonly code: string;
+
+  constructor(message: string, options?: ErrorOptions) {
+    super(brief(message, LONGEST_MESSAGE), options);
+  }
 }
 
 /** No picture could be had from what the user gave. */
