@@ -157,7 +157,7 @@ export class ClipView extends ViewElement {
             ? html`<button type="button" class="quiet" @click=${this.#record}>
                   ${icon("camera")}Record
                 </button>
-                ${fileButton("From a folder", { folder: true }, (files) => void this.#take(placed(files)))}`
+                ${fileButton("Folder of frames", { folder: true }, (files) => void this.#take(placed(files)))}`
             : html`<button type="button" class="quiet" @click=${() => recording.stop.abort()}>
                 Stop recording
               </button>`
