@@ -2,18 +2,14 @@
 
 import { proxy } from "comlink";
 import { Connection } from "./connection.js";
-import { withoutDownload } from "./download-lock.js";
-import { findManifest } from "./find-manifest.js";
-import { infoOf } from "./manifest.js";
+import { describe, StartError } from "./errors.js";
 import { imageToWire } from "./media.js";
 import { manifestAddress } from "./model-address.js";
-import { type ModelFolder, readManifest } from "./model-folder.js";
+import type { ModelFolder } from "./model-folder.js";
 import { type Call, ModelHost, type StartWorker } from "./model-host.js";
 import type { LoadedModel, SessionId, SupportSetId } from "./protocol.js";
 import { Session, type SessionOptions } from "./session.js";
 import { pageMemory } from "./storage/memory.js";
-import { cachedModels, ModelCache, removeModel } from "./storage/model-cache.js";
-import { placesWith } from "./storage/places.js";
 import { SupportSet } from "./support-set.js";
 import type {
   CachedModel,
@@ -123,15 +119,13 @@ export class Flamingo {
     source: string | URL | ModelFolder,
     { signal = new AbortController().signal }: { readonly signal?: AbortSignal } = {},
   ): Promise<ModelInfo> {
-    if (isFolder(source)) return infoOf(await readManifest(source, source.name));
-    const url = addressOf(source);
-    const cache = await ModelCache.open(url, placesWith(pageMemory), () => {});
-    return infoOf((await findManifest(url, cache, signal, () => {})).manifest);
+    const place = isFolder(source) ? source : addressOf(source);
+    return (await models()).inspectModel(place, signal);
   }
 
   /** The models of which at least something is kept for the next visit, whole or in part. */
-  static cached(): Promise<CachedModel[]> {
-    return cachedModels(placesWith(pageMemory));
+  static async cached(): Promise<CachedModel[]> {
+    return (await models()).keptModels();
   }
 
   /**
@@ -140,9 +134,9 @@ export class Flamingo {
    *
    * @throws a {@link ModelInUseError} where it is just being downloaded, by whichever tab.
    */
-  static remove(url: string | URL): Promise<void> {
+  static async remove(url: string | URL): Promise<void> {
     const address = addressOf(url);
-    return withoutDownload(address, () => removeModel(address, placesWith(pageMemory)));
+    return (await models()).forgetModel(address);
   }
 
   /**
@@ -195,6 +189,12 @@ export class Flamingo {
     this.#host.close("model");
   }
 }
+
+/** Fetched when it is needed: a page that loads its one model has no use for it. */
+const models = () =>
+  import("./models.js").catch((cause: unknown) => {
+    throw new StartError({ reason: describe(cause) }, { cause });
+  });
 
 function loading(
   source: string | URL | ModelFolder,
