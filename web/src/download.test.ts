@@ -94,6 +94,7 @@ test("a server that calls every file a page is believed by the bytes", async () 
 test.each([
   ["in front of it", [0xef, 0xbb, 0xbf], undefined],
   ["of UTF-16", [0xff, 0xfe], "UTF-16"],
+  ["that is missing from UTF-16", [32, 0], "it has zero bytes, as UTF-16 does"],
 ])("a model.json with a byte order mark %s", async (_, mark, reason) => {
   const { body } = fakeModel()["model.json"] as { body: string };
   const text = new TextEncoder().encode(body);

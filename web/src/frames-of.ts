@@ -64,6 +64,8 @@ export async function timedFramesOf(
     throw new VideoError({ reason: "the video element has no source" });
   }
   if (video.readyState < HTMLMediaElement.HAVE_METADATA) {
+    // It would wait for someone to play it.
+    if (video.preload === "none") video.preload = "metadata";
     await event(video, "loadedmetadata", signal);
   }
   const { paused, currentTime } = video;

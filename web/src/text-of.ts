@@ -13,6 +13,8 @@ export function textOf(
   if ((first === 0xff && second === 0xfe) || (first === 0xfe && second === 0xff)) {
     throw fail("it is written in UTF-16; save it as UTF-8");
   }
+  // Without its mark, a letter of UTF-16 is mostly a letter and a zero.
+  if (bytes.includes(0)) throw fail("it has zero bytes, as UTF-16 does; save it as UTF-8");
   try {
     return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
   } catch (cause) {

@@ -43,6 +43,11 @@ test.each<[string, BlobPart, string]>([
     "captions.jsonl cannot be read: it is written in UTF-16",
   ],
   [
+    "UTF-16 without its mark",
+    Uint8Array.of(123, 0, 34, 0),
+    "captions.jsonl cannot be read: it has zero bytes",
+  ],
+  [
     "Latin-1",
     Uint8Array.of(123, 0xe9, 125),
     "captions.jsonl cannot be read: it is not written in UTF-8",

@@ -6,6 +6,7 @@ test.each([
   ["https://host.test/a/caf%C3%A9.png?x=1#y", "café.png"],
   ["https://host.test/%E0%A4%A.jpg", "%E0%A4%A.jpg"],
   ["https://host.test/", "host.test"],
+  ["data:image/png;base64,iVBORw0/KGgo=", "picture"],
 ])("the name at %s is %s", (address, name) => {
   expect(nameAt(address)).toBe(name);
 });

@@ -2,7 +2,9 @@
 
 /** The name at the end of an address; one with a `%` that stands for itself is one too. */
 export function nameAt(address: string): string {
-  const { pathname, host } = new URL(address);
+  const { protocol, pathname, host } = new URL(address);
+  // An address that holds the file has no name for it.
+  if (protocol === "data:") return "picture";
   const name = pathname.slice(pathname.lastIndexOf("/") + 1);
   try {
     return decodeURIComponent(name) || host;
