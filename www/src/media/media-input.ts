@@ -16,6 +16,9 @@ import "./medium-picture.js";
 /** Tells what was given, in the order in which it was. */
 export type MediaEvent = CustomEvent<readonly Medium[]>;
 
+/** Milliseconds before it is said that something takes its time. */
+const PATIENCE_MS = 200;
+
 export class MediaInput extends LightElement {
   static override properties = {
     label: { attribute: false },
@@ -214,12 +217,15 @@ export class MediaInput extends LightElement {
 
   async #receive(get: () => Promise<readonly Medium[]>): Promise<void> {
     this.#fault = undefined;
-    this.#set({ waiting: true });
+    this.requestUpdate();
+    // What is there in a moment need not be waited for in words.
+    const timer = setTimeout(() => this.#set({ waiting: true }), PATIENCE_MS);
     try {
       this.#tell(await get());
     } catch (error) {
       this.#fault = faultOf(error);
     }
+    clearTimeout(timer);
     this.#set({ waiting: false });
   }
 
