@@ -18,7 +18,7 @@ use crate::progress::Progress;
 
 #[derive(Args)]
 pub(crate) struct InspectArgs {
-    /// Folder with a model.json and its shards, or a single GGUF file
+    /// Folder with a model.json and its shards, that model.json, or a single GGUF file
     #[arg(value_name = "MODEL")]
     model: PathBuf,
     /// Also open this device, test it and describe it
@@ -34,7 +34,7 @@ pub(crate) fn run(args: &InspectArgs) -> Result<(), Failure> {
     let source = ModelSource::open(&args.model)?;
     let mut out = io::stdout().lock();
     if let Some(folder) = source.folder() {
-        print_manifest(&mut out, folder.manifest())?;
+        print_manifest(&mut out, folder.manifest()).map_err(Failure::Output)?;
     }
 
     let mut progress = Progress::bytes("Reading", source.total_bytes());
@@ -46,7 +46,7 @@ pub(crate) fn run(args: &InspectArgs) -> Result<(), Failure> {
     for piece in source.pieces() {
         let shard = shards.as_mut().and_then(Iterator::next);
         progress.advance(piece.as_ref().map_or(0, Vec::len) as u64);
-        progress.aside(|| print_shard(&mut out, shard, piece.is_ok()))?;
+        progress.aside(|| print_shard(&mut out, shard, piece.is_ok())).map_err(Failure::Output)?;
         match piece {
             Err(error) => damage = damage.or(Some(error)),
             // Behind a hole the bytes mean nothing.
@@ -66,13 +66,13 @@ pub(crate) fn run(args: &InspectArgs) -> Result<(), Failure> {
             .map_err(|error| no_model(args, error.into())),
     };
     if let Some(header) = reader.header() {
-        print_tensors(&mut out, header)?;
+        print_tensors(&mut out, header).map_err(Failure::Output)?;
         print_config(&mut out, header, args)?;
     }
     whole?;
     if let Some(choice) = args.device {
         let (_, report) = choice.open()?;
-        print_device(&mut out, &report)?;
+        print_device(&mut out, &report).map_err(Failure::Output)?;
     }
     Ok(())
 }
@@ -160,10 +160,10 @@ fn print_config(
         .string("flamingo.config")
         .map_err(|error| no_model(args, error.into()))?;
     let config = FlamingoConfig::from_json(text).map_err(|error| no_model(args, error.into()))?;
-    writeln!(out, "\nConfiguration")?;
-    serde_json::to_writer_pretty(&mut *out, &config).map_err(io::Error::from)?;
-    writeln!(out)?;
-    Ok(())
+    writeln!(out, "\nConfiguration")
+        .and_then(|()| Ok(serde_json::to_writer_pretty(&mut *out, &config)?))
+        .and_then(|()| writeln!(out))
+        .map_err(Failure::Output)
 }
 
 fn print_device(out: &mut impl Write, report: &DeviceReport) -> io::Result<()> {

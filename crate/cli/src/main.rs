@@ -16,9 +16,11 @@ mod inspect;
 mod media;
 mod model_args;
 mod model_source;
+mod output_file;
 mod progress;
 mod scoring_args;
 mod task;
+mod text_file;
 
 use std::io::{self, Write};
 use std::process::ExitCode;

@@ -33,7 +33,7 @@ pub use attention_map::AttentionMap;
 pub use error::{LoadError, RuntimeError};
 pub use generate::{
     Alternative, BeamOptions, Constraint, ConstraintError, GenerateOptions, Generation, Hypothesis,
-    StopReason, Timings, TokenPiece,
+    Pattern, StopReason, Timings, TokenPiece,
 };
 pub use image::{ImageError, ImagePixels};
 pub use latents_cache::LATENTS_BUDGET;

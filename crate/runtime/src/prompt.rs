@@ -4,6 +4,7 @@
 //! than images and clips, because these are the only things that make one: text
 //! never does, whatever it spells.
 
+use flamingo_weights::excerpt::Excerpt;
 use thiserror::Error;
 
 use crate::tokenizer::{END_OF_CHUNK, IMAGE, Tokenizer, TokenizerError};
@@ -38,9 +39,23 @@ pub enum PromptError {
         /// Longest sequence of the model.
         context: usize,
     },
+    /// What stands behind the examples is more than the model's context holds by itself.
+    #[error(
+        "the text has {tokens} tokens and may have {most}, because the model takes {context} in \
+         all; shorten it"
+    )]
+    TextTooLong {
+        /// Tokens of the text behind the last example.
+        tokens: usize,
+        /// Tokens that it may have where there are no examples.
+        most: usize,
+        /// Longest sequence of the model.
+        context: usize,
+    },
     /// A template that describes no prompt.
     #[error(
-        "the template {template:?} {problem}; OpenFlamingo's for captions is {:?}",
+        "the template {} {problem}; OpenFlamingo's for captions is {:?}",
+        Excerpt(template),
         CAPTION
     )]
     Template {
@@ -80,6 +95,8 @@ impl<M: Clone> Prompt<M> {
             media: Vec::new(),
         };
         let mut text = String::new();
+        // Tokens up to the end of the last example, and images and clips up to there.
+        let mut examples = (0, 0);
         for segment in segments {
             let marker = match segment {
                 Segment::Text(more) => {
@@ -95,17 +112,32 @@ impl<M: Clone> Prompt<M> {
             prompt.tokens.extend(tokenizer.encode(&text)?);
             prompt.tokens.push(marker);
             text.clear();
+            if matches!(segment, Segment::EndOfChunk) {
+                examples = (prompt.tokens.len(), prompt.media.len());
+            }
         }
         prompt.tokens.extend(tokenizer.encode(&text)?);
 
-        match prompt.tokens.len() {
-            0 => Err(PromptError::Empty),
-            tokens if tokens > context => Err(PromptError::TooLong {
-                tokens,
-                media: prompt.media.len(),
+        let tokens = prompt.tokens.len();
+        if tokens == 0 {
+            return Err(PromptError::Empty);
+        }
+        if tokens <= context {
+            return Ok(prompt);
+        }
+        let media = prompt.media.len();
+        let (asked, shown) = (tokens - examples.0, media - examples.1);
+        match asked > context {
+            true => Err(PromptError::TextTooLong {
+                tokens: asked - shown,
+                most: context.saturating_sub(shown),
                 context,
             }),
-            _ => Ok(prompt),
+            false => Err(PromptError::TooLong {
+                tokens,
+                media,
+                context,
+            }),
         }
     }
 }
