@@ -29,8 +29,8 @@ pub(crate) enum ResultsError {
     File(#[from] OutputError),
     /// It holds results of another run.
     #[error(
-        "--output {} holds results of another run: {} differ; name another file, or begin anew \
-         with --force",
+        "--output {} holds results of another run, of which differs: {}; name another file, or \
+         begin anew with --force",
         path.display(),
         settings.join(", ")
     )]
@@ -363,7 +363,7 @@ mod tests {
         drop(results);
         let before = fs::read(&path).unwrap();
         let error = open(&path, "b", false).err().unwrap().to_string();
-        assert!(error.contains("results of another run: model differ"), "{error}");
+        assert!(error.contains("of which differs: model; name another file"), "{error}");
         assert_eq!(fs::read(&path).unwrap(), before);
         let anew = open(&path, "b", true).unwrap();
         assert_eq!(known(&anew, 0), None);

@@ -7,7 +7,7 @@ use flamingo_runtime::ImagePixels;
 
 use super::kind::Kind;
 use super::{
-    MediaError, Warning, Picture, SamplingArgs, evenly, natural_order, still_picture, kind_of_file,
+    MediaError, SamplingArgs, Warning, evenly, kind_of_file, natural_order, still_picture,
 };
 
 /// Ends of names that promise a picture: a file called so is a frame, and what is wrong with it
@@ -40,12 +40,8 @@ pub(super) fn read(
             path: frame.clone(),
             source: Box::new(source),
         };
-        match still_picture(frame).map_err(at)? {
-            Picture::File(file) => {
-                ImagePixels::decode(&file).map_err(|source| at(MediaError::Image(source)))
-            }
-            Picture::Pixels(pixels) => Ok(pixels),
-        }
+        let picture = still_picture(frame).map_err(at)?;
+        picture.pixels().map_err(|source| at(source.into()))
     });
     let pictures = pictures.collect::<Result<_, _>>()?;
     let warnings = match strays.len() {
