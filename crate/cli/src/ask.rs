@@ -43,7 +43,7 @@ pub(crate) fn run(args: &AskArgs) -> Result<(), Failure> {
     let files = args.task.read(VISUAL_QUESTION)?;
     let photo = args.photo.display();
     let media = args.task.read_media(&args.photo)?;
-    let model = args.model.load()?;
+    let model = files.load(&args.model)?;
     let decoding = decoding.over(&model)?;
     let mut task = files.begin(&model, &args.task)?;
     let encoded = media

@@ -43,7 +43,7 @@ pub(crate) fn run(args: &CaptionArgs) -> Result<(), Failure> {
     // What is cheap to find wrong comes before the model is loaded.
     let decoding = args.decoding.check()?;
     let files = args.task.read(CAPTION)?;
-    let model = args.model.load()?;
+    let model = files.load(&args.model)?;
     let decoding = decoding.over(&model)?;
     let mut task = files.begin(&model, &args.task)?;
 

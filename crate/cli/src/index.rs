@@ -74,7 +74,9 @@ pub(crate) fn run(args: &IndexArgs) -> Result<(), Failure> {
     if !args.force {
         check_earlier(&output, &images)?;
     }
-    let model = args.model.load()?;
+    let model = args.model.open()?;
+    let encoder = model.encoder()?;
+    let model = model.load()?;
     let mut set: Option<SupportSet> = None;
     let mut progress = Progress::items("Indexing", images.len() as u64);
     for Indexed { line, path, entry } in images {
@@ -89,8 +91,12 @@ pub(crate) fn run(args: &IndexArgs) -> Result<(), Failure> {
             .map_err(|error| line.refused(error))?;
         progress.advance(1);
     }
-    #[expect(clippy::expect_used, reason = "a file without images was refused above")]
-    let set = set.expect("invariant: there is an image at least");
+    #[expect(
+        clippy::expect_used,
+        reason = "a file without images was refused above"
+    )]
+    let mut set = set.expect("invariant: there is an image at least");
+    set.set_encoder(encoder);
     output.write(&set.to_bytes())?;
     writeln!(
         io::stdout(),

@@ -46,7 +46,9 @@ pub(crate) fn run(args: &InspectArgs) -> Result<(), Failure> {
     for piece in source.pieces() {
         let shard = shards.as_mut().and_then(Iterator::next);
         progress.advance(piece.as_ref().map_or(0, Vec::len) as u64);
-        progress.aside(|| print_shard(&mut out, shard, piece.is_ok())).map_err(Failure::Output)?;
+        progress
+            .aside(|| print_shard(&mut out, shard, piece.is_ok()))
+            .map_err(Failure::Output)?;
         match piece {
             Err(error) => damage = damage.or(Some(error)),
             // Behind a hole the bytes mean nothing.

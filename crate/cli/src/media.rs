@@ -76,7 +76,9 @@ pub(crate) enum MediaError {
         source: io::Error,
     },
     /// `ffmpeg` cannot be started.
-    #[error("the program ffmpeg cannot be started ({0}); install it (Debian: apt-get install ffmpeg)")]
+    #[error(
+        "the program ffmpeg cannot be started ({0}); install it (Debian: apt-get install ffmpeg)"
+    )]
     NoFfmpeg(io::Error),
     /// `ffmpeg` does not know the file either.
     #[error(
@@ -232,7 +234,9 @@ impl Media {
         match kind {
             Kind::Empty => return Err(ImageError::NoBytes.into()),
             Kind::Other(what) => return Err(MediaError::Other(what)),
-            Kind::OtherPicture(name) => return still(&source, name).map(Picture::Pixels).and_then(photo),
+            Kind::OtherPicture(name) => {
+                return still(&source, name).map(Picture::Pixels).and_then(photo);
+            }
             Kind::Picture => {
                 let file = read_whole(&mut source.file)?;
                 if !gif::moves(&file) {
@@ -363,10 +367,7 @@ fn still(source: &Source, name: &'static str) -> Result<ImagePixels, MediaError>
     first_picture(source, &stream).map_err(unreadable)
 }
 
-fn first_picture(
-    source: &Source,
-    stream: &ffmpeg::Stream,
-) -> Result<ImagePixels, MediaError> {
+fn first_picture(source: &Source, stream: &ffmpeg::Stream) -> Result<ImagePixels, MediaError> {
     let (width, height) = (stream.width, stream.height);
     if u64::from(width) * u64::from(height) > MAX_PIXELS {
         return Err(ImageError::TooLarge { width, height }.into());

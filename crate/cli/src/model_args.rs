@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use flamingo_kernels::{ComputeDevice, DeviceKind};
-use flamingo_runtime::Model;
+use flamingo_runtime::{EncoderId, Model};
 
 use crate::device::DeviceChoice;
 use crate::failure::Failure;
@@ -50,6 +50,14 @@ impl ModelOnDevice {
             model: self.source.sha256()?,
             device: self.computes,
         })
+    }
+
+    /// What distinguishes the model's vision encoder from others.
+    ///
+    /// # Errors
+    /// Where the model's bytes cannot be read or make no model.
+    pub(crate) fn encoder(&self) -> Result<EncoderId, Failure> {
+        Ok(self.source.encoder_sha256()?)
     }
 
     /// Loads the model.

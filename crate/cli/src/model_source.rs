@@ -4,8 +4,10 @@ use std::fs::File;
 use std::io::{self, Read, Seek};
 use std::path::{Path, PathBuf};
 
+use flamingo::FlamingoConfig;
 use flamingo_kernels::ComputeDevice;
-use flamingo_runtime::{LoadError, Model, ModelLoader};
+use flamingo_runtime::{EncoderId, LoadError, Model, ModelLoader};
+use flamingo_weights::gguf::GgufReader;
 use flamingo_weights::manifest::{FolderError, MANIFEST_FILE, ModelFolder};
 use sha2::{Digest, Sha256};
 use thiserror::Error;
@@ -181,14 +183,65 @@ impl ModelSource {
         for piece in self.pieces() {
             hash.update(&piece?);
         }
-        if let Kind::File { file, .. } = &self.kind {
-            let mut file: &File = file;
-            file.rewind().map_err(|source| ModelError::Io {
-                path: self.path.clone(),
-                source,
-            })?;
-        }
+        self.rewind()?;
         Ok(hexadecimal(&hash.finalize()))
+    }
+
+    /// SHA-256 of its vision encoder: of the configuration and the tensors that make an
+    /// embedding of a picture.
+    ///
+    /// # Errors
+    /// Where its bytes cannot be read, are damaged, or make no model.
+    pub(crate) fn encoder_sha256(&self) -> Result<EncoderId, ModelError> {
+        let no_model = |source: LoadError| ModelError::Load {
+            path: self.path.clone(),
+            source,
+        };
+        let is_vision = |name: &str| name.starts_with("v.");
+        let mut hash = Sha256::new();
+        let mut reader = GgufReader::new();
+        let mut left = None;
+        for piece in self.pieces() {
+            reader
+                .push(&piece?)
+                .map_err(|error| no_model(error.into()))?;
+            if let (None, Some(header)) = (left, reader.header()) {
+                let config = header.metadata.string("flamingo.config");
+                let config = config.map_err(|error| no_model(error.into()))?;
+                let config =
+                    FlamingoConfig::from_json(config).map_err(|error| no_model(error.into()))?;
+                hash.update(format!("{:?}", config.vision));
+                let tensors = header.tensors.iter();
+                left = Some(tensors.filter(|entry| is_vision(&entry.info.name)).count());
+            }
+            while let Some(tensor) = reader.next_tensor() {
+                if is_vision(&tensor.info.name) {
+                    hash.update(&tensor.info.name);
+                    hash.update(&tensor.data);
+                    left = left.map(|left| left - 1);
+                }
+            }
+            if left == Some(0) {
+                break;
+            }
+        }
+        self.rewind()?;
+        match left {
+            Some(_) => Ok(hash.finalize().into()),
+            None => Err(no_model(LoadError::NoHeader)),
+        }
+    }
+
+    /// Goes back to the beginning of a single file.
+    fn rewind(&self) -> Result<(), ModelError> {
+        let Kind::File { file, .. } = &self.kind else {
+            return Ok(());
+        };
+        let mut file: &File = file;
+        file.rewind().map_err(|source| ModelError::Io {
+            path: self.path.clone(),
+            source,
+        })
     }
 
     /// The folder, where the model is one.
@@ -263,7 +316,11 @@ fn folder_of_shard(path: &Path) -> Option<PathBuf> {
     let folder = path.parent()?;
     let name = path.file_name()?.to_str()?;
     let model = ModelFolder::open(folder).ok()?;
-    let is_part = model.manifest().shards.iter().any(|shard| shard.file == name);
+    let is_part = model
+        .manifest()
+        .shards
+        .iter()
+        .any(|shard| shard.file == name);
     is_part.then(|| match folder.as_os_str().is_empty() {
         true => PathBuf::from("."),
         false => folder.to_owned(),

@@ -381,7 +381,10 @@ mod tests {
         fs::write(&file, b"old").unwrap();
         fs::set_permissions(&file, fs::Permissions::from_mode(0o640)).unwrap();
         symlink(&file, &link).unwrap();
-        OutputFile::new("--output", &link).unwrap().write(b"new").unwrap();
+        OutputFile::new("--output", &link)
+            .unwrap()
+            .write(b"new")
+            .unwrap();
         assert!(link.is_symlink());
         assert_eq!(fs::read(&file).unwrap(), b"new");
         let mode = fs::metadata(&file).unwrap().permissions().mode();

@@ -14,6 +14,7 @@ use serde::Deserialize;
 
 use crate::failure::Failure;
 use crate::media::{Media, MediaError, SamplingArgs, warn};
+use crate::model_args::ModelArgs;
 use crate::progress::Progress;
 use crate::text_file::{Line, LineError, TextFile, check_file_name};
 
@@ -197,6 +198,28 @@ pub(crate) struct Task {
 }
 
 impl TaskFiles {
+    /// Loads the model for the task.
+    ///
+    /// # Errors
+    /// Where there is no such model or device, or the support set was made with another model,
+    /// whose embeddings cannot be compared with this one's.
+    pub(crate) fn load(&self, args: &ModelArgs) -> Result<Model, Failure> {
+        let model = args.open()?;
+        if let Some(Support { set, file }) = &self.support
+            && let Some(encoder) = set.encoder()
+            && *encoder != model.encoder()?
+        {
+            return Err(Failure::Support {
+                path: file.clone(),
+                reason:
+                    "it was made with a model that sees otherwise; make it anew with `flamingo \
+                         index`"
+                        .to_owned(),
+            });
+        }
+        model.load()
+    }
+
     /// Shows the examples to the model, each once.
     ///
     /// # Errors

@@ -217,7 +217,9 @@ mod tests {
         #[derive(Debug, serde::Deserialize)]
         #[serde(deny_unknown_fields)]
         struct Nothing {}
-        let error = file.lines("things").unwrap()[1].json::<Nothing>().unwrap_err();
+        let error = file.lines("things").unwrap()[1]
+            .json::<Nothing>()
+            .unwrap_err();
         let error = error.to_string();
         assert!(error.contains("a.jsonl:2: column "), "{error}");
         assert!(error.len() < 600 && !error.contains("at line 1"), "{error}");
@@ -226,7 +228,11 @@ mod tests {
         let error = TextFile::read(&path).err().unwrap().to_string();
         assert!(error.contains("a.jsonl: line 2 is not in UTF-8"), "{error}");
         let (_folder, path) = written(b" \n\r\n");
-        let error = TextFile::read(&path).unwrap().lines("things").err().unwrap();
+        let error = TextFile::read(&path)
+            .unwrap()
+            .lines("things")
+            .err()
+            .unwrap();
         assert!(error.to_string().ends_with("a.jsonl holds no things"));
     }
 

@@ -78,7 +78,10 @@ fn no_input_is_written_over_in_any_spelling_or_by_force() {
             for name in spellings {
                 let arguments = [&EVAL[..], &[option, name], force].concat();
                 let error = failure(&run_in(here, "eval", model.path(), &arguments), 2);
-                assert!(error.contains("which is read; name another file"), "{error}");
+                assert!(
+                    error.contains("which is read; name another file"),
+                    "{error}"
+                );
             }
         }
         for name in ["images.jsonl", "a.png", manifest.to_str().unwrap()] {
@@ -114,13 +117,22 @@ fn somebody_elses_file_stays_unless_it_is_to_go() {
             "{error}"
         );
         assert_eq!(content(here), before, "{arguments:?}");
-        success(&run_in(here, command, model.path(), &[&arguments[..], &["--force"]].concat()));
+        success(&run_in(
+            here,
+            command,
+            model.path(),
+            &[&arguments[..], &["--force"]].concat(),
+        ));
         assert_ne!(fs::read(&path).unwrap(), precious.as_bytes());
         // It is this run's now.
         success(&run_in(here, command, model.path(), &arguments));
     }
     // Nothing is left of what was written beside.
-    assert!(content(here).iter().all(|(name, _)| !name.starts_with(".flamingo")));
+    assert!(
+        content(here)
+            .iter()
+            .all(|(name, _)| !name.starts_with(".flamingo"))
+    );
 }
 
 #[test]
@@ -145,11 +157,19 @@ fn results_are_those_of_their_model_options_items_and_images() {
     for (model, more, differs) in [
         (other.as_path(), &[][..], "model"),
         (model.path(), &["--int8-activations"], "device"),
-        (model.path(), &["--template=<image>A:{answer}<|endofchunk|>"], "template"),
+        (
+            model.path(),
+            &["--template=<image>A:{answer}<|endofchunk|>"],
+            "template",
+        ),
         (model.path(), &["--temperature=0.5"], "temperature"),
         (model.path(), &["--stop=x"], "stop"),
         (model.path(), &["--beams=2"], "beams"),
-        (model.path(), &["--zero-shot=text-only", "--support=items.jsonl"], "zero_shot"),
+        (
+            model.path(),
+            &["--zero-shot=text-only", "--support=items.jsonl"],
+            "zero_shot",
+        ),
     ] {
         let error = failure(&eval(model, more), 2);
         let told = format!("results of another run, of which differs: {differs};");
@@ -167,7 +187,12 @@ fn results_are_those_of_their_model_options_items_and_images() {
         let output = eval(model.path(), &more);
         success(&output);
         let told = format!("{count} of {of} results were of other items, images or examples");
-        assert_eq!(stderr(&output).contains(&told), count > 0, "{}", stderr(&output));
+        assert_eq!(
+            stderr(&output).contains(&told),
+            count > 0,
+            "{}",
+            stderr(&output)
+        );
         let again = eval(model.path(), &more);
         assert_eq!(success(&again), success(&output));
         assert!(!stderr(&again).contains("made anew"), "{}", stderr(&again));
@@ -175,18 +200,33 @@ fn results_are_those_of_their_model_options_items_and_images() {
     stale(0, 12);
     fs::write(here.join("a.png"), fixture("images/bilevel.png")).unwrap();
     let output = eval(model.path(), &more);
-    assert!(stderr(&output).contains(" of 12 results were of other"), "{}", stderr(&output));
+    assert!(
+        stderr(&output).contains(" of 12 results were of other"),
+        "{}",
+        stderr(&output)
+    );
     let items = fs::read_to_string(here.join("items.jsonl")).unwrap();
     let asked = items.replacen("\"captions\"", "\"question\": \"What?\", \"captions\"", 1);
     fs::write(here.join("items.jsonl"), asked).unwrap();
     let output = eval(model.path(), &more);
-    assert!(stderr(&output).contains(" of 12 results were of other"), "{}", stderr(&output));
+    assert!(
+        stderr(&output).contains(" of 12 results were of other"),
+        "{}",
+        stderr(&output)
+    );
     // Other references change scores and no output.
     let items = fs::read_to_string(here.join("items.jsonl")).unwrap();
-    let (output, before) = (here.join("out.jsonl"), fs::read(here.join("out.jsonl")).unwrap());
+    let (output, before) = (
+        here.join("out.jsonl"),
+        fs::read(here.join("out.jsonl")).unwrap(),
+    );
     let limited = ["--shots=0", "--limit=2"];
     success(&eval(model.path(), &limited));
-    fs::write(here.join("items.jsonl"), items.replace("a cat", "a brown cat")).unwrap();
+    fs::write(
+        here.join("items.jsonl"),
+        items.replace("a cat", "a brown cat"),
+    )
+    .unwrap();
     success(&eval(model.path(), &limited));
     assert_eq!(fs::read(output).unwrap(), before);
 }
@@ -207,7 +247,10 @@ fn a_damaged_line_costs_its_own_item_only() {
     let output = run_in(here, "eval", model.path(), &arguments);
     success(&output);
     let error = stderr(&output);
-    assert!(error.contains("out.jsonl: line 3 could not be read"), "{error}");
+    assert!(
+        error.contains("out.jsonl: line 3 could not be read"),
+        "{error}"
+    );
     let repaired = fs::read_to_string(&path).unwrap();
     assert_eq!(repaired, [lines[0], lines[1], &told, lines[2]].concat());
     assert!(!table.is_empty());
@@ -231,6 +274,29 @@ fn an_index_is_replaced_by_one_of_the_same_images() {
     assert_eq!(fs::read(here.join("album.rices")).unwrap(), first);
     success(&index(&["--force"]));
     assert_ne!(fs::read(here.join("album.rices")).unwrap(), first);
+    // One that another model made is of no use, though its embeddings are as wide.
+    let mut other = TinyModel::with_config(TinyModel::config());
+    let vision = other
+        .tensors
+        .iter_mut()
+        .find(|it| it.info.name.starts_with("v."));
+    vision.unwrap().data[3] ^= 1;
+    let file = here.join("other.gguf");
+    fs::write(&file, other.gguf()).unwrap();
+    let support = ["a.png", "--support=album.rices", "--max-new-tokens=2"];
+    success(&run_in(here, "caption", model.path(), &support));
+    for (command, more) in [
+        ("caption", &[][..]),
+        ("ask", &["x"]),
+        ("choose", &["x", "y"]),
+    ] {
+        let arguments = [&support[..1], more, &support[1..2]].concat();
+        let error = failure(&run_in(here, command, &file, &arguments), 2);
+        assert!(
+            error.contains("made with a model that sees otherwise"),
+            "{error}"
+        );
+    }
     // A picture that cannot be embedded leaves what there was.
     let second = fs::read(here.join("album.rices")).unwrap();
     fs::write(here.join("c.png"), &fixture("images/palette.png")[..60]).unwrap();
@@ -249,11 +315,22 @@ fn a_plot_is_replaced_by_that_of_the_same_run() {
     };
     success(&plot(&[]));
     let first = fs::read_to_string(here.join("scores.svg")).unwrap();
-    assert!(first.starts_with("<svg") && first.contains("</svg>"), "{first}");
+    assert!(
+        first.starts_with("<svg") && first.contains("</svg>"),
+        "{first}"
+    );
     success(&plot(&[]));
     assert_eq!(fs::read_to_string(here.join("scores.svg")).unwrap(), first);
-    for more in [&["--limit=2"][..], &["--seeds=7"], &["--beside=a=0:1"], &["--min-p=0.5"]] {
-        assert!(failure(&plot(more), 2).contains("is the plot of another run"), "{more:?}");
+    for more in [
+        &["--limit=2"][..],
+        &["--seeds=7"],
+        &["--beside=a=0:1"],
+        &["--min-p=0.5"],
+    ] {
+        assert!(
+            failure(&plot(more), 2).contains("is the plot of another run"),
+            "{more:?}"
+        );
     }
     assert_eq!(fs::read_to_string(here.join("scores.svg")).unwrap(), first);
     success(&plot(&["--limit=2", "--force"]));
@@ -270,7 +347,9 @@ fn archives_are_told_apart_by_their_whole_names() {
         let mut header = tar::Header::new_gnu();
         header.set_size(bytes.len() as u64);
         header.set_mode(0o644);
-        builder.append_data(&mut header, "x.png", &bytes[..]).unwrap();
+        builder
+            .append_data(&mut header, "x.png", &bytes[..])
+            .unwrap();
         builder.finish().unwrap();
     };
     archive("dev-0.tar", "rgba.png");
@@ -285,7 +364,12 @@ fn archives_are_told_apart_by_their_whole_names() {
     }
     let said = |items: &str, output: &str| {
         let output = format!("--output={output}");
-        success(&run_in(here, "eval", model.path(), &[items, "--max-new-tokens=4", &output]));
+        success(&run_in(
+            here,
+            "eval",
+            model.path(),
+            &[items, "--max-new-tokens=4", &output],
+        ));
         let lines = fs::read_to_string(here.join(&output["--output=".len()..])).unwrap();
         lines.lines().nth(1).unwrap().to_owned()
     };
@@ -294,7 +378,12 @@ fn archives_are_told_apart_by_their_whole_names() {
     assert_ne!(said("dev.jsonl", "1"), said("dev2.jsonl", "3"));
 
     archive("dev-1.tar", "grey.png");
-    let output = run_in(here, "eval", model.path(), &["dev.jsonl", "--max-new-tokens=4"]);
+    let output = run_in(
+        here,
+        "eval",
+        model.path(),
+        &["dev.jsonl", "--max-new-tokens=4"],
+    );
     let error = failure(&output, 2);
     assert!(
         error.contains("dev.jsonl:1: the image \"x.png\" is in") && error.contains("dev-1.tar"),

@@ -44,6 +44,6 @@ pub use prefix::{PrefixCache, ReadPrompt};
 pub use prompt::{PromptError, PromptFormat};
 pub use rehearsal::Rehearsal;
 pub use session::{ChooseOptions, Query, Session};
-pub use support_set::{SupportEntry, SupportSet, SupportSetError};
+pub use support_set::{EncoderId, SupportEntry, SupportSet, SupportSetError};
 pub use tokenizer::{Tokenizer, TokenizerError};
 pub use weight_bytes::WeightBytes;

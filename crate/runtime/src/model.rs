@@ -12,8 +12,8 @@ use crate::attention_map::Views;
 use crate::error::RuntimeError;
 use crate::generate::beam;
 use crate::generate::{
-    BeamOptions, Decoded, Decoding, GenerateOptions, Generation, Hypothesis, Step, StopReason, Timings,
-    TokenPiece,
+    BeamOptions, Decoded, Decoding, GenerateOptions, Generation, Hypothesis, Step, StopReason,
+    Timings, TokenPiece,
 };
 use crate::latents_cache::{LATENTS_BUDGET, LatentsCache};
 use crate::media::EncodedMedia;

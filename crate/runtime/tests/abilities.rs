@@ -317,14 +317,25 @@ fn a_text_that_is_cut_off_ends_with_a_whole_character_and_says_whether_it_matche
     // cut off is no match.
     let (said, pieces) = generate(&model, &prompt, &options("a dog", 40, &["dogs"]));
     let joined: String = pieces.iter().map(|piece| piece.text.as_str()).collect();
-    assert_eq!((said.text.as_str(), said.meets_constraint), ("a dog", Some(true)));
+    assert_eq!(
+        (said.text.as_str(), said.meets_constraint),
+        ("a dog", Some(true))
+    );
     assert!("a dog".starts_with(&joined));
     let (said, _) = generate(&model, &prompt, &options("a dog", 40, &["og"]));
-    assert_eq!((said.text.as_str(), said.meets_constraint), ("a d", Some(false)));
+    assert_eq!(
+        (said.text.as_str(), said.meets_constraint),
+        ("a d", Some(false))
+    );
     let (said, _) = generate(&model, &prompt, &options("(?:a+)+b", 4, &[]));
     assert_eq!(said.stop_reason, StopReason::MaxNewTokens);
     assert_eq!(said.meets_constraint, Some(said.text.ends_with('b')));
-    assert_eq!(generate(&model, &prompt, &short_answer()).0.meets_constraint, None);
+    assert_eq!(
+        generate(&model, &prompt, &short_answer())
+            .0
+            .meets_constraint,
+        None
+    );
 }
 
 #[test]

@@ -330,7 +330,10 @@ fn a_prompt_that_does_not_fit_is_refused_before_any_token() {
             ),
             "{error:?}"
         );
-        assert!(words.contains("and may have 63,") && words.len() < 200, "{words}");
+        assert!(
+            words.contains("and may have 63,") && words.len() < 200,
+            "{words}"
+        );
     }
     let error = block_on(model.generate(&[], &options(5), untouched)).unwrap_err();
     assert!(

@@ -266,10 +266,18 @@ fn of_several_exif_segments_the_first_counts() {
     let end = at - 2 + length;
     let mut three = file[at + 6..end].to_vec();
     // The orientation is the only value that is 6 in the record's first bytes.
-    let place = three.windows(2).rposition(|it| it == [0x01, 0x12] || it == [0x12, 0x01]).unwrap();
+    let place = three
+        .windows(2)
+        .rposition(|it| it == [0x01, 0x12] || it == [0x12, 0x01])
+        .unwrap();
     let value = three[place..].iter().position(|&byte| byte == 6).unwrap() + place;
     three[value] = 3;
-    for more in [vec![b'm'; 4000], three, vec![], b"http://ns.adobe.com/xap".to_vec()] {
+    for more in [
+        vec![b'm'; 4000],
+        three,
+        vec![],
+        b"http://ns.adobe.com/xap".to_vec(),
+    ] {
         let more = exif_segment(&more);
         let behind = [&file[..end], &more, &file[end..]].concat();
         assert_eq!(ImagePixels::decode(&behind).unwrap(), upright);
@@ -290,7 +298,13 @@ fn a_webp_file_may_lack_the_metadata_that_it_promises() {
             &side(picture.height()),
         ]
         .concat();
-        let chunks = [&b"WEBPVP8X"[..], &10u32.to_le_bytes(), &header, &plain[12..]].concat();
+        let chunks = [
+            &b"WEBPVP8X"[..],
+            &10u32.to_le_bytes(),
+            &header,
+            &plain[12..],
+        ]
+        .concat();
         let length = u32::try_from(chunks.len()).unwrap();
         let file = [&b"RIFF"[..], &length.to_le_bytes(), &chunks].concat();
         assert_eq!(ImagePixels::decode(&file).unwrap(), picture, "{flags:#x}");
@@ -303,13 +317,19 @@ fn a_webp_file_may_lack_the_metadata_that_it_promises() {
 #[test]
 fn a_png_of_an_ios_app_is_told_by_its_name() {
     let file = fixture("grey.png");
-    let chunk = |kind: &[u8; 4]| [&[0, 0, 0, 4][..], kind, &[0x50, 0, 0x20, 2, 0, 0, 0, 0]].concat();
+    let chunk =
+        |kind: &[u8; 4]| [&[0, 0, 0, 4][..], kind, &[0x50, 0, 0x20, 2, 0, 0, 0, 0]].concat();
     let with = |kind| [&file[..8], &chunk(kind), &file[8..]].concat();
     let error = ImagePixels::decode(&with(b"CgBI")).unwrap_err();
     assert!(matches!(error, ImageError::ApplePng), "{error:?}");
     assert!(error.to_string().contains("iOS"), "{error}");
     let error = ImagePixels::decode(&with(b"tEXt")).unwrap_err();
-    assert!(error.to_string().contains("its first chunk is not its header"), "{error}");
+    assert!(
+        error
+            .to_string()
+            .contains("its first chunk is not its header"),
+        "{error}"
+    );
 }
 
 #[test]

@@ -50,7 +50,13 @@ impl Display for Excerpt<'_> {
 /// assert_eq!(long.chars().count(), 301);
 /// ```
 pub fn one_line(message: &str) -> String {
-    let plain = |character: char| if character.is_control() { ' ' } else { character };
+    let plain = |character: char| {
+        if character.is_control() {
+            ' '
+        } else {
+            character
+        }
+    };
     let count = message.chars().count();
     if count <= MOST_TOLD {
         return message.chars().map(plain).collect();

@@ -101,11 +101,17 @@ mod tests {
             assert_eq!(text_of(&little), Err(EncodingError::Utf16));
             assert_eq!(text_of(&big(little)), Err(EncodingError::Utf16));
         }
-        let four: Vec<u8> = "{}".chars().flat_map(|c| u32::from(c).to_le_bytes()).collect();
+        let four: Vec<u8> = "{}"
+            .chars()
+            .flat_map(|c| u32::from(c).to_le_bytes())
+            .collect();
         assert_eq!(text_of(&four), Err(EncodingError::Utf32));
         assert_eq!(text_of(b"ab\ncd\0"), Err(EncodingError::Binary { line: 2 }));
         assert_eq!(text_of(b""), Ok(""));
-        assert_eq!(text_of("Café, 一杯咖啡☕".as_bytes()), Ok("Café, 一杯咖啡☕"));
+        assert_eq!(
+            text_of("Café, 一杯咖啡☕".as_bytes()),
+            Ok("Café, 一杯咖啡☕")
+        );
         // What is no file's beginning is a character like others.
         assert_eq!(text_of("a\u{feff}b".as_bytes()), Ok("a\u{feff}b"));
     }

@@ -212,10 +212,13 @@ impl Images {
     }
 
     fn missing(&self, name: &str) -> ImagesError {
-        let folders = self.folders.iter().map(|folder| match folder.as_os_str().is_empty() {
-            true => ".".to_owned(),
-            false => folder.display().to_string(),
-        });
+        let folders = self
+            .folders
+            .iter()
+            .map(|folder| match folder.as_os_str().is_empty() {
+                true => ".".to_owned(),
+                false => folder.display().to_string(),
+            });
         let archives = self.archives.iter().map(|path| path.display().to_string());
         ImagesError::Missing {
             name: name.to_owned(),
@@ -253,7 +256,9 @@ impl Images {
                 }
             }
         }
-        found.map(|(_, bytes)| bytes).ok_or_else(|| self.missing(name))
+        found
+            .map(|(_, bytes)| bytes)
+            .ok_or_else(|| self.missing(name))
     }
 
     /// SHA-256 of an image's bytes, in hexadecimal.
@@ -328,10 +333,19 @@ mod tests {
     fn an_image_is_the_one_of_its_exact_name() {
         let folder = tempfile::tempdir().unwrap();
         let here = |name: &str| folder.path().join(name);
-        archive(&here("dev-0.tar"), &[("x.png", b"dev 0"), ("a/x.png", b"dev a")]);
-        archive(&here("dev-1.tar"), &[("./y.png", b"dev 1"), ("z.png", b"one")]);
+        archive(
+            &here("dev-0.tar"),
+            &[("x.png", b"dev 0"), ("a/x.png", b"dev a")],
+        );
+        archive(
+            &here("dev-1.tar"),
+            &[("./y.png", b"dev 1"), ("z.png", b"one")],
+        );
         archive(&here("dev.tar"), &[("w.png", b"dev"), ("z.png", b"two")]);
-        archive(&here("dev2-0.tar"), &[("x.png", b"dev2"), ("only2.png", b"dev2")]);
+        archive(
+            &here("dev2-0.tar"),
+            &[("x.png", b"dev2"), ("only2.png", b"dev2")],
+        );
         archive(&here("dev-old.tar"), &[("x.png", b"old")]);
         fs::write(here("file.png"), b"file").unwrap();
         fs::write(here("y.png"), b"dev 1").unwrap();
@@ -352,7 +366,10 @@ mod tests {
         for name in ["only2.png", "b/x.png", "X.png", "png"] {
             assert!(images.check(name).is_err(), "{name}");
             let error = images.read(name).unwrap_err().to_string();
-            assert!(error.contains("is in none of") && error.contains("dev-1.tar"), "{error}");
+            assert!(
+                error.contains("is in none of") && error.contains("dev-1.tar"),
+                "{error}"
+            );
         }
         let error = images.read("z.png").unwrap_err().to_string();
         assert!(error.contains("dev-1.tar and, another one, in"), "{error}");
@@ -370,7 +387,10 @@ mod tests {
         let here = |name: &str| folder.path().join(name);
         fs::write(here("dev.tar"), b"\x1f\x8b\x08rest").unwrap();
         let error = Images::beside(&here("dev.jsonl")).err().unwrap();
-        assert!(error.to_string().contains("dev.tar is compressed"), "{error}");
+        assert!(
+            error.to_string().contains("dev.tar is compressed"),
+            "{error}"
+        );
 
         archive(&here("dev.tar"), &[("x.png", &[7; 5000])]);
         let whole = fs::read(here("dev.tar")).unwrap();

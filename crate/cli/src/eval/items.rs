@@ -149,9 +149,11 @@ impl Line {
             },
             (None, None, None, None, Some(pattern)) => {
                 let whole = Regex::new(&format!("^(?:{pattern})$"));
-                Expected::Pattern(whole.map_err(|error| {
-                    format!("\"pattern\": {}", one_line(&error.to_string()))
-                })?)
+                Expected::Pattern(
+                    whole.map_err(|error| {
+                        format!("\"pattern\": {}", one_line(&error.to_string()))
+                    })?,
+                )
             }
             _ => {
                 return Err(

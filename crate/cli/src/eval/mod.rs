@@ -293,7 +293,10 @@ fn settings(args: &EvalArgs, identity: &ModelIdentity) -> Settings {
         ("device".to_owned(), identity.device.into()),
         ("template".to_owned(), args.template.as_deref().into()),
         ("select".to_owned(), format!("{:?}", args.select).into()),
-        ("zero_shot".to_owned(), format!("{:?}", args.zero_shot).into()),
+        (
+            "zero_shot".to_owned(),
+            format!("{:?}", args.zero_shot).into(),
+        ),
     ]);
     for part in [args.decoding.settings(), args.scoring.settings()] {
         if let serde_json::Value::Object(part) = part {
@@ -312,7 +315,11 @@ fn plot_name(args: &EvalArgs, settings: &Settings) -> Result<String, Failure> {
         })?;
         Ok(hexadecimal(&Sha256::digest(bytes)))
     };
-    let beside: Vec<String> = args.beside.iter().map(|curve| format!("{curve:?}")).collect();
+    let beside: Vec<String> = args
+        .beside
+        .iter()
+        .map(|curve| format!("{curve:?}"))
+        .collect();
     let run = serde_json::json!({
         "settings": settings,
         "items": hash(&args.items)?,
@@ -808,7 +815,10 @@ impl Evaluation<'_> {
     }
 
     fn measure(&self, places: &[usize], shots: usize) -> Result<Vec<Measure>, EvalError> {
-        let items: Vec<&Item> = places.iter().map(|&place| &self.data.items[place]).collect();
+        let items: Vec<&Item> = places
+            .iter()
+            .map(|&place| &self.data.items[place])
+            .collect();
         let outputs: Vec<Vec<&Output>> = self
             .args
             .seeds

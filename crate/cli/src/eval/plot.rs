@@ -153,7 +153,10 @@ pub(super) fn draw(curves: &[Curve], run: &str) -> Result<String, EvalError> {
     // What has been drawn is in the text once nobody holds it any more.
     drop(chart);
     drop(root);
-    Ok(format!("{}{MARK}{run} -->\n", svg.trim_end().to_owned() + "\n"))
+    Ok(format!(
+        "{}{MARK}{run} -->\n",
+        svg.trim_end().to_owned() + "\n"
+    ))
 }
 
 #[cfg(test)]

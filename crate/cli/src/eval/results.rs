@@ -325,7 +325,12 @@ mod tests {
         assert_eq!(known(&results, 0), Some(&text("a dog")));
         assert_eq!(known(&results, 1), Some(&scores));
         assert_eq!(known(&results, 2), None);
-        assert!(results.damage().unwrap().contains("line 4 could not be read"));
+        assert!(
+            results
+                .damage()
+                .unwrap()
+                .contains("line 4 could not be read")
+        );
         assert_eq!(fs::read(&path).unwrap(), whole);
         results.put(&line(2, text("snow"))).unwrap();
         drop(results);
@@ -342,7 +347,9 @@ mod tests {
             results.put(&line(item, text("a dog"))).unwrap();
         }
         drop(results);
-        let damaged = fs::read_to_string(&path).unwrap().replace("hash 1\",", "hash 1\"");
+        let damaged = fs::read_to_string(&path)
+            .unwrap()
+            .replace("hash 1\",", "hash 1\"");
         fs::write(&path, damaged).unwrap();
         let results = open(&path, "a", false).unwrap();
         assert!(results.damage().unwrap().contains("line 3 "));
@@ -363,7 +370,10 @@ mod tests {
         drop(results);
         let before = fs::read(&path).unwrap();
         let error = open(&path, "b", false).err().unwrap().to_string();
-        assert!(error.contains("of which differs: model; name another file"), "{error}");
+        assert!(
+            error.contains("of which differs: model; name another file"),
+            "{error}"
+        );
         assert_eq!(fs::read(&path).unwrap(), before);
         let anew = open(&path, "b", true).unwrap();
         assert_eq!(known(&anew, 0), None);

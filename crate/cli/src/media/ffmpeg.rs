@@ -230,12 +230,16 @@ impl Source {
             .stderr(Stdio::piped())
             .spawn()
             .map_err(MediaError::NoFfmpeg)?;
-        let (Some(pixels), Some(mut complaints)) = (child.stdout.take(), child.stderr.take()) else {
+        let (Some(pixels), Some(mut complaints)) = (child.stdout.take(), child.stderr.take())
+        else {
             return Err(MediaError::Ffmpeg("it gives nothing back".to_owned()));
         };
         let complaints = thread::spawn(move || {
             let mut kept = Vec::new();
-            let read = complaints.by_ref().take(MOST_COMPLAINTS).read_to_end(&mut kept);
+            let read = complaints
+                .by_ref()
+                .take(MOST_COMPLAINTS)
+                .read_to_end(&mut kept);
             // What is more is read too, or the program would wait for that.
             let rest = io::copy(&mut complaints, &mut io::sink());
             read.and(rest).map(|_| kept)
@@ -335,10 +339,16 @@ pub(super) struct Complaints {
 
 /// Sorts what `ffmpeg` complained of.
 pub(super) fn sorted(complaints: &str) -> Complaints {
-    const EARLY: [&str; 4] = ["partial file", "ended prematurely", "truncated", "Truncated"];
-    const DAMAGED: [&str; 8] = [
+    const EARLY: [&str; 4] = [
+        "partial file",
+        "ended prematurely",
+        "truncated",
+        "Truncated",
+    ];
+    const DAMAGED: [&str; 9] = [
         "orrupt",
-        "rror while decoding",
+        "Error while decoding",
+        "error while decoding",
         "Invalid NAL unit",
         "concealing",
         "missing picture",

@@ -40,7 +40,10 @@ impl Display for Kind {
 /// Beginnings of files that hold no pictures, and words for them.
 const OTHERS: &[(&[u8], &str)] = &[
     (b"%PDF", "a PDF document; save its page as a picture"),
-    (b"PK\x03\x04", "a ZIP archive (or an office document); unpack it"),
+    (
+        b"PK\x03\x04",
+        "a ZIP archive (or an office document); unpack it",
+    ),
     (b"\x1f\x8b", "compressed by gzip; unpack it"),
     (b"\x28\xb5\x2f\xfd", "compressed by zstd; unpack it"),
     (b"BZh", "compressed by bzip2; unpack it"),
@@ -95,8 +98,8 @@ const VIDEOS: &[&[u8]] = &[
     b"FLV\x01",
     b"\x30\x26\xb2\x75\x8e\x66\xcf\x11", // ASF, WMV
     b".RMF",
-    b"\0\0\x01\xba", // MPEG program stream
-    b"\0\0\x01\xb3", // MPEG video
+    b"\0\0\x01\xba",     // MPEG program stream
+    b"\0\0\x01\xb3",     // MPEG video
     b"\x06\x0e\x2b\x34", // MXF
     b"YUV4MPEG2",
     b"DKIF",
@@ -117,7 +120,10 @@ pub(super) fn kind_of(head: &[u8]) -> Kind {
     if is_decoded_here(head) {
         return Kind::Picture;
     }
-    if let Some(name) = picture_brand(head).or_else(|| find(PICTURES)).or_else(|| netpbm(head)) {
+    if let Some(name) = picture_brand(head)
+        .or_else(|| find(PICTURES))
+        .or_else(|| netpbm(head))
+    {
         return Kind::OtherPicture(name);
     }
     if let Some(name) = find(OTHERS) {
@@ -130,7 +136,10 @@ pub(super) fn kind_of(head: &[u8]) -> Kind {
         _ => {}
     }
     let is_video = VIDEOS.iter().any(|start| head.starts_with(start))
-        || matches!(head.get(4..8), Some(b"ftyp" | b"moov" | b"mdat" | b"wide" | b"free" | b"skip"))
+        || matches!(
+            head.get(4..8),
+            Some(b"ftyp" | b"moov" | b"mdat" | b"wide" | b"free" | b"skip")
+        )
         || is_transport_stream(head);
     match is_video {
         true => Kind::Video,
@@ -150,7 +159,7 @@ fn picture_brand(head: &[u8]) -> Option<&'static str> {
 /// The formats whose first bytes are a `P`, a digit, and white space.
 fn netpbm(head: &[u8]) -> Option<&'static str> {
     match head {
-        [b'P', b'1'..=b'7', space, ..] if space.is_ascii_whitespace() => Some("Netpbm"),
+        [b'P', b'1'..=b'6', space, ..] if space.is_ascii_whitespace() => Some("Netpbm"),
         _ => None,
     }
 }
@@ -175,10 +184,15 @@ fn text(head: &[u8]) -> Option<&'static str> {
         }
         Err(_) => return None,
     };
-    if text.chars().any(|c| c.is_control() && !matches!(c, '\t' | '\n' | '\r' | '\x0c')) {
+    if text
+        .chars()
+        .any(|c| c.is_control() && !matches!(c, '\t' | '\n' | '\r' | '\x0c'))
+    {
         return None;
     }
-    let lower = text.trim_start_matches(['\u{feff}', ' ', '\t', '\r', '\n']).to_lowercase();
+    let lower = text
+        .trim_start_matches(['\u{feff}', ' ', '\t', '\r', '\n'])
+        .to_lowercase();
     Some(match lower {
         lower if lower.contains("<svg") => "an SVG drawing; save it as PNG",
         lower if lower.starts_with("<!doctype html") || lower.starts_with("<html") => {
@@ -200,7 +214,9 @@ mod tests {
 
     #[test]
     fn bytes_say_what_a_file_is() {
-        let transport: Vec<u8> = [b'G'; 4].map(|start| [&[start][..], &[7; 187]].concat()).concat();
+        let transport: Vec<u8> = [b'G'; 4]
+            .map(|start| [&[start][..], &[7; 187]].concat())
+            .concat();
         for (head, expected) in [
             (&b""[..], Kind::Empty),
             (b"\xff\xd8\xff\xe0", Kind::Picture),
@@ -216,10 +232,19 @@ mod tests {
             (b"\x1a\x45\xdf\xa3", Kind::Video),
             (b"RIFF\0\0\0\0AVI LIST", Kind::Video),
             (&transport, Kind::Video),
-            (b"PK\x03\x04rest", Kind::Other("a ZIP archive (or an office document); unpack it")),
+            (
+                b"PK\x03\x04rest",
+                Kind::Other("a ZIP archive (or an office document); unpack it"),
+            ),
             (b"#EXTM3U\nhttp://example.org/a.ts", Kind::Other("text")),
-            (b"ffconcat version 1.0\nfile /etc/passwd", Kind::Other("text")),
-            ("\u{feff}<?xml?>\n<SVG>".as_bytes(), Kind::Other("an SVG drawing; save it as PNG")),
+            (
+                b"ffconcat version 1.0\nfile /etc/passwd",
+                Kind::Other("text"),
+            ),
+            (
+                "\u{feff}<?xml?>\n<SVG>".as_bytes(),
+                Kind::Other("an SVG drawing; save it as PNG"),
+            ),
             (b"\x01\x02\x03", Kind::Unknown),
         ] {
             assert_eq!(kind_of(head), expected, "{head:?}");

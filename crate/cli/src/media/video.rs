@@ -157,8 +157,14 @@ mod tests {
         let spread = |of, frames| Count::Spread { of, frames };
         let planned = |sampling: &SamplingArgs, seconds| plan(sampling, seconds).ok();
         assert_eq!(planned(&sampling(8, None), 4.0), Some((4.0, spread(16, 8))));
-        assert_eq!(planned(&sampling(8, Some(2.0)), 4.0), Some((2.0, Count::All)));
-        assert_eq!(planned(&sampling(8, Some(0.1)), 4.0), Some((0.5, spread(2, 1))));
+        assert_eq!(
+            planned(&sampling(8, Some(2.0)), 4.0),
+            Some((2.0, Count::All))
+        );
+        assert_eq!(
+            planned(&sampling(8, Some(0.1)), 4.0),
+            Some((0.5, spread(2, 1)))
+        );
         let error = plan(&sampling(8, Some(25.0)), 600.0).err();
         let error = error.map(|error| error.to_string());
         assert_eq!(

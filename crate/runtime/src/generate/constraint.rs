@@ -6,12 +6,12 @@
 
 use std::sync::Arc;
 
+use flamingo_weights::excerpt::{Excerpt, one_line};
 use regex_automata::dfa::{Automaton, StartKind, dense};
 use regex_automata::nfa::thompson;
 use regex_automata::util::primitives::StateID;
 use regex_automata::util::start;
 use regex_automata::{Anchored, MatchKind};
-use flamingo_weights::excerpt::{Excerpt, one_line};
 use thiserror::Error;
 
 use crate::tokenizer::{Tokenizer, TokenizerError};

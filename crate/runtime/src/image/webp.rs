@@ -20,7 +20,9 @@ pub(super) fn has_its_length(file: &[u8]) -> bool {
 /// The file without the promise of metadata that it does not hold, which the decoder refuses and
 /// browsers do not miss.
 pub(super) fn without_empty_promises(file: &[u8]) -> Cow<'_, [u8]> {
-    let Some((&flags, b"VP8X")) = file.get(FLAGS).zip(file.get(12..16).and_then(<[u8]>::first_chunk))
+    let Some((&flags, b"VP8X")) = file
+        .get(FLAGS)
+        .zip(file.get(12..16).and_then(<[u8]>::first_chunk))
     else {
         return Cow::Borrowed(file);
     };
@@ -48,7 +50,9 @@ fn has_chunk(file: &[u8], name: &[u8; 4]) -> bool {
         };
         // Chunks are padded to even lengths.
         let length = u32::from_le_bytes(*length) as usize;
-        rest = content.get(length.saturating_add(length % 2)..).unwrap_or_default();
+        rest = content
+            .get(length.saturating_add(length % 2)..)
+            .unwrap_or_default();
     }
     false
 }

@@ -218,7 +218,10 @@ pub enum ManifestError {
         found: usize,
     },
     /// A file that does not lie beside `model.json`.
-    #[error("model.json: shards[{index}].file is {}, not the plain name of a file", Excerpt(file))]
+    #[error(
+        "model.json: shards[{index}].file is {}, not the plain name of a file",
+        Excerpt(file)
+    )]
     FileName {
         /// Which shard.
         index: usize,
@@ -358,7 +361,10 @@ mod tests {
     #[test]
     fn an_editor_may_mark_its_bytes_and_another_encoding_is_told_in_words() {
         let marked = format!("\u{feff}{}\r\n", example());
-        assert_eq!(ModelManifest::from_json(marked.as_bytes()), read(&example()));
+        assert_eq!(
+            ModelManifest::from_json(marked.as_bytes()),
+            read(&example())
+        );
         let wide: Vec<u8> = marked.encode_utf16().flat_map(u16::to_le_bytes).collect();
         let error = ModelManifest::from_json(&wide).unwrap_err();
         assert_eq!(
