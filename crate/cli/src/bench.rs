@@ -30,8 +30,14 @@ const SIDE: u32 = 256;
 #[derive(Args)]
 pub(crate) struct BenchArgs {
     /// Numbers of examples, each measured by itself
-    #[arg(long, value_name = "N,…", value_delimiter = ',', default_values_t = [0, 1, 4, 8, 16, 32])]
-    shots: Vec<usize>,
+    #[arg(
+        long,
+        value_name = "N,…",
+        value_delimiter = ',',
+        default_values_t = [0, 1, 4, 8, 16, 32],
+        value_parser = clap::value_parser!(u16).range(..=4096)
+    )]
+    shots: Vec<u16>,
     /// Tokens of a caption
     #[arg(long, value_name = "N", default_value_t = 16, value_parser = clap::value_parser!(u16).range(2..=512))]
     new_tokens: u16,
@@ -89,16 +95,16 @@ pub(crate) fn run(args: &BenchArgs) -> Result<(), Failure> {
     let report = measure(args, &model, load_ms)?;
     let mut out = io::stdout().lock();
     if args.json {
-        serde_json::to_writer(&mut out, &report).map_err(io::Error::from)?;
-        writeln!(out)?;
-        return Ok(());
+        return serde_json::to_writer(&mut out, &report)
+            .map_err(io::Error::from)
+            .and_then(|()| writeln!(out))
+            .map_err(Failure::Output);
     }
-    print(&mut out, &report)?;
-    Ok(())
+    print(&mut out, &report).map_err(Failure::Output)
 }
 
 fn measure(args: &BenchArgs, model: &Model, load_ms: f64) -> Result<Report, Failure> {
-    let most = args.shots.iter().copied().max().unwrap_or_default();
+    let most = args.shots.iter().copied().max().map_or(0, usize::from);
     let repeats = usize::from(args.repeats);
     let mut progress = Progress::items(
         "Measuring",
@@ -124,7 +130,7 @@ fn measure(args: &BenchArgs, model: &Model, load_ms: f64) -> Result<Report, Fail
         .map_err(|source| failed("measuring the copy bandwidth".to_owned(), source.into()))?;
     let bytes_per_token = model.weight_bytes().read_per_token();
     let mut shots = Vec::with_capacity(args.shots.len());
-    for &count in &args.shots {
+    for count in args.shots.iter().copied().map(usize::from) {
         let mut bench = Captions {
             model,
             pictures: &mut pictures,

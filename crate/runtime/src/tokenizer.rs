@@ -205,6 +205,16 @@ impl Tokenizer {
             .map_err(|error| TokenizerError::Decode(error.to_string()))
     }
 
+    /// Text of token ids up to the last whole character: as [`Self::decode`], without a
+    /// character whose last bytes are in tokens that did not come.
+    ///
+    /// # Errors
+    /// Where the library refuses the ids.
+    pub fn decode_whole(&self, ids: &[u32]) -> Result<String, TokenizerError> {
+        let mut stream = self.text_stream();
+        ids.iter().map(|&id| stream.push(id)).collect()
+    }
+
     /// Text of a token by itself, special ones included: U+FFFD where it is no whole
     /// character.
     ///
