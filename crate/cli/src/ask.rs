@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use flamingo_runtime::Query;
-use flamingo_runtime::prompt::VISUAL_QUESTION;
+use flamingo_runtime::prompt::Task;
 use futures_lite::future::block_on;
 
 use crate::answer::{Answer, json_line};
@@ -40,7 +40,7 @@ pub(crate) struct AskArgs {
 /// Where the photo, a question, the model or the device is refused or fails.
 pub(crate) fn run(args: &AskArgs) -> Result<(), Failure> {
     let decoding = args.decoding.check()?;
-    let files = args.task.read(VISUAL_QUESTION)?;
+    let files = args.task.read(Task::VisualQuestion)?;
     let photo = args.photo.display();
     let media = args.task.read_media(&args.photo)?;
     let model = files.load(&args.model)?;

@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use clap::Args;
 use flamingo_convert::progress::Progress;
-use flamingo_runtime::prompt::CAPTION;
+use flamingo_runtime::prompt::Task;
 use flamingo_runtime::{
     EncodedMedia, Example, GenerateOptions, Generation, ImagePixels, Model, PromptFormat, Query,
     Session,
@@ -21,7 +21,7 @@ use serde::Serialize;
 
 use crate::failure::Failure;
 use crate::model_args::ModelArgs;
-use crate::task::failed;
+use crate::task::{failed, format_of};
 
 /// Captions of the examples: about as long as those that people write.
 const EXAMPLE: &str = "A brown dog runs through the grass with a red ball";
@@ -178,10 +178,7 @@ struct Captions<'a> {
 impl Captions<'_> {
     /// A session whose examples nobody has read yet.
     fn session(&self) -> Result<Session, Failure> {
-        let format = PromptFormat::parse(CAPTION).map_err(|error| Failure::Prompt {
-            what: "the format of captions".to_owned(),
-            source: error.into(),
-        })?;
+        let format = format_of(self.model, Task::Caption)?;
         Ok(Session::new(self.model, format, self.examples.to_vec()))
     }
 

@@ -4,7 +4,7 @@ use std::io::{self, Write};
 use std::path::PathBuf;
 
 use clap::Args;
-use flamingo_runtime::prompt::{CAPTION, VISUAL_QUESTION};
+use flamingo_runtime::prompt::Task;
 use flamingo_runtime::{Query, RuntimeError};
 use futures_lite::future::block_on;
 use serde::Serialize;
@@ -50,8 +50,8 @@ struct Choice<'a> {
 /// Where the photo, an answer, the model or the device is refused or fails.
 pub(crate) fn run(args: &ChooseArgs) -> Result<(), Failure> {
     let template = match args.question {
-        Some(_) => VISUAL_QUESTION,
-        None => CAPTION,
+        Some(_) => Task::VisualQuestion,
+        None => Task::Caption,
     };
     let options = args.scoring.check()?;
     if let Some(index) = args.answers.iter().position(String::is_empty) {

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use flamingo_convert::progress::Progress;
+use flamingo_runtime::prompt;
 use flamingo_runtime::{
     EncodedMedia, Example, Model, PromptFormat, RuntimeError, Session, SupportSet,
 };
@@ -72,7 +73,10 @@ struct ExampleLine {
 
 /// A task whose files have been read.
 pub(crate) struct TaskFiles {
-    format: PromptFormat,
+    /// The one that the options name, if they do.
+    template: Option<PromptFormat>,
+    /// Whose format of the model it is otherwise.
+    kind: prompt::Task,
     examples: Vec<ExampleFile>,
     support: Option<Support>,
 }
@@ -102,12 +106,8 @@ impl TaskArgs {
     ///
     /// # Errors
     /// Where a file cannot be read or holds something else.
-    pub(crate) fn read(&self, default_template: &str) -> Result<TaskFiles, Failure> {
-        let template = self.template.as_deref().unwrap_or(default_template);
-        let format = PromptFormat::parse(template).map_err(|error| Failure::Prompt {
-            what: "reading --template".to_owned(),
-            source: error.into(),
-        })?;
+    pub(crate) fn read(&self, kind: prompt::Task) -> Result<TaskFiles, Failure> {
+        let template = read_template(self.template.as_deref())?;
         let mut examples = match &self.shots {
             None => Vec::new(),
             Some(path) => read_examples(path, &self.sampling)?,
@@ -119,11 +119,28 @@ impl TaskArgs {
         }
         let support = self.support.as_deref().map(read_support_set).transpose()?;
         Ok(TaskFiles {
-            format,
+            template,
+            kind,
             examples,
             support,
         })
     }
+}
+
+/// Reads the template that an option names.
+pub(crate) fn read_template(template: Option<&str>) -> Result<Option<PromptFormat>, Failure> {
+    let parsed = template.map(PromptFormat::parse).transpose();
+    parsed.map_err(|error| Failure::Prompt {
+        what: "reading --template".to_owned(),
+        source: error.into(),
+    })
+}
+
+/// The format that a model was trained with for a task.
+pub(crate) fn format_of(model: &Model, kind: prompt::Task) -> Result<PromptFormat, Failure> {
+    model
+        .format(kind)
+        .map_err(|source| failed("reading the model's template".to_owned(), source))
 }
 
 /// Reads a support set.
@@ -244,8 +261,12 @@ impl TaskFiles {
                 })
             })
             .collect::<Result<_, Failure>>()?;
+        let format = match self.template {
+            Some(template) => template,
+            None => format_of(model, self.kind)?,
+        };
         Ok(Task {
-            session: Session::new(model, self.format, examples),
+            session: Session::new(model, format, examples),
             support: self.support,
             nearest: args.nearest.into(),
             encoded: HashMap::new(),

@@ -11,6 +11,7 @@ mod photos;
 use std::io::{self, Write};
 
 use clap::Args;
+use flamingo_convert::progress::Progress;
 use flamingo_runtime::prompt::Task;
 use flamingo_runtime::{ChooseOptions, ImagePixels, Model, Query, RuntimeError, Session};
 use futures_lite::future::block_on;
@@ -18,7 +19,6 @@ use thiserror::Error;
 
 use crate::failure::Failure;
 use crate::model_args::ModelArgs;
-use flamingo_convert::progress::Progress;
 use photos::PHOTOS;
 
 /// Plain English that no model was trained on.
@@ -37,19 +37,8 @@ const SAME_WEIGHT: f64 = 1e-9;
 
 #[derive(Args)]
 pub(crate) struct CheckArgs {
-    /// Folder with a model.json and its shards, or a single GGUF file
-    #[arg(value_name = "MODEL")]
-    model: std::path::PathBuf,
     #[command(flatten)]
-    model_args: CheckDevice,
-}
-
-/// Where to compute.
-#[derive(Args)]
-struct CheckDevice {
-    /// Where to compute
-    #[arg(long, value_enum, default_value_t = crate::device::DeviceChoice::Auto)]
-    device: crate::device::DeviceChoice,
+    model: ModelArgs,
 }
 
 /// A model that does not compute what it should.
@@ -91,12 +80,7 @@ pub(crate) enum CheckError {
 /// # Errors
 /// If the model cannot be loaded or does not compute what it should.
 pub(crate) fn run(args: &CheckArgs) -> Result<(), Failure> {
-    let model = ModelArgs {
-        model: args.model.clone(),
-        device: args.model_args.device,
-        int8_activations: false,
-    }
-    .load()?;
+    let model = args.model.load()?;
     let mut out = io::stdout().lock();
     let failed = |what: &str| {
         let what = what.to_owned();

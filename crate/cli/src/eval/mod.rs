@@ -20,7 +20,7 @@ use std::path::{Path, PathBuf};
 use clap::{Args, ValueEnum};
 use flamingo_convert::progress::Progress;
 use flamingo_metrics::{BootstrapError, CaptionError, ClassificationError, VqaError};
-use flamingo_runtime::prompt::{CAPTION, CLASSIFICATION, VISUAL_QUESTION};
+use flamingo_runtime::prompt::Task;
 use flamingo_runtime::{
     ChooseOptions, EncodedMedia, Example, ImagePixels, Model, PromptFormat, Query, RuntimeError,
     Session, SupportEntry, SupportSet,
@@ -46,7 +46,7 @@ use crate::model_args::{ModelArgs, ModelIdentity};
 use crate::model_source::hexadecimal;
 use crate::output_file::OutputFile;
 use crate::scoring_args::ScoringArgs;
-use crate::task::failed;
+use crate::task::{failed, format_of, read_template};
 use crate::text_file::{LineError, TextFileError};
 
 #[derive(Args)]
@@ -188,7 +188,7 @@ pub(crate) fn run(args: &EvalArgs) -> Result<(), Failure> {
     // What is cheap to find wrong comes before the model is loaded.
     let decoding = args.decoding.check()?;
     let scoring = args.scoring.check()?;
-    let formats = Formats::new(args.template.as_deref())?;
+    let template = read_template(args.template.as_deref())?;
     let mut items = items::read(&args.items)?;
     items.truncate(args.limit.map_or(usize::MAX, NonZeroUsize::get));
     let support = args.support.as_deref().map(items::read).transpose()?;
@@ -234,6 +234,7 @@ pub(crate) fn run(args: &EvalArgs) -> Result<(), Failure> {
     }
     let model = model.load()?;
     let decoding = decoding.over(&model)?;
+    let formats = Formats::new(template, &model)?;
     let mut evaluation = Evaluation {
         args,
         model,
@@ -452,18 +453,16 @@ struct Formats {
 }
 
 impl Formats {
-    /// OpenFlamingo's, or one template for all.
-    fn new(template: Option<&str>) -> Result<Self, Failure> {
-        let parse = |own| {
-            PromptFormat::parse(template.unwrap_or(own)).map_err(|error| Failure::Prompt {
-                what: "reading --template".to_owned(),
-                source: error.into(),
-            })
+    /// The model's own, or one template for all.
+    fn new(template: Option<PromptFormat>, model: &Model) -> Result<Self, Failure> {
+        let of = |task| match &template {
+            Some(template) => Ok(template.clone()),
+            None => format_of(model, task),
         };
         Ok(Self {
-            caption: parse(CAPTION)?,
-            question: parse(VISUAL_QUESTION)?,
-            classification: parse(CLASSIFICATION)?,
+            caption: of(Task::Caption)?,
+            question: of(Task::VisualQuestion)?,
+            classification: of(Task::Classification)?,
         })
     }
 
