@@ -44,11 +44,11 @@ pub(crate) fn run(args: &InspectArgs) -> Result<(), Failure> {
         print_model(args)?;
     } else {
         let checkpoint = Checkpoint::open(&args.model)?;
-        listing::write(&mut io::stdout().lock(), &checkpoint)?;
+        listing::write(&mut io::stdout().lock(), &checkpoint).map_err(Failure::Output)?;
     }
     if let Some(choice) = args.device {
         let (_, report) = choice.open()?;
-        print_device(&mut io::stdout().lock(), &report)?;
+        print_device(&mut io::stdout().lock(), &report).map_err(Failure::Output)?;
     }
     Ok(())
 }
