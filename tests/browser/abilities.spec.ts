@@ -396,6 +396,104 @@ test("frames of a video come in the order of time", async () => {
   expect(stopped).toBe("AbortError");
 });
 
+test("frames of a video come whole where its server gives no parts of it", async () => {
+  const { colours, sound, tooMany, odd, whole } = await page.evaluate(async () => {
+    const { framesOf, timedFramesOf } = window.flamingo;
+    /** A video of one second each of red, green and blue. The server knows no ranges. */
+    const video = (name: string) => {
+      const video = document.createElement("video");
+      video.muted = true;
+      video.src = `/tests/browser/media/${name}`;
+      return video;
+    };
+    const names = ["red", "green", "blue"];
+    const colourOf = ({ data }: ImageData) => {
+      const [red = 0, green = 0, blue = 0] = data;
+      return names[[red, green, blue].indexOf(Math.max(red, green, blue))];
+    };
+    const served = video("colours.webm");
+    const reasonOf = (sampling: Parameters<typeof framesOf>[1]) =>
+      framesOf(served, sampling).then(
+        () => "none",
+        (error: Error) => error.message,
+      );
+    const timed = await timedFramesOf(video("long-sound.webm"), { rate: 1 });
+    return {
+      colours: (await framesOf(served, { count: 3 })).map(colourOf),
+      sound: timed.map(({ image, seconds }) => [colourOf(image), seconds < 3]),
+      tooMany: [await reasonOf({ count: 257 }), await reasonOf({ rate: 1000 })],
+      odd: await Promise.all(
+        [0, -1, 1.5, Number.NaN, Number.POSITIVE_INFINITY].map(async (value) => [
+          await reasonOf({ count: value }),
+          await reasonOf({ rate: value > 1 && value < 2 ? 0 : value }),
+          await reasonOf({ count: 1, longestSide: value }),
+        ]),
+      ),
+      whole: await framesOf(served, { count: 1, longestSide: 32 }).then(([frame]) => [
+        frame?.width,
+        frame?.height,
+      ]),
+    };
+  });
+  expect(colours).toEqual(["red", "green", "blue"]);
+  // The sound goes on for twelve seconds.
+  expect(sound).toEqual([
+    ["red", true],
+    ["green", true],
+    ["blue", true],
+  ]);
+  expect(tooMany).toEqual([
+    "The clip has 257 frames, more than 256; take fewer of them.",
+    "The clip has 3000 frames, more than 256; take fewer of them.",
+  ]);
+  for (const [count, rate, side] of odd) {
+    expect(count).toMatch(/^Count is .+, expected a whole number from 1 on\.$/);
+    expect(rate).toMatch(/^Rate is .+, expected a number of frames a second above 0\.$/);
+    expect(side).toMatch(/^LongestSide is .+, expected a whole number from 1 on\.$/);
+  }
+  expect(whole).toEqual([32, 24]);
+});
+
+test("the pieces of a text are the text, of whole characters, wherever it ends", async () => {
+  const texts = await page.evaluate(async () => {
+    const { model, photos } = window;
+    const [photo = new Blob()] = photos;
+    const shots = [{ image: photo, text: "一只猫坐在桌子上" }];
+    const session = model.session({ shots });
+    const texts: { pieces: string; whole: string }[] = [];
+    for (let maxNewTokens = 1; maxNewTokens <= 12; maxNewTokens++) {
+      for (const options of [{ seed: 0 }, { temperature: 2, seed: maxNewTokens }]) {
+        const stream = session.caption(photo, { ...options, maxNewTokens });
+        let pieces = "";
+        for await (const { text } of stream) pieces += text;
+        texts.push({ pieces: pieces.trim(), whole: (await stream.result).text });
+      }
+    }
+    return texts;
+  });
+  for (const { pieces, whole } of texts) {
+    expect(whole).toBe(pieces);
+    expect(whole).not.toContain("\ufffd");
+  }
+});
+
+test("a text that was cut off says whether it is what was asked for", async () => {
+  const met = await page.evaluate(async () => {
+    const { model, photos } = window;
+    const [photo = new Blob()] = photos;
+    const outcomes: unknown[] = [];
+    for (const regex of ["a{30}b", "a{3}"]) {
+      const { result } = model
+        .session()
+        .caption(photo, { constraint: { regex }, maxNewTokens: 12 });
+      outcomes.push((await result).meetsConstraint);
+    }
+    outcomes.push((await model.session().caption(photo).result).meetsConstraint);
+    return outcomes;
+  });
+  expect(met).toEqual([false, true, undefined]);
+});
+
 test("sessions that are asked at the same time write what each writes alone, in turns", async () => {
   const { together, alone, order } = await page.evaluate(async () => {
     const { model, photos } = window;

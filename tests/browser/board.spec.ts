@@ -91,6 +91,33 @@ test.describe("examples are added", () => {
     await expect(board.getByRole("alert")).toHaveCount(0);
   });
 
+  test("by an address whose name has a % in it and whose type says nothing", async ({ page }) => {
+    const { board, cards } = await open(page);
+    const headers = { "access-control-allow-origin": "*" };
+    const contentType = "application/octet-stream";
+    await page.route("https://pictures.example/**", (route) =>
+      route.fulfill({ contentType, headers, body: readFileSync(PHOTO) }),
+    );
+    await board.getByRole("button", { name: "Address" }).click();
+    const address = board.getByLabel("Address of a picture or a video");
+    await address.fill("https://pictures.example/50%.jpg?size=full");
+    await board.getByRole("button", { name: "Fetch" }).click();
+    await expect(cards.getByRole("img")).toHaveAttribute("alt", "Example 1: 50%.jpg");
+    await expect(board.getByRole("alert")).toHaveCount(0);
+  });
+
+  test("as what its bytes say, whatever it is called", async ({ page }) => {
+    const { board, cards } = await open(page);
+    const media = (name: string) => readFileSync(new URL(`media/${name}`, import.meta.url));
+    await board.getByLabel("Add example photos").setInputFiles([
+      { name: "a.mp4", mimeType: "video/mp4", buffer: media("photo.avif") },
+      { name: "b.jpg", mimeType: "image/jpeg", buffer: media("colours.webm") },
+    ]);
+    await expect(cards).toHaveCount(2);
+    await expect(cards.first().getByText(/frames/)).toHaveCount(0);
+    await expect(cards.last().getByText("8 frames")).toBeVisible();
+  });
+
   for (const [name, error, code] of [
     ["there is no camera", "NotFoundError", "no-camera"],
     ["the user refuses the camera", "NotAllowedError", "camera-refused"],

@@ -1,6 +1,6 @@
 /** Clips: from a file and from the camera, seen as the program sees a folder of their frames. */
 
-import { mkdirSync, rmSync, writeFileSync } from "node:fs";
+import { copyFileSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, type Page, test } from "@playwright/test";
 import { violations } from "./axe.js";
@@ -109,8 +109,9 @@ test("the frames of a file are shown with their times, by number or by rate, and
   const { tokenIds } = await app.caption();
   expect([tokenIds]).toEqual(await nativeTokenIds(TINY_MODEL, [await framesFolder(page)]));
 
-  // A word tells which of the frames it looked at, and where in each.
+  // A word tells which of the frames it looked at, and where in each, once it is asked.
   await app.tokens.getByRole("button").first().click();
+  await expect(frames(page).locator("meter")).toHaveCount(8);
   const shares = await frames(page)
     .locator("meter")
     .evaluateAll((meters) => meters.map((meter) => (meter as HTMLMeterElement).value));
@@ -153,6 +154,48 @@ test("a question about a clip is answered", async ({ page }) => {
   await button.click();
   await expect(page.getByLabel("Answer", { exact: true })).toHaveAttribute("data-phase", "done");
   expect(await app.tokenIds()).not.toEqual([]);
+});
+
+test("pictures in a folder are frames in the order of their numbers, but what systems left", async ({
+  page,
+}) => {
+  const [first = "", second = "", third = ""] = PHOTOS;
+  const folder = test.info().outputPath("clip");
+  mkdirSync(folder, { recursive: true });
+  for (const [name, photo] of [
+    ["frame1.webp", first],
+    ["frame2.webp", second],
+    ["frame10.webp", third],
+  ] as const) {
+    copyFileSync(photo, join(folder, name));
+  }
+  for (const name of ["._frame1.webp", ".DS_Store", "Thumbs.db"]) {
+    writeFileSync(join(folder, name), "not a picture");
+  }
+  await page.getByLabel("Folder of frames").setInputFiles(folder);
+  await expect(frames(page)).toHaveCount(3);
+  expect(await times(page)).toEqual(["frame1.webp", "frame2.webp", "frame10.webp"]);
+  const { tokenIds } = await app.caption();
+  // The program is given them by names that it cannot read otherwise.
+  const padded = test.info().outputPath("padded");
+  mkdirSync(padded, { recursive: true });
+  for (const [i, photo] of [first, second, third].entries()) {
+    copyFileSync(photo, join(padded, `${i}.webp`));
+  }
+  expect([tokenIds]).toEqual(await nativeTokenIds(TINY_MODEL, [padded]));
+
+  writeFileSync(join(folder, "notes.txt"), "not a picture");
+  await page.getByLabel("Folder of frames").setInputFiles(folder);
+  await expect(app.error).toContainText("clip/notes.txt is no picture.");
+});
+
+test("a still picture is one frame, and so is what only calls itself a video", async ({ page }) => {
+  const [photo = ""] = PHOTOS;
+  const file = { name: "still.mp4", mimeType: "video/mp4", buffer: readFileSync(photo) };
+  await page.getByLabel(/^Choose a video/).setInputFiles(file);
+  await expect(frames(page)).toHaveCount(1);
+  const { tokenIds } = await app.caption();
+  expect([tokenIds]).toEqual(await nativeTokenIds(TINY_MODEL, [photo]));
 });
 
 test("a file that is no video is refused in words", async ({ page }) => {

@@ -1,5 +1,7 @@
 /** `<flamingo-caption>` in a page of plain HTML, with the tiny model. */
 
+import { readFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
 import { expect, type Locator, type Page, test } from "@playwright/test";
 import type {} from "../../web/dist/element.js";
 import { TINY_MODEL } from "./caption-page.js";
@@ -248,6 +250,42 @@ test("live captions what the camera sees, one frame after another, until it is s
   const count = await captions();
   await page.waitForTimeout(1000);
   expect(await captions()).toBe(count);
+});
+
+test("live in a frame that gives it no camera names the attribute that does", async ({ page }) => {
+  const stranger = await servePackage(
+    {
+      "/closed": `<!doctype html><title>frame</title><iframe src="${server.origin}/live"></iframe>`,
+      "/open": `<!doctype html><title>frame</title><iframe allow="camera" src="${server.origin}/live"></iframe>`,
+    },
+    { policy: `default-src 'none'; frame-src ${server.origin}` },
+  );
+  const element = page.frameLocator("iframe").locator("flamingo-caption");
+  await page.goto(`${stranger.origin}/closed`);
+  await element.getByRole("button", { name: "Caption" }).click();
+  await expect(element.getByRole("alert")).toContainText(
+    'give the <iframe> that shows this page the attribute allow="camera"',
+  );
+  await page.goto(`${stranger.origin}/open`);
+  await element.getByRole("button", { name: "Caption" }).click();
+  await expect.poll(() => textOf(element), { timeout: 60_000 }).not.toBe("");
+  await stranger.close();
+});
+
+test("a picture without type or name, and one of another format, are captioned", async ({
+  page,
+}) => {
+  const element = await open(page, "/file");
+  const file = element.locator('input[type="file"]');
+  for (const path of [
+    PHOTOS[0] ?? "",
+    fileURLToPath(new URL("media/photo.avif", import.meta.url)),
+  ]) {
+    const buffer = readFileSync(path);
+    await file.setInputFiles({ name: "picture", mimeType: "application/octet-stream", buffer });
+    await element.getByRole("button", { name: "Caption" }).click();
+    expect(await written(element)).not.toBe("");
+  }
 });
 
 /** A page of another origin than everything it uses, also in a sandboxed frame. */

@@ -49,14 +49,19 @@ interface Outcome {
 interface Attempt {
   /** The CPU by default. */
   readonly device?: Package.DevicePreference;
+  /** Its address; that of the server's model by default. */
+  readonly url?: string;
   /** The status of the event at which it is stopped; also a moment after the start, and the first token. */
   readonly abortAt?: Package.LoadEvent["status"] | "start" | "token" | undefined;
 }
 
 /** Loads the model and captions the photo, unless it is stopped before. */
-function attempt(page: Page, { device = "cpu", abortAt }: Attempt = {}): Promise<Outcome> {
+function attempt(
+  page: Page,
+  { url = "/model/model.json", device = "cpu", abortAt }: Attempt = {},
+): Promise<Outcome> {
   return page.evaluate(
-    async ({ photo, device, abortAt }): Promise<Outcome> => {
+    async ({ photo, url, device, abortAt }): Promise<Outcome> => {
       const { Flamingo, FlamingoError } = (await import(
         /* @vite-ignore */ `${location.origin}/web/dist/index.js`
       )) as typeof Package;
@@ -70,7 +75,7 @@ function attempt(page: Page, { device = "cpu", abortAt }: Attempt = {}): Promise
       if (abortAt === "start") setTimeout(abort, 300);
       let model: Package.Flamingo | undefined;
       try {
-        model = await Flamingo.load("/model/model.json", {
+        model = await Flamingo.load(url, {
           device,
           signal: controller.signal,
           onProgress: (event) => {
@@ -91,7 +96,7 @@ function attempt(page: Page, { device = "cpu", abortAt }: Attempt = {}): Promise
         model?.dispose();
       }
     },
-    { photo: pathInClone(PHOTO), device, abortAt },
+    { photo: pathInClone(PHOTO), url, device, abortAt },
   );
 }
 
@@ -110,8 +115,8 @@ const keptBytes = ({ events }: Outcome) =>
   events.find((event) => event.status === "cache")?.cachedBytes;
 
 /** Everything is well: the program's tokens. */
-async function expectCaption(page: Page): Promise<Outcome> {
-  const outcome = await attempt(page);
+async function expectCaption(page: Page, how?: Attempt): Promise<Outcome> {
+  const outcome = await attempt(page, how);
   expect(outcome.message).toBeUndefined();
   expect(outcome.tokenIds).toEqual(tokenIds);
   return outcome;
@@ -315,6 +320,28 @@ test.describe("with the network gone", () => {
     ]);
   });
 
+  for (const [name, fault, reason] of [
+    ["a server in trouble", "unavailable", "cannot be had (the server answered 503)"],
+    ["a login page", "html", "cannot be had (a web page came in its place)"],
+    [
+      "a login page that calls itself JSON",
+      "disguised",
+      "cannot be had (a web page came in its place)",
+    ],
+  ] as const) {
+    test(`${name} after a visit is no matter either`, async ({ page }) => {
+      await expectCaption(page);
+      server.requests.length = 0;
+      server.faults.set("model.json", [fault]);
+      const outcome = await expectCaption(page);
+      expect(messages(outcome)).toEqual([
+        `${server.origin}/model/model.json ${reason}; the model of the last visit is used.`,
+      ]);
+      expect(warnings(outcome)).toEqual(["offline"]);
+      expect(server.requests).toEqual([]);
+    });
+  }
+
   test("while a model is loaded nothing changes", async ({ page }) => {
     const ids = await page.evaluate(async (photo) => {
       const { Flamingo } = (await import(
@@ -332,6 +359,54 @@ test.describe("with the network gone", () => {
         (await (window as unknown as { again(): Promise<Package.Caption> }).again()).tokenIds,
     );
     expect([ids, again]).toEqual([tokenIds, tokenIds]);
+  });
+});
+
+test.describe("an address", () => {
+  test("with a token has it go along to the shards, and is one model whatever the token", async ({
+    page,
+  }) => {
+    server.token = "a/b c";
+    await expectCaption(page, { url: "/model/model.json?token=a%2Fb+c#weights" });
+    expect(server.requests).toEqual(PARTS);
+    server.requests.length = 0;
+    server.token = "new";
+    const again = await expectCaption(page, { url: "/model/?token=new" });
+    expect(keptBytes(again)).toBe(PARTS.reduce((sum, part) => sum + server.bytesOf(part), 0));
+    // The token has expired, and the model is kept.
+    const kept = await expectCaption(page, { url: "/model/model.json?token=old" });
+    expect(messages(kept)).toEqual([
+      `${server.origin}/model/model.json?token=old cannot be had (the server answered 403); the model of the last visit is used.`,
+    ]);
+    expect(server.requests).toEqual([]);
+    await forget(page);
+    expect(await cachedBytes(page)).toBe(0);
+  });
+
+  test("with a query that may name another model is not answered with this one", async ({
+    page,
+  }) => {
+    await expectCaption(page, { url: "/model/model.json?name=one" });
+    server.down = true;
+    expect((await attempt(page, { url: "/model/model.json?name=two" })).code).toBe("network");
+    server.heal();
+    // What is the same in both is fetched once.
+    await expectCaption(page, { url: "/model/model.json?name=two" });
+    expect(server.requests).toEqual([]);
+  });
+
+  test("that leads elsewhere is followed, and the shards are there", async ({ page }) => {
+    server.token = "signed";
+    await expectCaption(page, { url: "/latest/model.json" });
+    expect(server.requests).toEqual(PARTS);
+  });
+
+  test("that is none is told", async ({ page }) => {
+    const { code, message } = await attempt(page, { url: "http://" });
+    expect([code, message]).toEqual([
+      "invalid-option",
+      '"http://" is no address; give that of a model.json.',
+    ]);
   });
 });
 
@@ -495,20 +570,11 @@ test.describe("a picture", () => {
       `The ${["JPEG", "PNG", "WebP"][i]} file ends before its picture does; download or copy it again.`,
     ]),
     [
-      "of another format",
-      () => fixture("unsupported.gif"),
-      "GIF images are not read here; save the picture as JPEG, PNG or WebP.",
-    ],
-    [
       "that is text",
       () => Buffer.from("a dog in the snow"),
       "The file is not a picture of a known format; save the picture as JPEG, PNG or WebP.",
     ],
-    [
-      "of no bytes",
-      () => Buffer.alloc(0),
-      "The file is not a picture of a known format; save the picture as JPEG, PNG or WebP.",
-    ],
+    ["of no bytes", () => Buffer.alloc(0), "The file is empty; download or copy it again."],
   ];
   for (const [name, picture, message] of refused) {
     test(`${name} is refused with its reason`, async ({ page }) => {
@@ -538,6 +604,84 @@ test.describe("a picture", () => {
       expect(seen.after).toEqual(tokenIds);
     });
   }
+});
+
+test.describe("a picture of a format that the browser knows", () => {
+  const cases: [string, () => Buffer][] = [
+    ["a GIF", () => readFileSync(new URL("unsupported.gif", IMAGES))],
+    ["a BMP", () => bmp(8, 8, [200, 40, 90])],
+    ["an AVIF", () => readFileSync(new URL("media/photo.avif", import.meta.url))],
+  ];
+  for (const [name, file] of cases) {
+    test(`${name}, is seen as its pixels in a PNG, in a clip and by its look too`, async ({
+      page,
+    }) => {
+      const [picture, same] = await page.evaluate(
+        async ({ file, photo }) => {
+          const { Flamingo } = (await import(
+            /* @vite-ignore */ `${location.origin}/web/dist/index.js`
+          )) as typeof Package;
+          const model = await Flamingo.load("/model/model.json", { device: "cpu" });
+          // Neither a name nor a type tells what it is.
+          const picture = new Blob([Uint8Array.from(atob(file), (letter) => letter.charCodeAt(0))]);
+          const bitmap = await createImageBitmap(picture, { colorSpaceConversion: "none" });
+          const canvas = new OffscreenCanvas(bitmap.width, bitmap.height);
+          canvas.getContext("2d")?.drawImage(bitmap, 0, 0);
+          const png = await canvas.convertToBlob({ type: "image/png" });
+          const other = await (await fetch(photo)).blob();
+          const session = model.session();
+          const outcomes: unknown[] = [];
+          for (const image of [picture, png]) {
+            outcomes.push([
+              (await session.caption(image).result).tokenIds,
+              (await session.caption({ frames: [other, image] }).result).tokenIds,
+              Array.from(await model.embed(image)),
+            ]);
+          }
+          model.dispose();
+          return outcomes;
+        },
+        { file: file().toString("base64"), photo: pathInClone(PHOTO) },
+      );
+      expect(picture).toEqual(same);
+    });
+  }
+});
+
+test("what is transparent is seen on white, in files and in pixels", async ({ page }) => {
+  const [transparent, white, black] = await page.evaluate(async () => {
+    const { Flamingo } = (await import(
+      /* @vite-ignore */ `${location.origin}/web/dist/index.js`
+    )) as typeof Package;
+    const model = await Flamingo.load("/model/model.json", { device: "cpu" });
+    const session = model.session();
+    const outcomes: unknown[] = [];
+    for (const ground of ["#0000", "#fff", "#000"]) {
+      const canvas = new OffscreenCanvas(64, 48);
+      const context = canvas.getContext("2d");
+      if (context === null) throw new Error("no canvas");
+      context.fillStyle = ground;
+      context.fillRect(0, 0, 64, 48);
+      context.fillStyle = "#000";
+      context.fillRect(8, 8, 20, 20);
+      const texts: unknown[] = [];
+      for (const image of [
+        await canvas.convertToBlob({ type: "image/png" }),
+        context.getImageData(0, 0, 64, 48),
+        new VideoFrame(canvas, { timestamp: 0, alpha: "keep" }),
+      ]) {
+        texts.push((await session.caption(image).result).tokenIds);
+        texts.push((await session.caption({ frames: [image, image] }).result).tokenIds);
+        texts.push(Array.from(await model.embed(image)));
+        if (image instanceof VideoFrame) image.close();
+      }
+      outcomes.push(texts);
+    }
+    model.dispose();
+    return outcomes;
+  });
+  expect(transparent).toEqual(white);
+  expect(transparent).not.toEqual(black);
 });
 
 test("forty examples fit, and four hundred are refused with their number", async ({ page }) => {
@@ -579,6 +723,22 @@ test("forty examples fit, and four hundred are refused with their number", async
   });
   expect(none).toEqual(tokenIds);
 });
+
+/** A picture of one colour, 24 bits a pixel. */
+function bmp(width: number, height: number, [red, green, blue]: readonly [number, number, number]) {
+  const header = Buffer.alloc(54);
+  const pixels = Buffer.alloc(3 * width * height);
+  for (let i = 0; i < pixels.length; i += 3) pixels.set([blue, green, red], i);
+  header.write("BM", "latin1");
+  header.writeUInt32LE(header.length + pixels.length, 2);
+  header.writeUInt32LE(header.length, 10);
+  header.writeUInt32LE(40, 14);
+  header.writeUInt32LE(width, 18);
+  header.writeUInt32LE(height, 22);
+  header.writeUInt16LE(1, 26);
+  header.writeUInt16LE(24, 28);
+  return Buffer.concat([header, pixels]);
+}
 
 /** A black picture with one bit a pixel. */
 function blackPng(width: number, height: number): Buffer {

@@ -26,6 +26,10 @@ export type Fault =
   | "missing"
   /** A web page in its place. */
   | "html"
+  /** A web page in its place that calls itself JSON. */
+  | "disguised"
+  /** The server is in trouble. */
+  | "unavailable"
   /** One wrong bit. */
   | "damaged"
   /** One byte less. */
@@ -44,13 +48,16 @@ export class FaultyServer {
   manifest: Readonly<Record<string, unknown>> = {};
   /** Whether nothing answers any more. */
   down = false;
+  /** What the query of each request for the model must hold; nothing where anyone is let in. */
+  token: string | undefined;
   readonly #files = modelFiles();
   #server: PackageServer | undefined;
 
   async start(): Promise<void> {
     const pages = { "/": "<!doctype html><title>faults</title>" };
-    const answers = (path: string, response: ServerResponse) => this.#answers(path, response);
-    this.#server = await servePackage(pages, { answers });
+    this.#server = await servePackage(pages, {
+      answers: (path, response, query) => this.#answers(path, response, query),
+    });
   }
 
   get origin(): string {
@@ -68,14 +75,28 @@ export class FaultyServer {
     this.requests.length = 0;
     this.manifest = {};
     this.down = false;
+    this.token = undefined;
   }
 
   async close(): Promise<void> {
     await this.#server?.close();
   }
 
-  #answers(path: string, response: ServerResponse): boolean {
+  #answers(path: string, response: ServerResponse, query: URLSearchParams): boolean {
     const name = path.slice(path.lastIndexOf("/") + 1);
+    if (path === "/latest/model.json") {
+      const token = new URLSearchParams({ token: this.token ?? "" });
+      response.writeHead(302, { location: `/model/model.json?${token}` }).end();
+      return true;
+    }
+    if (
+      path.startsWith("/model/") &&
+      this.token !== undefined &&
+      query.get("token") !== this.token
+    ) {
+      response.writeHead(403).end();
+      return true;
+    }
     const body = this.#read(name);
     if (PARTS.includes(name)) this.requests.push(name);
     const [fault, ...later] = this.faults.get(name) ?? [];
@@ -131,6 +152,12 @@ async function fail(
       break;
     case "html":
       response.writeHead(200, { "content-type": "text/html" }).end("<!doctype html>");
+      break;
+    case "disguised":
+      response.writeHead(200, { "content-type": "application/json" }).end("<html>Log in</html>");
+      break;
+    case "unavailable":
+      response.writeHead(503).end();
       break;
     case "damaged": {
       const changed = Buffer.from(body);

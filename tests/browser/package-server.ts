@@ -37,7 +37,7 @@ export interface Answers {
   /** Sent with every answer. */
   readonly headers?: Readonly<Record<string, string>>;
   /** Answers by itself where it says so. */
-  readonly answers?: (path: string, response: ServerResponse) => boolean;
+  readonly answers?: (path: string, response: ServerResponse, query: URLSearchParams) => boolean;
 }
 
 /**
@@ -48,8 +48,8 @@ export function servePackage(
   pages: Record<string, string>,
   { policy = POLICY, ...rest }: Answers = {},
 ): Promise<PackageServer> {
-  // The frames of a video are tested with one that the page records.
-  return serveFolder(ROOT, pages, { policy: `${policy}; media-src blob:`, ...rest });
+  // The frames of a video are tested with one that the page records, and with one that is served.
+  return serveFolder(ROOT, pages, { policy: `${policy}; media-src 'self' blob:`, ...rest });
 }
 
 /** Serves the files of a folder, which pages of other origins may read. */
@@ -59,11 +59,11 @@ export async function serveFolder(
   { policy, headers = {}, answers = () => false }: Answers = {},
 ): Promise<PackageServer> {
   const server = createServer((request, response) => {
-    const path = new URL(request.url ?? "/", "http://localhost").pathname;
+    const { pathname: path, searchParams } = new URL(request.url ?? "/", "http://localhost");
     if (policy !== undefined) response.setHeader("Content-Security-Policy", policy);
     response.setHeader("Access-Control-Allow-Origin", "*");
     for (const [name, value] of Object.entries(headers)) response.setHeader(name, value);
-    if (answers(path, response)) return;
+    if (answers(path, response, searchParams)) return;
     const page = pages[path];
     if (page !== undefined) {
       response.setHeader("Content-Type", "text/html").end(page);

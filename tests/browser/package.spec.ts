@@ -1,7 +1,7 @@
 /** The package as npm would publish it: what is in it, its types, its program, its weight. */
 
 import { execFileSync, spawnSync } from "node:child_process";
-import { readFileSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { expect, test } from "@playwright/test";
 import { Folder } from "./packed.js";
@@ -163,6 +163,19 @@ test("its program writes a model folder, and says what is wrong with one", () =>
   const { status, stderr } = run("model", "tiny", "elsewhere");
   expect([status, stderr]).toEqual([1, expect.stringContaining(`${shards[0].file} should have`)]);
   expect(run("copy").status).toBe(2);
+  expect(run("model", "tiny", "elsewhere", "--forse").status).toBe(2);
+
+  folder.copy("models/tiny", "tiny");
+  const [{ file: name }] = shards as [{ file: string }];
+  mkdirSync(`${folder.path}/mine`);
+  writeFileSync(`${folder.path}/mine/${name}`, "my thesis");
+  const refused = run("model", "tiny", "mine");
+  expect([refused.status, refused.stderr]).toEqual([
+    1,
+    expect.stringContaining(`mine/${name} is there already`),
+  ]);
+  expect(readFileSync(`${folder.path}/mine/${name}`, "utf8")).toBe("my thesis");
+  expect(run("model", "tiny", "mine", "--force").status).toBe(0);
 });
 
 test("a page pays for what it imports, and not more than is said", () => {

@@ -41,6 +41,16 @@ def expect(name: str, image: Image.Image) -> None:
     image.save(OUT / f"{name}.expected.png", optimize=True)
 
 
+def on_white(image: Image.Image) -> Image.Image:
+    """What people see of a picture: the white behind it, where it is transparent."""
+    if not image.has_transparency_data:
+        return image.convert("RGB")
+    pixels = np.asarray(image.convert("RGBA"), np.uint32)
+    colour, alpha = pixels[:, :, :3], pixels[:, :, 3:]
+    mixed = (colour * alpha + 255 * (255 - alpha) + 127) // 255
+    return Image.fromarray(mixed.astype(np.uint8))
+
+
 def orientations() -> None:
     """Eight files that look the same once turned upright.
 
@@ -87,7 +97,7 @@ def pixel_formats() -> None:
 
     def save(name: str, image: Image.Image, **options) -> None:
         image.save(OUT / f"{name}.png", **options)
-        expect(name, Image.open(OUT / f"{name}.png").convert("RGB"))
+        expect(name, on_white(Image.open(OUT / f"{name}.png")))
 
     save("grey", base.convert("L"))
     save("bilevel", base.convert("1"))
@@ -130,7 +140,7 @@ def photos() -> None:
 
     def save(name: str, image: Image.Image, **options) -> bytes:
         image.save(OUT / name, **options)
-        expect(name, Image.open(OUT / name).convert("RGB"))
+        expect(name, on_white(Image.open(OUT / name)))
         return (OUT / name).read_bytes()
 
     jpeg = save("photo.jpg", base, quality=85)
@@ -153,7 +163,14 @@ def photos() -> None:
     (OUT / "huge.png").write_bytes(
         b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(bytes(64))) + chunk(b"IEND", b"")
     )
+    save("photo.gif", base)
+    # The same for those who read no GIF.
     base.save(OUT / "unsupported.gif")
+    save("photo.bmp", base.crop((20, 10, 68, 42)))
+    see_through = base.quantize(16)
+    see_through.save(OUT / "transparent.gif", transparency=0)
+    expect("transparent.gif", on_white(Image.open(OUT / "transparent.gif")))
+    base.save(OUT / "moving.gif", save_all=True, append_images=[base.transpose(Image.Transpose.ROTATE_180)])
 
 
 def resizes() -> None:

@@ -1,6 +1,7 @@
 /** Who downloads a model and who removes it are kept apart, whichever tabs of the origin they are in. */
 
 import { ModelInUseError } from "./errors.js";
+import { withoutQuery } from "./model-address.js";
 
 /** Milliseconds to wait for a download to end: a Worker that was stopped is not gone at once. */
 const PATIENCE_MS = 1000;
@@ -41,4 +42,5 @@ async function lockManager(): Promise<LockManager | undefined> {
   );
 }
 
-const nameOf = (url: string) => `flamingo-web download of ${url}`;
+/** What is kept lies together whatever the query is. */
+const nameOf = (url: string) => `flamingo-web download of ${withoutQuery(url)}`;

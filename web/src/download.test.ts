@@ -1,5 +1,5 @@
 import { afterEach, expect, test, vi } from "vitest";
-import { fetchManifest, fetchShard } from "./download.js";
+import { fetchFile, fetchManifest, fetchShard } from "./download.js";
 import {
   AbortedError,
   HashMismatchError,
@@ -10,6 +10,7 @@ import {
   NetworkError,
   ShardLengthError,
 } from "./errors.js";
+import { addressesBeside } from "./model-address.js";
 import { type FakeAnswers, fakeModel, MODEL_URL, serve } from "./testing/fake-server.js";
 
 afterEach(() => vi.unstubAllGlobals());
@@ -23,14 +24,15 @@ async function download(files: Record<string, FakeAnswers>, controller = new Abo
   const onBytes = (bytes: number) => counts.push(bytes);
   const { manifest } = await fetchManifest(MODEL_URL, signal);
   for (const shard of manifest.shards) {
-    const url = new URL(shard.file, MODEL_URL).href;
-    shards.push([...(await fetchShard(shard, url, { signal, onBytes }))]);
+    const urls = addressesBeside(shard.file, [MODEL_URL]);
+    shards.push([...(await fetchShard(shard, urls, { signal, onBytes }))]);
   }
   return { log, counted: counts.reduce((sum, bytes) => sum + bytes), shards };
 }
 
 const good = { body: Uint8Array.of(1, 2, 3) };
 const corrupt = { body: Uint8Array.of(1, 2, 4) };
+const PAGE = "<!doctype html><title>Log in</title>";
 const cut = { ...good, breakAfter: 2 };
 
 test("brings every shard and counts its bytes", async () => {
@@ -69,9 +71,61 @@ test.each<[string, unknown, string, FakeAnswers]>([
   ["a connection cut twice", NetworkError, "shard-0.bin", cut],
   ["a server that fails", HttpStatusError, "model.json", { status: 500, body: "" }],
   ["a page for a manifest", HtmlInsteadOfFileError, "model.json", { type: "text/html", body: "" }],
+  ["a page that is called one of its files", HtmlInsteadOfFileError, "model.json", { body: PAGE }],
+  [
+    "a page of a shard's length",
+    HtmlInsteadOfFileError,
+    "shard-0.bin",
+    { body: "<p>", type: "text/html" },
+  ],
+  ["a long page, called a shard", HtmlInsteadOfFileError, "shard-1.bin", { body: PAGE }],
   ["a manifest cut short", ManifestError, "model.json", { body: '{"name":' }],
+  ["a manifest without end", ManifestError, "model.json", { body: new Uint8Array(17 << 20) }],
 ])("%s has an error of its own", async (_, expected, file, answer) => {
   await expect(download({ ...fakeModel(), [file]: answer })).rejects.toBeInstanceOf(expected);
+});
+
+test("a server that calls every file a page is believed by the bytes", async () => {
+  const files = fakeModel();
+  for (const [name, file] of Object.entries(files)) files[name] = { ...file, type: "text/html" };
+  expect((await download(files as Record<string, FakeAnswers>)).counted).toBe(5);
+});
+
+test.each([
+  ["in front of it", [0xef, 0xbb, 0xbf], undefined],
+  ["of UTF-16", [0xff, 0xfe], "UTF-16"],
+  ["that is missing from UTF-16", [32, 0], "it has zero bytes, as UTF-16 does"],
+])("a model.json with a byte order mark %s", async (_, mark, reason) => {
+  const { body } = fakeModel()["model.json"] as { body: string };
+  const text = new TextEncoder().encode(body);
+  const marked = Uint8Array.of(...mark, ...text);
+  const reading = download({ ...fakeModel(), "model.json": { body: marked } });
+  if (reason === undefined) expect((await reading).counted).toBe(5);
+  else await expect(reading).rejects.toThrow(reason);
+});
+
+test("a model.json in Latin-1 is told", async () => {
+  const body = Uint8Array.of(...new TextEncoder().encode('{"name": "'), 0xe9, 34, 125);
+  await expect(download({ ...fakeModel(), "model.json": { body } })).rejects.toThrow(
+    "it is not written in UTF-8; save it as UTF-8",
+  );
+});
+
+test.each([
+  [new Uint8Array([0xef, 0xbb, 0xbf, ...new TextEncoder().encode("<!DOCTYPE html>")]), "x/y"],
+  [new TextEncoder().encode("\n <html lang=en>"), "application/octet-stream"],
+  [new Uint8Array(), "text/html"],
+])("a web page in place of a picture is told, whatever its type", async (body, type) => {
+  serve({ "photo.jpg": { body, type } });
+  const { signal } = new AbortController();
+  const fetching = fetchFile("https://models.test/photo.jpg", signal);
+  await expect(fetching).rejects.toBeInstanceOf(HtmlInsteadOfFileError);
+});
+
+test.each(["text/html", "application/octet-stream"])("a picture called %s is one", async (type) => {
+  serve({ "photo.jpg": { body: Uint8Array.of(0xff, 0xd8, 0xff), type } });
+  const blob = await fetchFile("https://models.test/photo.jpg", new AbortController().signal);
+  expect(blob.size).toBe(3);
 });
 
 test("an unreachable server is a network error that keeps its cause", async () => {

@@ -8,8 +8,9 @@ import {
   NetworkError,
   ShardLengthError,
 } from "./errors.js";
-import { manifestOf, type ReadManifest, type ShardEntry } from "./manifest.js";
+import { MAX_MANIFEST_BYTES, manifestOf, type ReadManifest, type ShardEntry } from "./manifest.js";
 import { sha256 } from "./sha256.js";
+import { isWebPage } from "./web-page.js";
 
 /** What a download needs of its surroundings. */
 export interface DownloadOptions {
@@ -18,20 +19,58 @@ export interface DownloadOptions {
   readonly onBytes: (bytes: number) => void;
 }
 
+/** A `model.json` that came from a server. */
+export interface FetchedManifest extends ReadManifest {
+  /** The addresses it has: where the server led to first, then the one that was asked. */
+  readonly addresses: readonly string[];
+}
+
+/** Bytes at the beginning of a file that tell a web page. */
+const HEAD_BYTES = 512;
+
 /** Fetches and checks the `model.json` at `url`. */
-export async function fetchManifest(url: string, signal: AbortSignal): Promise<ReadManifest> {
+export async function fetchManifest(url: string, signal: AbortSignal): Promise<FetchedManifest> {
   const response = await request(url, { signal });
-  const text = await response.text().catch((cause: unknown) => {
+  const parts: Uint8Array<ArrayBuffer>[] = [];
+  let length = 0;
+  try {
+    for await (const chunk of chunks(response)) {
+      parts.push(chunk);
+      length += chunk.length;
+      // A file of another kind, of any size. What came tells which.
+      if (length > MAX_MANIFEST_BYTES) break;
+    }
+  } catch (cause) {
     throw broken(url, signal, cause);
-  });
-  return manifestOf(text, url);
+  }
+  const bytes = new Uint8Array(await new Blob(parts).arrayBuffer());
+  try {
+    return { ...manifestOf(bytes, url), addresses: [response.url || url, url] };
+  } catch (error) {
+    throw isWebPage(bytes, response) ? new HtmlInsteadOfFileError({ url }) : error;
+  }
 }
 
 /**
- * Fetches a shard and checks its length and hash. One that comes damaged or in part is asked for once
- * more; a server that gives no answer is not.
+ * Fetches a shard from the first of `urls` that has it, and checks its length and hash. One that
+ * comes damaged or in part is asked for once more; a server that gives no answer is not.
  */
 export async function fetchShard(
+  shard: ShardEntry,
+  [url = "", ...others]: readonly string[],
+  options: DownloadOptions,
+): Promise<Uint8Array<ArrayBuffer>> {
+  try {
+    return await fetchFrom(shard, url, options);
+  } catch (error) {
+    const missing = error instanceof HttpStatusError || error instanceof HtmlInsteadOfFileError;
+    if (!missing || others.length === 0) throw error;
+    // Where each file is led to another place, what lies beside one of them is nothing.
+    return fetchShard(shard, others, options);
+  }
+}
+
+async function fetchFrom(
   shard: ShardEntry,
   url: string,
   { signal, onBytes }: DownloadOptions,
@@ -65,9 +104,11 @@ async function readVerified(
   { signal, onBytes }: DownloadOptions,
 ): Promise<Uint8Array<ArrayBuffer>> {
   const bytes = new Uint8Array(shard.bytes);
+  let head: Uint8Array = new Uint8Array();
   let received = 0;
   try {
     for await (const chunk of chunks(response)) {
+      if (received === 0) head = chunk.slice(0, HEAD_BYTES);
       if (received + chunk.length > bytes.length) {
         received += chunk.length;
         break;
@@ -79,22 +120,25 @@ async function readVerified(
   } catch (cause) {
     throw broken(url, signal, cause);
   }
-  if (received !== shard.bytes) {
-    throw new ShardLengthError({ url, expected: shard.bytes, received });
-  }
-  const hash = await sha256(bytes);
-  if (hash !== shard.sha256) {
-    throw new HashMismatchError({ url, expected: shard.sha256, received: hash });
-  }
-  return bytes;
+  const hash = received === shard.bytes ? await sha256(bytes) : "";
+  if (hash === shard.sha256) return bytes;
+  if (isWebPage(head, response)) throw new HtmlInsteadOfFileError({ url });
+  throw received === shard.bytes
+    ? new HashMismatchError({ url, expected: shard.sha256, received: hash })
+    : new ShardLengthError({ url, expected: shard.bytes, received });
 }
 
 /** Fetches a file, an image for example. */
 export async function fetchFile(url: string, signal: AbortSignal): Promise<Blob> {
   const response = await request(url, { signal });
-  return response.blob().catch((cause: unknown) => {
+  try {
+    const blob = await response.blob();
+    const head = new Uint8Array(await blob.slice(0, HEAD_BYTES).arrayBuffer());
+    if (!isWebPage(head, response)) return blob;
+  } catch (cause) {
     throw broken(url, signal, cause);
-  });
+  }
+  throw new HtmlInsteadOfFileError({ url });
 }
 
 /** `fetch`, with every way it can fail typed. */
@@ -109,14 +153,11 @@ async function request(
     throw broken(url, init.signal, cause);
   }
   if (!response.ok) throw new HttpStatusError({ url, status: response.status });
-  if (response.headers.get("content-type")?.startsWith("text/html")) {
-    throw new HtmlInsteadOfFileError({ url });
-  }
   return response;
 }
 
 /** Reads a body chunk by chunk; Safari's streams are not async iterable. */
-async function* chunks(response: Response): AsyncGenerator<Uint8Array> {
+async function* chunks(response: Response): AsyncGenerator<Uint8Array<ArrayBuffer>> {
   const reader = response.body?.getReader();
   if (reader === undefined) return;
   try {

@@ -20,6 +20,7 @@ import {
   unlessAborted,
 } from "./errors.js";
 import type { Flamingo } from "./flamingo.js";
+import { manifestAddress } from "./model-address.js";
 import { ModelShare, type SharedModel } from "./model-share.js";
 import type { Session } from "./session.js";
 import type {
@@ -402,7 +403,7 @@ export class FlamingoCaption extends Base {
       });
     }
     const isNew = this.#share === undefined;
-    const url = new URL(this.model, this.baseURI).href;
+    const url = manifestAddress(this.model, this.baseURI);
     this.#share ??= models.take(url, this.device, (event) => this.#hear(event));
     const model = await unlessAborted(this.#share.ready, signal);
     this.#ready = true;

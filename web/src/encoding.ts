@@ -1,9 +1,12 @@
 /** What crosses from the page, put into the module. Every handle made on the way is freed. */
 
+import { decoding } from "./browser-picture.js";
 import { throwIfAborted } from "./errors.js";
 import { nextTurn } from "./event-loop.js";
+import { scaleDown } from "./frame-size.js";
 import type { WireImage, WireMedia } from "./media.js";
 import type { WirePart, WireShot } from "./protocol.js";
+import type { PixelFrame } from "./types.js";
 import {
   calling,
   type WasmExamples,
@@ -38,30 +41,61 @@ export async function withMedia<T>(
   }
 }
 
-async function encode({ wasm, model }: Loaded, media: WireMedia): Promise<WasmMedia> {
-  if ("file" in media) return calling(() => model.encode(new Uint8Array(media.file)));
+function encode(loaded: Loaded, media: WireMedia): Promise<WasmMedia> {
+  if ("frames" in media) return encodeClip(loaded, media.frames);
+  if (!("file" in media)) return encodeClip(loaded, [media]);
+  const file = new Uint8Array(media.file);
+  return decoding(
+    file,
+    () => calling(() => loaded.model.encode(file)),
+    (pixels) => encodeClip(loaded, [wireOf(pixels)]),
+  );
+}
+
+/** Encodes frames as one clip; a single frame is an image. */
+async function encodeClip(
+  { wasm, model }: Loaded,
+  images: readonly WireImage[],
+): Promise<WasmMedia> {
   const frames = new wasm.Frames();
   try {
-    for (const frame of "frames" in media ? media.frames : [media]) {
-      await calling(() => push(frames, frame));
-    }
+    for (const image of images) await push(frames, image);
     return await calling(() => model.encodeClip(frames));
   } finally {
     frames.free();
   }
 }
 
-function push(frames: WasmFrames, frame: WireImage): void {
-  if ("file" in frame) frames.pushFile(new Uint8Array(frame.file));
-  else frames.pushPixels(new Uint8Array(frame.rgba), frame.width, frame.height);
+async function push(frames: WasmFrames, image: WireImage): Promise<void> {
+  if (!("file" in image)) {
+    const { rgba, width, height } = image;
+    await calling(() => frames.pushPixels(new Uint8Array(rgba), width, height));
+    return;
+  }
+  const file = new Uint8Array(image.file);
+  await decoding(
+    file,
+    () => calling(() => frames.pushFile(file)),
+    (pixels) => push(frames, wireOf(scaleDown(pixels))),
+  );
 }
+
+const wireOf = ({ data, width, height }: PixelFrame): WireImage => ({
+  rgba: new Uint8Array(data).buffer,
+  width,
+  height,
+});
 
 /** What an image looks like, as a direction of length 1. */
 export function embed({ model }: Loaded, image: WireImage): Promise<Float32Array> {
-  return calling(() =>
-    "file" in image
-      ? model.embed(new Uint8Array(image.file))
-      : model.embedPixels(new Uint8Array(image.rgba), image.width, image.height),
+  const embedPixels = (rgba: Uint8Array, width: number, height: number) =>
+    calling(() => model.embedPixels(rgba, width, height));
+  if (!("file" in image)) return embedPixels(new Uint8Array(image.rgba), image.width, image.height);
+  const file = new Uint8Array(image.file);
+  return decoding(
+    file,
+    () => calling(() => model.embed(file)),
+    ({ data, width, height }) => embedPixels(new Uint8Array(data), width, height),
   );
 }
 

@@ -129,7 +129,7 @@ export class Engine implements WorkerApi {
   ): Promise<LoadedModel> {
     const warn: Warn = (code, message) => void onEvent({ status: "warning", code, message });
     const cache = await ModelCache.open(url, placesWith(memory), warn);
-    const { manifest, json } = await findManifest(url, cache, signal, warn);
+    const { manifest, json, addresses } = await findManifest(url, cache, signal, warn);
     void onEvent({ status: "initiate", model: infoOf(manifest) });
 
     const kept = await cache.adopt(manifest, json);
@@ -137,7 +137,7 @@ export class Engine implements WorkerApi {
     void onEvent({ status: "cache", storage: cache.storage, cachedBytes });
 
     return this.#build(manifest, kept, wish, onEvent, signal, (progress) =>
-      loadShards(manifest, url, { cache, progress, signal }),
+      loadShards(manifest, addresses, { cache, progress, signal }),
     );
   }
 

@@ -2,6 +2,7 @@ import { expect, test } from "vitest";
 import {
   AbortedError,
   AdapterLimitError,
+  brief,
   DeviceLostError,
   DisposedError,
   FlamingoError,
@@ -12,6 +13,8 @@ import {
   ImageError,
   InternalError,
   InvalidModelError,
+  ManifestError,
+  ModelFileError,
   NetworkError,
   NoWebGpuError,
   OutOfMemoryError,
@@ -104,3 +107,28 @@ function catchError(call: () => unknown): unknown {
   }
   return undefined;
 }
+
+test("a message has cause and remedy, and never more than is read, whatever was given", () => {
+  const long = "x".repeat(100_000);
+  const errors = [
+    new NetworkError({ url: `data:image/png;base64,${long}` }),
+    new HttpStatusError({ url: long, status: 500 }),
+    new ManifestError({ url: long, field: long }),
+    new ModelFileError({ folder: long, file: long, reason: long }),
+    new ImageError({ reason: `the cause ${long}; the remedy` }),
+    new InternalError({ reason: long }),
+  ];
+  for (const error of errors) expect(error.message.length, error.code).toBeLessThan(810);
+  const [network, , , , image] = errors;
+  expect(network?.message).toMatch(
+    /^The connection failed while fetching data:image.{1,200}\. Check the network and try again\.$/,
+  );
+  expect(image?.message).toMatch(/^The cause x.+x; the remedy\.$/);
+  expect(network?.details).toHaveProperty("url.length", long.length + 22);
+});
+
+test("a text that is cut is cut between letters", () => {
+  expect(brief("🦩".repeat(9), 17)).toBe("🦩🦩🦩🦩 … 🦩🦩🦩🦩");
+  expect(brief("🦩".repeat(9), 14)).toBe("🦩🦩🦩 … 🦩🦩🦩");
+  expect(brief("flamingo", 8)).toBe("flamingo");
+});

@@ -5,6 +5,18 @@
 
 type Details = Readonly<Record<string, unknown>>;
 
+/** Longest message, in letters: whatever was given to be told of, it is read by people. */
+const LONGEST_MESSAGE = 800;
+
+/** A text that is told, without its middle where it is long: an address may hold a whole picture. */
+export function brief(text: string, longest = 160): string {
+  if (text.length <= longest) return text;
+  const half = longest >> 1;
+  // Half a letter is none.
+  const start = text.slice(0, half).replace(/[\ud800-\udbff]$/, "");
+  return `${start} … ${text.slice(-half).replace(/^[\udc00-\udfff]/, "")}`;
+}
+
 /** Everything this package throws on purpose. */
 export abstract class FlamingoError<D extends Details = Details> extends Error {
   /** Stable name of the cause. */
@@ -16,7 +28,7 @@ export abstract class FlamingoError<D extends Details = Details> extends Error {
     readonly details: D,
     options?: ErrorOptions,
   ) {
-    super(message, options);
+    super(brief(message, LONGEST_MESSAGE), options);
     this.name = "FlamingoError";
   }
 }
@@ -36,7 +48,7 @@ export class NetworkError extends FlamingoError<{ url: string }> {
 
   constructor(details: { url: string }, options?: ErrorOptions) {
     super(
-      `The connection failed while fetching ${details.url}. Check the network and try again.`,
+      `The connection failed while fetching ${brief(details.url)}. Check the network and try again.`,
       details,
       options,
     );
@@ -52,7 +64,11 @@ export class HttpStatusError extends FlamingoError<{ url: string; status: number
       details.status === 404
         ? "Check the address; a model's shards must lie in the folder of its model.json."
         : "Try again later, or ask whoever runs the server.";
-    super(`The server answered ${details.status} for ${details.url}. ${remedy}`, details, options);
+    super(
+      `The server answered ${details.status} for ${brief(details.url)}. ${remedy}`,
+      details,
+      options,
+    );
   }
 }
 
@@ -62,7 +78,7 @@ export class HtmlInsteadOfFileError extends FlamingoError<{ url: string }> {
 
   constructor(details: { url: string }, options?: ErrorOptions) {
     super(
-      `${details.url} is a web page, not a file of a model or an image. The server may answer missing files with its start page, or ask for a login.`,
+      `${brief(details.url)} is a web page, not a file of a model or an image. The server may answer missing files with its start page, or ask for a login.`,
       details,
       options,
     );
@@ -82,7 +98,7 @@ export class ShardLengthError extends FlamingoError<{
     options?: ErrorOptions,
   ) {
     super(
-      `${details.url} should have ${details.expected} bytes and has ${details.received < details.expected ? "only " : ""}${details.received}. Try again; if it stays so, publish the model folder anew.`,
+      `${brief(details.url)} should have ${details.expected} bytes and has ${details.received < details.expected ? "only " : ""}${details.received}. Try again; if it stays so, publish the model folder anew.`,
       details,
       options,
     );
@@ -102,7 +118,7 @@ export class HashMismatchError extends FlamingoError<{
     options?: ErrorOptions,
   ) {
     super(
-      `${details.url} is damaged: its SHA-256 is not the one in model.json, even where it was fetched twice. Publish the model folder anew.`,
+      `${brief(details.url)} is damaged: its SHA-256 is not the one in model.json, even where it was fetched twice. Publish the model folder anew.`,
       details,
       options,
     );
@@ -115,7 +131,7 @@ export class ModelInUseError extends FlamingoError<{ url: string }> {
 
   constructor(details: { url: string }, options?: ErrorOptions) {
     super(
-      `${details.url} is just being downloaded, here or in another tab. Wait until it is there or close that tab, then remove it.`,
+      `${brief(details.url)} is just being downloaded, here or in another tab. Wait until it is there or close that tab, then remove it.`,
       details,
       options,
     );
@@ -132,7 +148,7 @@ export class ModelFileError extends FlamingoError<{
 
   constructor(details: { folder: string; file: string; reason: string }, options?: ErrorOptions) {
     super(
-      `${details.file} of ${details.folder} cannot be read (${details.reason}). Choose the folder anew: the one with model.json and all its shards in it.`,
+      `${brief(details.file)} of ${brief(details.folder)} cannot be read (${brief(details.reason)}). Choose the folder anew: the one with model.json and all its shards in it.`,
       details,
       options,
     );
@@ -145,7 +161,7 @@ export class ManifestError extends FlamingoError<{ url: string; field: string }>
 
   constructor(details: { url: string; field: string }, options?: ErrorOptions) {
     super(
-      `${details.url} is not a model.json this version can read (${details.field}). Publish the model folder anew with \`flamingo convert\`.`,
+      `${brief(details.url)} is not a model.json this version can read (${brief(details.field)}). Publish the model folder anew with \`flamingo convert\`.`,
       details,
       options,
     );
@@ -162,7 +178,7 @@ export class UnsupportedVersionError extends FlamingoError<{
 
   constructor(details: { url: string; found: number; supported: number }, options?: ErrorOptions) {
     super(
-      `${details.url} has format version ${details.found}; this version of flamingo-web reads ${details.supported}. Update ${details.found > details.supported ? "flamingo-web" : "the model"}.`,
+      `${brief(details.url)} has format version ${details.found}; this version of flamingo-web reads ${details.supported}. Update ${details.found > details.supported ? "flamingo-web" : "the model"}.`,
       details,
       options,
     );

@@ -1,23 +1,48 @@
 /** The `model.json` of a published model, with or without a network. */
 
-import { fetchManifest } from "./download.js";
-import { NetworkError } from "./errors.js";
-import type { ReadManifest } from "./manifest.js";
+import { type FetchedManifest, fetchManifest } from "./download.js";
+import {
+  brief,
+  HtmlInsteadOfFileError,
+  HttpStatusError,
+  ManifestError,
+  NetworkError,
+} from "./errors.js";
 import type { ModelCache, Warn } from "./storage/model-cache.js";
 
-/** The `model.json` from its server or, where that cannot be reached, of the last visit. */
+/**
+ * The `model.json` from its server or, where that gives none just now, of the last visit: it may be
+ * out of reach, in trouble, or behind a page that asks for a login.
+ */
 export async function findManifest(
   url: string,
   cache: ModelCache,
   signal: AbortSignal,
   warn: Warn,
-): Promise<ReadManifest> {
+): Promise<FetchedManifest> {
   try {
     return await fetchManifest(url, signal);
   } catch (error) {
-    const kept = error instanceof NetworkError ? await cache.manifest() : undefined;
+    const trouble = troubleOf(error);
+    const kept = trouble === undefined ? undefined : await cache.manifest();
     if (kept === undefined) throw error;
-    warn("offline", `${url} cannot be reached; the model of the last visit is used.`);
-    return kept;
+    warn("offline", `${brief(url)} ${trouble}; the model of the last visit is used.`);
+    return { ...kept, addresses: [url] };
   }
+}
+
+/** Statuses by which a server says that there is no such model, not that it cannot give it now. */
+const GONE = [404, 410];
+
+/** What is the matter, in words, where it may pass; `undefined` where it is an answer that holds. */
+function troubleOf(error: unknown): string | undefined {
+  if (error instanceof NetworkError) return "cannot be reached";
+  if (error instanceof HttpStatusError) {
+    const { status } = error.details;
+    return GONE.includes(status) ? undefined : `cannot be had (the server answered ${status})`;
+  }
+  if (error instanceof HtmlInsteadOfFileError)
+    return "cannot be had (a web page came in its place)";
+  if (error instanceof ManifestError) return `is none just now (${brief(error.details.field)})`;
+  return undefined;
 }

@@ -2,17 +2,14 @@
 
 import { proxy } from "comlink";
 import { Connection } from "./connection.js";
-import { withoutDownload } from "./download-lock.js";
-import { findManifest } from "./find-manifest.js";
-import { infoOf } from "./manifest.js";
+import { describe, StartError } from "./errors.js";
 import { imageToWire } from "./media.js";
-import { type ModelFolder, readManifest } from "./model-folder.js";
+import { manifestAddress } from "./model-address.js";
+import type { ModelFolder } from "./model-folder.js";
 import { type Call, ModelHost, type StartWorker } from "./model-host.js";
 import type { LoadedModel, SessionId, SupportSetId } from "./protocol.js";
 import { Session, type SessionOptions } from "./session.js";
 import { pageMemory } from "./storage/memory.js";
-import { cachedModels, ModelCache, removeModel } from "./storage/model-cache.js";
-import { placesWith } from "./storage/places.js";
 import { SupportSet } from "./support-set.js";
 import type {
   CachedModel,
@@ -78,7 +75,8 @@ export class Flamingo {
 
   /**
    * Loads the model whose `model.json` is at an address (relative to the page), or that of a folder
-   * at hand. Shards that are fetched are kept, so that the next visit fetches none of them and one
+   * at hand. An address that ends in a slash is that of the folder; its query goes along to the
+   * shards. Shards that are fetched are kept, so that the next visit fetches none of them and one
    * after an interruption only those that lack. A {@link ModelFolder} stays where it is.
    *
    * @throws a {@link FlamingoError}, of the class of its cause.
@@ -113,7 +111,7 @@ export class Flamingo {
 
   /**
    * What the `model.json` at an address (relative to the page) or in a folder says of its model.
-   * Without a network it is the one of the last visit.
+   * Where the server gives none it is the one of the last visit.
    *
    * @throws a {@link FlamingoError}, of the class of its cause.
    */
@@ -121,15 +119,13 @@ export class Flamingo {
     source: string | URL | ModelFolder,
     { signal = new AbortController().signal }: { readonly signal?: AbortSignal } = {},
   ): Promise<ModelInfo> {
-    if (isFolder(source)) return infoOf(await readManifest(source, source.name));
-    const url = addressOf(source);
-    const cache = await ModelCache.open(url, placesWith(pageMemory), () => {});
-    return infoOf((await findManifest(url, cache, signal, () => {})).manifest);
+    const place = isFolder(source) ? source : addressOf(source);
+    return (await models()).inspectModel(place, signal);
   }
 
   /** The models of which at least something is kept for the next visit, whole or in part. */
-  static cached(): Promise<CachedModel[]> {
-    return cachedModels(placesWith(pageMemory));
+  static async cached(): Promise<CachedModel[]> {
+    return (await models()).keptModels();
   }
 
   /**
@@ -138,9 +134,9 @@ export class Flamingo {
    *
    * @throws a {@link ModelInUseError} where it is just being downloaded, by whichever tab.
    */
-  static remove(url: string | URL): Promise<void> {
+  static async remove(url: string | URL): Promise<void> {
     const address = addressOf(url);
-    return withoutDownload(address, () => removeModel(address, placesWith(pageMemory)));
+    return (await models()).forgetModel(address);
   }
 
   /**
@@ -194,6 +190,12 @@ export class Flamingo {
   }
 }
 
+/** Fetched when it is needed: a page that loads its one model has no use for it. */
+const models = () =>
+  import("./models.js").catch((cause: unknown) => {
+    throw new StartError({ reason: describe(cause) }, { cause });
+  });
+
 function loading(
   source: string | URL | ModelFolder,
   wish: DeviceWish,
@@ -212,5 +214,5 @@ function isFolder(source: string | URL | ModelFolder): source is ModelFolder {
 }
 
 function addressOf(url: string | URL): string {
-  return new URL(url, document.baseURI).href;
+  return manifestAddress(url, document.baseURI);
 }

@@ -32,7 +32,7 @@ export {
   VideoError,
 } from "./errors.js";
 export { Flamingo, type LoadOptions } from "./flamingo.js";
-export { type FrameSampling, framesOf } from "./frames-of.js";
+export { type FrameSampling, framesOf, type TimedFrame, timedFramesOf } from "./frames-of.js";
 export { folderOf, type ModelFolder } from "./model-folder.js";
 export {
   type AskOptions,

@@ -4,6 +4,7 @@
  */
 
 import { ManifestError, UnsupportedVersionError } from "./errors.js";
+import { textOf } from "./text-of.js";
 import type { ModelInfo } from "./types.js";
 
 /** The format version this package reads. */
@@ -11,6 +12,9 @@ export const FORMAT_VERSION = 1;
 
 /** Largest shard a model may have: one is held in memory while its hash is checked. */
 export const MAX_SHARD_BYTES = 16 * 1024 * 1024;
+
+/** Longest `model.json`: a hundred thousand shards. What is longer is another file. */
+export const MAX_MANIFEST_BYTES = MAX_SHARD_BYTES;
 
 /** One file of the model. */
 export interface ShardEntry {
@@ -43,13 +47,15 @@ export interface ReadManifest {
   readonly json: unknown;
 }
 
-/** Reads and checks the text of a `model.json`; `url` is where it comes from. */
-export function manifestOf(text: string, url: string): ReadManifest {
+/** Reads and checks the bytes of a `model.json`; `url` is where it comes from. */
+export function manifestOf(bytes: Uint8Array, url: string): ReadManifest {
+  const fail = (field: string, cause?: unknown) => new ManifestError({ url, field }, { cause });
+  if (bytes.length > MAX_MANIFEST_BYTES) throw fail("it is larger than 16 MiB");
   let json: unknown;
   try {
-    json = JSON.parse(text);
-  } catch (cause) {
-    throw new ManifestError({ url, field: "it is not JSON" }, { cause });
+    json = JSON.parse(textOf(bytes, fail));
+  } catch (error) {
+    throw error instanceof ManifestError ? error : fail("it is not JSON", error);
   }
   return { manifest: parseManifest(json, url), json };
 }

@@ -148,3 +148,17 @@ test("a file that has gone since it was chosen is told as such", async () => {
     details: { reason: "it has changed" },
   });
 });
+
+test("of the models in a folder the one that lies directly in it is meant, and no other is guessed", async () => {
+  const inner = chosen({ "shard-0.bin": "?" }, "models/tiny/old");
+  expect((await load(folderOf([...inner, ...chosen()]))).loaded.info.name).toBe("tiny");
+  const two = [...chosen({}, "models/a"), ...chosen({}, "models/b")];
+  expect(() => folderOf(two)).toThrow(
+    "model.json of models/a cannot be read (there is one in models/b too)",
+  );
+});
+
+test("a file without end in place of model.json is told, and not read", async () => {
+  const read = async () => new Blob([new Uint8Array(17 << 20)]);
+  await expect(load({ name: "folder", read })).rejects.toThrow("it is larger than 16 MiB");
+});

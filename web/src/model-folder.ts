@@ -7,7 +7,7 @@ import {
   ShardLengthError,
   throwIfAborted,
 } from "./errors.js";
-import { type Manifest, manifestOf, type ShardEntry } from "./manifest.js";
+import { MAX_MANIFEST_BYTES, type Manifest, manifestOf, type ShardEntry } from "./manifest.js";
 import type { Progress } from "./progress.js";
 import { sha256 } from "./sha256.js";
 import type { VerifiedShard } from "./shards.js";
@@ -38,11 +38,18 @@ function ofHandle(handle: FileSystemDirectoryHandle): ModelFolder {
 
 function ofFiles(files: readonly File[]): ModelFolder {
   // A folder is given with the folders in it; the model is where its manifest is.
-  const manifest = files.find(({ name }) => name === MANIFEST);
+  const depth = (file: File) => folderPath(file).split("/").length;
+  const [manifest, other] = files
+    .filter(({ name }) => name === MANIFEST)
+    .sort((a, b) => depth(a) - depth(b));
   const folder = manifest === undefined ? "" : folderPath(manifest);
   const name = folder.slice(folder.lastIndexOf("/") + 1) || "the folder";
   if (manifest === undefined) {
     throw new ModelFileError({ folder: name, file: MANIFEST, reason: "it is not there" });
+  }
+  if (other !== undefined && depth(other) === depth(manifest)) {
+    const reason = `there is one in ${folderPath(other)} too`;
+    throw new ModelFileError({ folder, file: MANIFEST, reason });
   }
   const beside = new Map(
     files.filter((file) => folderPath(file) === folder).map((file) => [file.name, file]),
@@ -70,7 +77,9 @@ export type FolderFiles = Pick<ModelFolder, "read">;
 /** Reads and checks the `model.json` of the folder called `name`. */
 export async function readManifest(folder: FolderFiles, name: string): Promise<Manifest> {
   const blob = await readFile(folder, name, MANIFEST);
-  return manifestOf(await blob.text(), `${name}/${MANIFEST}`).manifest;
+  // One byte more than there may be: a file of any size may have been chosen.
+  const bytes = await contentOf(blob.slice(0, MAX_MANIFEST_BYTES + 1), name, MANIFEST);
+  return manifestOf(bytes, `${name}/${MANIFEST}`).manifest;
 }
 
 /** Brings the shards in order, each checked as if it came from a network. */

@@ -46,7 +46,7 @@ async function visit(
   const bytes: number[] = [];
   let error: unknown;
   try {
-    for await (const shard of loadShards(manifest, MODEL_URL, { cache, progress, signal })) {
+    for await (const shard of loadShards(manifest, [MODEL_URL], { cache, progress, signal })) {
       bytes.push(...shard.bytes);
     }
   } catch (thrown) {
@@ -88,7 +88,7 @@ test("four are on their way at once, and no more", async () => {
   const cache = await ModelCache.open(MODEL_URL, [place], () => {});
   const progress = new Progress(0, await cache.adopt(manifest, json), () => {});
   let count = 0;
-  for await (const _ of loadShards(manifest, MODEL_URL, { cache, progress, signal })) count += 1;
+  for await (const _ of loadShards(manifest, [MODEL_URL], { cache, progress, signal })) count += 1;
   expect(count).toBe(SHARDS.length);
   expect(most).toBe(4);
 });
@@ -160,7 +160,7 @@ test("leaving early ends what is on its way", async () => {
   const cache = await ModelCache.open(MODEL_URL, [place], () => {});
   const { manifest, json } = await fetchManifest(MODEL_URL, signal);
   const progress = new Progress(0, await cache.adopt(manifest, json), () => {});
-  for await (const _ of loadShards(manifest, MODEL_URL, { cache, progress, signal })) break;
+  for await (const _ of loadShards(manifest, [MODEL_URL], { cache, progress, signal })) break;
   expect(signals.map(({ aborted }) => aborted)).toEqual([false, true, true, true, true]);
 });
 
@@ -174,7 +174,7 @@ test("a stopped download keeps what is whole and asks for no more", async () => 
   const { manifest, json } = await fetchManifest(MODEL_URL, signal);
   const progress = new Progress(0, await cache.adopt(manifest, json), () => {});
   const stopped = (async () => {
-    for await (const { file } of loadShards(manifest, MODEL_URL, { cache, progress, signal })) {
+    for await (const { file } of loadShards(manifest, [MODEL_URL], { cache, progress, signal })) {
       if (file === "shard-2.bin") controller.abort();
     }
   })();

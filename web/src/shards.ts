@@ -7,6 +7,7 @@
 import { fetchShard } from "./download.js";
 import { throwIfAborted } from "./errors.js";
 import type { Manifest, ShardEntry } from "./manifest.js";
+import { addressesBeside } from "./model-address.js";
 import type { Progress } from "./progress.js";
 import { sha256 } from "./sha256.js";
 import type { ModelCache } from "./storage/model-cache.js";
@@ -30,10 +31,10 @@ export interface ShardOptions {
   readonly signal: AbortSignal;
 }
 
-/** Brings the shards of the manifest at `manifestUrl`, in order. */
+/** Brings the shards of the manifest that lies at `addresses`, in order. */
 export async function* loadShards(
   manifest: Manifest,
-  manifestUrl: string,
+  addresses: readonly string[],
   options: ShardOptions,
 ): AsyncGenerator<VerifiedShard> {
   // Whoever leaves early ends what is on its way.
@@ -43,8 +44,8 @@ export async function* loadShards(
   const coming: Promise<VerifiedShard>[] = [];
   const askForMore = () => {
     for (const shard of waiting.splice(0, AT_ONCE - coming.length)) {
-      const url = new URL(shard.file, manifestUrl).href;
-      const promise = loadShard(shard, url, { ...options, signal });
+      const urls = addressesBeside(shard.file, addresses);
+      const promise = loadShard(shard, urls, { ...options, signal });
       // Its failure is thrown where it is awaited.
       promise.catch(() => {});
       coming.push(promise);
@@ -61,7 +62,7 @@ export async function* loadShards(
 
 async function loadShard(
   shard: ShardEntry,
-  url: string,
+  urls: readonly string[],
   { cache, progress, signal }: ShardOptions,
 ): Promise<VerifiedShard> {
   const { file } = shard;
@@ -72,7 +73,7 @@ async function loadShard(
     return { file, bytes: kept };
   }
   const onBytes = (bytes: number) => progress.receive(file, bytes);
-  const bytes = await fetchShard(shard, url, { signal, onBytes });
+  const bytes = await fetchShard(shard, urls, { signal, onBytes });
   await cache.write(shard, bytes);
   return { file, bytes };
 }

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { AbortedError, DisposedError, SupportSetError } from "./errors.js";
+import { AbortedError, DisposedError, InvalidOptionError, SupportSetError } from "./errors.js";
 import { SupportSet } from "./support-set.js";
 import { hostOf, joinLoaded } from "./testing/fake-worker.js";
 
@@ -42,3 +42,12 @@ test("a signal stops it, and a disposed set is gone", async () => {
   await expect(set.save()).rejects.toBeInstanceOf(DisposedError);
   expect([...wasm.alive].map((name) => name.replace(/ \d+$/, ""))).toEqual(["model"]);
 });
+
+test.each([0, -1, 1.5, Number.NaN, Number.POSITIVE_INFINITY])(
+  "%d examples cannot be asked for",
+  async (count) => {
+    const { connection } = await joinLoaded();
+    const set = new SupportSet(hostOf(connection), 1, undefined);
+    await expect(set.nearest(photo, count)).rejects.toBeInstanceOf(InvalidOptionError);
+  },
+);

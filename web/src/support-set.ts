@@ -2,7 +2,7 @@
 
 import type { Remote } from "comlink";
 import type { Connection } from "./connection.js";
-import { AbortedError } from "./errors.js";
+import { AbortedError, InvalidOptionError } from "./errors.js";
 import { imageToWire } from "./media.js";
 import type { Call, Host, Tenant } from "./model-host.js";
 import type { SupportSetId, TaskId, WorkerApi } from "./protocol.js";
@@ -60,8 +60,16 @@ export class SupportSet implements Tenant {
     count: number,
     { signal }: Stoppable = {},
   ): Promise<SupportEntry[]> {
+    // The module would take another number for it.
+    if (!Number.isSafeInteger(count) || count < 1) {
+      throw new InvalidOptionError({
+        reason: `count is ${count}, expected a whole number from 1 on`,
+      });
+    }
     const wire = await imageToWire(image);
-    return this.#call((remote, task) => remote.nearest(task, this.#id, wire, count), signal);
+    // So does it of one that 32 bits do not hold, and no set has as many.
+    const most = Math.min(count, 2 ** 31);
+    return this.#call((remote, task) => remote.nearest(task, this.#id, wire, most), signal);
   }
 
   /** The set as bytes, for {@link Flamingo.supportSet} and for the program's `--support`. */

@@ -84,7 +84,7 @@ export interface CachedModel extends ModelInfo {
  * - `quota`: there is no room for the model; what does not fit stays in the page's memory.
  * - `storage-failed`: a storage failed otherwise; the next one is used.
  * - `damaged-cache`: a shard was damaged where it is kept, and is fetched again.
- * - `offline`: the server could not be reached; the `model.json` of the last visit is used.
+ * - `offline`: the server could not be reached or gave no `model.json`; that of the last visit is used.
  * - `threads`: the threads of the CPU did not start; it computes on one.
  * - `device-lost`: the GPU went away; the model is loaded again, and its events come once more.
  */
@@ -138,7 +138,7 @@ export type LoadEvent =
 
 /** Pixels that are decoded already, such as an `ImageData`. */
 export interface PixelFrame {
-  /** Red, green, blue and alpha, 8 bits each, row by row from the top. Alpha is dropped. */
+  /** Red, green, blue and alpha, 8 bits each, row by row from the top. They are laid on white. */
   readonly data: Uint8Array | Uint8ClampedArray;
   /** Width in pixels. */
   readonly width: number;
@@ -147,14 +147,15 @@ export interface PixelFrame {
 }
 
 /**
- * An image: the bytes of a JPEG, PNG or WebP file, or pixels. A `VideoFrame` stays open: closing
- * it is the caller's.
+ * An image: the bytes of a file, or pixels. JPEG, PNG and WebP are read alike everywhere, other
+ * formats where the browser knows them; the bytes tell which it is. What is transparent is laid on
+ * white. A `VideoFrame` stays open: closing it is the caller's.
  */
 export type ImageSource = Blob | ArrayBuffer | Uint8Array | PixelFrame | VideoFrame;
 
 /** Pictures of one scene in the order of time, seen together as one. */
 export interface Clip {
-  /** Evenly spaced; at least one. {@link framesOf} takes them from a video. */
+  /** Evenly spaced; 1 to 256. {@link framesOf} takes them from a video. Pixels are scaled down to 640 on the longer side. */
   readonly frames: readonly ImageSource[];
 }
 
@@ -349,6 +350,11 @@ export interface Caption {
   readonly reusedTokens: number;
   /** How long each step took. */
   readonly timings: Timings;
+  /**
+   * Whether the text is as `constraint` has it, where there is one: what was cut off before its end
+   * may not be.
+   */
+  readonly meetsConstraint?: boolean;
 }
 
 /** Memory the model holds, in bytes. */

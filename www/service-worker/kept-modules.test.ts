@@ -64,6 +64,15 @@ test("a failure is answered and not kept", async () => {
   expect(files.size).toBe(0);
 });
 
+test("a web page in place of a module is not kept, by no way", async () => {
+  vi.stubGlobal("fetch", async () => {
+    return new Response("<html>Log in</html>", { headers: { "content-type": "text/html; x" } });
+  });
+  await answer(modules(OLD), OLD_THREADS);
+  await modules(OLD).keep([OLD_WEBGPU]);
+  expect(files.size).toBe(0);
+});
+
 test("a disk that is full costs what is kept only", async () => {
   const full = {
     ...cache,

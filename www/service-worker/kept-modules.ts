@@ -29,7 +29,7 @@ export class KeptModules {
     if (kept !== undefined) return kept;
     const response = await fetch(url);
     // A full disk costs what is kept, not the visit.
-    if (response.ok) whenKept(cache.put(url, response.clone()).catch(() => {}));
+    if (isModule(response)) whenKept(cache.put(url, response.clone()).catch(() => {}));
     return response;
   }
 
@@ -60,7 +60,7 @@ export class KeptModules {
     const cache = await this.#open();
     if ((await cache.match(url)) !== undefined) return;
     const response = await fetch(url);
-    if (!response.ok) throw new Error(`The server answered ${response.status} for ${url}.`);
+    if (!isModule(response)) throw new Error(`The server gave no module (${response.status}).`);
     await cache.put(url, response);
   }
 
@@ -68,6 +68,10 @@ export class KeptModules {
     return (await (await this.#open()).keys()).map(({ url }) => url);
   }
 }
+
+/** Whether an answer may be kept: not where a web page came in its place, before a login for example. */
+const isModule = ({ ok, headers }: Response): boolean =>
+  ok && !(headers.get("content-type") ?? "").startsWith("text/html");
 
 /** What a module is called in every version: the address without the hash of its content. */
 const nameOf = (url: string) => url.replace(/-[\w-]{8}\.wasm$/, "");

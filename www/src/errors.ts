@@ -6,9 +6,25 @@ export interface Fault {
   readonly message: string;
 }
 
+/** Longest message, in letters: whatever was given to be told of, it is read by people. */
+const LONGEST_MESSAGE = 800;
+
+/** A text that is told, without its middle where it is long: an address may hold a whole picture. */
+export function brief(text: string, longest = 160): string {
+  const letters = text.length > longest ? [...text.slice(0, longest), ...text.slice(-longest)] : [];
+  const half = longest >> 1;
+  return letters.length === 0
+    ? text
+    : `${letters.slice(0, half).join("")} … ${letters.slice(-half).join("")}`;
+}
+
 /** Everything the page throws on purpose. */
 export abstract class PageError extends Error implements Fault {
   abstract readonly code: string;
+
+  constructor(message: string, options?: ErrorOptions) {
+    super(brief(message, LONGEST_MESSAGE), options);
+  }
 }
 
 /** No picture could be had from what the user gave. */
@@ -19,7 +35,12 @@ export class MediaError extends PageError {
 /** The camera gives no picture. */
 export class CameraError extends PageError {
   constructor(
-    readonly code: "no-camera" | "camera-refused" | "camera-busy" | "camera-unsupported",
+    readonly code:
+      | "no-camera"
+      | "camera-refused"
+      | "camera-not-allowed"
+      | "camera-busy"
+      | "camera-unsupported",
     options?: ErrorOptions,
   ) {
     super(CAMERA_REMEDIES[code], options);
@@ -30,6 +51,8 @@ const CAMERA_REMEDIES = {
   "no-camera": "There is no camera. Connect one, or take a file instead.",
   "camera-refused":
     "The page may not use the camera. Allow it in the address bar's site settings, then try again.",
+  "camera-not-allowed":
+    'The page may not use the camera in the frame that shows it. Give the <iframe> the attribute allow="camera", or open the page by itself; then allow the camera in its site settings.',
   "camera-busy": "Another program uses the camera. Close it there, then try again.",
   "camera-unsupported":
     "This browser gives pages no camera here; it does so over https and on localhost only.",
@@ -41,5 +64,5 @@ export function faultOf(error: unknown): Fault {
     return { code: error.code, message: error.message };
   }
   const reason = error instanceof Error ? error.message : String(error);
-  return { code: "internal", message: `Something unexpected went wrong: ${reason}` };
+  return { code: "internal", message: `Something unexpected went wrong: ${brief(reason)}` };
 }

@@ -4,6 +4,7 @@ use std::io::{self, Write};
 
 use flamingo_runtime::{Generation, Hypothesis, StopReason, Timings};
 use serde::Serialize;
+use thiserror::Error;
 
 /// An answer, however it was decoded.
 #[derive(Debug, Serialize)]
@@ -17,6 +18,32 @@ pub(crate) struct Answer {
     /// Of an answer that was decoded token by token only.
     #[serde(skip_serializing_if = "Option::is_none")]
     timings: Option<Timings>,
+    /// Of an answer that a pattern constrains only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    matches_pattern: Option<bool>,
+}
+
+/// What cut an answer off before it matched its pattern.
+#[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
+pub(crate) enum Unmet {
+    /// It had no more tokens.
+    #[error(
+        "the text does not match --pattern, because it ends after {tokens} tokens; allow more \
+         with --max-new-tokens, or give a pattern that ends sooner"
+    )]
+    TooShort {
+        /// How many it has.
+        tokens: usize,
+    },
+    /// A text came that ends it.
+    #[error("the text does not match --pattern, because a --stop text ends it; leave that out")]
+    Stopped,
+    /// The model's context is full.
+    #[error(
+        "the text does not match --pattern, because the model's context is full; use fewer or \
+         shorter examples"
+    )]
+    ContextFull,
 }
 
 impl From<Generation> for Answer {
@@ -27,6 +54,7 @@ impl From<Generation> for Answer {
             stop_reason: generation.stop_reason,
             score: None,
             timings: Some(generation.timings),
+            matches_pattern: generation.meets_constraint,
         }
     }
 }
@@ -48,7 +76,25 @@ impl Answer {
             },
             score,
             timings: None,
+            matches_pattern: None,
         }
+    }
+
+    /// What kept it from matching its pattern, if anything did.
+    pub(crate) fn unmet(&self) -> Option<Unmet> {
+        if self.matches_pattern != Some(false) {
+            return None;
+        }
+        Some(match self.stop_reason {
+            StopReason::StopText => Unmet::Stopped,
+            StopReason::ContextFull => Unmet::ContextFull,
+            // The end itself comes only where the pattern allows it, and nobody aborts here.
+            StopReason::MaxNewTokens | StopReason::EndOfChunk | StopReason::Aborted => {
+                Unmet::TooShort {
+                    tokens: self.token_ids.len(),
+                }
+            }
+        })
     }
 }
 

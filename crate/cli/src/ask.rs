@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use flamingo_runtime::Query;
-use flamingo_runtime::prompt::VISUAL_QUESTION;
+use flamingo_runtime::prompt::Task;
 use futures_lite::future::block_on;
 
 use crate::answer::{Answer, json_line};
@@ -17,7 +17,7 @@ use crate::task::{TaskArgs, failed};
 
 #[derive(Args)]
 pub(crate) struct AskArgs {
-    /// Photo (JPEG, PNG, WebP), video file, or folder of frames
+    /// Photo, video file, or folder of frames
     #[arg(value_name = "PHOTO")]
     photo: PathBuf,
     /// Questions; each knows the ones before it and their answers
@@ -39,11 +39,12 @@ pub(crate) struct AskArgs {
 /// # Errors
 /// Where the photo, a question, the model or the device is refused or fails.
 pub(crate) fn run(args: &AskArgs) -> Result<(), Failure> {
-    let files = args.task.read(VISUAL_QUESTION)?;
+    let decoding = args.decoding.check()?;
+    let files = args.task.read(Task::VisualQuestion)?;
     let photo = args.photo.display();
     let media = args.task.read_media(&args.photo)?;
-    let model = args.model.load()?;
-    let decoding = args.decoding.decoding(&model)?;
+    let model = files.load(&args.model)?;
+    let decoding = decoding.over(&model)?;
     let mut task = files.begin(&model, &args.task)?;
     let encoded = media
         .encode(&model)
@@ -53,7 +54,7 @@ pub(crate) fn run(args: &AskArgs) -> Result<(), Failure> {
     // The first question brings the photo; the others are about it.
     let mut shown = Some(encoded);
     let mut out = io::stdout().lock();
-    for question in &args.questions {
+    for (number, question) in (1..).zip(&args.questions) {
         let query = Query {
             media: shown.take(),
             question: question.clone(),
@@ -70,10 +71,17 @@ pub(crate) fn run(args: &AskArgs) -> Result<(), Failure> {
                     best
                 }),
         }
-        .map_err(|source| failed(format!("answering {question:?}"), source))?;
-        match args.json {
-            true => json_line(&mut out, &args.photo.to_string_lossy(), &answer)?,
-            false => writeln!(out, "{}", answer.text)?,
+        .map_err(|source| failed(format!("question {number}"), source))?;
+        let unmet = answer.unmet();
+        match (args.json, unmet) {
+            (true, _) => json_line(&mut out, &args.photo.to_string_lossy(), &answer),
+            (false, None) => writeln!(out, "{}", answer.text),
+            (false, Some(_)) => Ok(()),
+        }
+        .map_err(Failure::Output)?;
+        if let Some(reason) = unmet {
+            let what = format!("question {number}");
+            return Err(Failure::Unmet { what, reason });
         }
     }
     Ok(())

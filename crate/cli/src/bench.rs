@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use clap::Args;
 use flamingo_convert::progress::Progress;
-use flamingo_runtime::prompt::CAPTION;
+use flamingo_runtime::prompt::Task;
 use flamingo_runtime::{
     EncodedMedia, Example, GenerateOptions, Generation, ImagePixels, Model, PromptFormat, Query,
     Session,
@@ -21,7 +21,7 @@ use serde::Serialize;
 
 use crate::failure::Failure;
 use crate::model_args::ModelArgs;
-use crate::task::failed;
+use crate::task::{failed, format_of};
 
 /// Captions of the examples: about as long as those that people write.
 const EXAMPLE: &str = "A brown dog runs through the grass with a red ball";
@@ -30,8 +30,14 @@ const SIDE: u32 = 256;
 #[derive(Args)]
 pub(crate) struct BenchArgs {
     /// Numbers of examples, each measured by itself
-    #[arg(long, value_name = "N,…", value_delimiter = ',', default_values_t = [0, 1, 4, 8, 16, 32])]
-    shots: Vec<usize>,
+    #[arg(
+        long,
+        value_name = "N,…",
+        value_delimiter = ',',
+        default_values_t = [0, 1, 4, 8, 16, 32],
+        value_parser = clap::value_parser!(u16).range(..=4096)
+    )]
+    shots: Vec<u16>,
     /// Tokens of a caption
     #[arg(long, value_name = "N", default_value_t = 16, value_parser = clap::value_parser!(u16).range(2..=512))]
     new_tokens: u16,
@@ -89,16 +95,16 @@ pub(crate) fn run(args: &BenchArgs) -> Result<(), Failure> {
     let report = measure(args, &model, load_ms)?;
     let mut out = io::stdout().lock();
     if args.json {
-        serde_json::to_writer(&mut out, &report).map_err(io::Error::from)?;
-        writeln!(out)?;
-        return Ok(());
+        return serde_json::to_writer(&mut out, &report)
+            .map_err(io::Error::from)
+            .and_then(|()| writeln!(out))
+            .map_err(Failure::Output);
     }
-    print(&mut out, &report)?;
-    Ok(())
+    print(&mut out, &report).map_err(Failure::Output)
 }
 
 fn measure(args: &BenchArgs, model: &Model, load_ms: f64) -> Result<Report, Failure> {
-    let most = args.shots.iter().copied().max().unwrap_or_default();
+    let most = args.shots.iter().copied().max().map_or(0, usize::from);
     let repeats = usize::from(args.repeats);
     let mut progress = Progress::items(
         "Measuring",
@@ -124,7 +130,7 @@ fn measure(args: &BenchArgs, model: &Model, load_ms: f64) -> Result<Report, Fail
         .map_err(|source| failed("measuring the copy bandwidth".to_owned(), source.into()))?;
     let bytes_per_token = model.weight_bytes().read_per_token();
     let mut shots = Vec::with_capacity(args.shots.len());
-    for &count in &args.shots {
+    for count in args.shots.iter().copied().map(usize::from) {
         let mut bench = Captions {
             model,
             pictures: &mut pictures,
@@ -172,10 +178,7 @@ struct Captions<'a> {
 impl Captions<'_> {
     /// A session whose examples nobody has read yet.
     fn session(&self) -> Result<Session, Failure> {
-        let format = PromptFormat::parse(CAPTION).map_err(|error| Failure::Prompt {
-            what: "the format of captions".to_owned(),
-            source: error.into(),
-        })?;
+        let format = format_of(self.model, Task::Caption)?;
         Ok(Session::new(self.model, format, self.examples.to_vec()))
     }
 

@@ -6,20 +6,21 @@ use std::path::PathBuf;
 
 use clap::Args;
 use flamingo_convert::progress::Progress;
-use flamingo_runtime::prompt::CAPTION;
+use flamingo_runtime::prompt::Task;
 use flamingo_runtime::{Model, Query, RuntimeError};
 use futures_lite::future::block_on;
+use serde::Serialize;
 
 use crate::answer::{Answer, json_line};
 use crate::decoding_args::{Decoding, DecodingArgs};
 use crate::failure::Failure;
-use crate::media::{Media, MediaError};
+use crate::media::{Media, MediaError, Warning, warn};
 use crate::model_args::ModelArgs;
 use crate::task::{Task, TaskArgs, failed};
 
 #[derive(Args)]
 pub(crate) struct CaptionArgs {
-    /// Photos (JPEG, PNG, WebP), video files, and folders of frames
+    /// Photos, video files, and folders of frames
     #[arg(required = true, value_name = "PHOTO")]
     photos: Vec<PathBuf>,
     #[command(flatten)]
@@ -40,21 +41,28 @@ pub(crate) struct CaptionArgs {
 /// the end.
 pub(crate) fn run(args: &CaptionArgs) -> Result<(), Failure> {
     // What is cheap to find wrong comes before the model is loaded.
-    let files = args.task.read(CAPTION)?;
-    let model = args.model.load()?;
-    let decoding = args.decoding.decoding(&model)?;
+    let decoding = args.decoding.check()?;
+    let files = args.task.read(Task::Caption)?;
+    let model = files.load(&args.model)?;
+    let decoding = decoding.over(&model)?;
     let mut task = files.begin(&model, &args.task)?;
 
     let mut progress = Progress::items("Captioning", args.photos.len() as u64);
     let mut failures = 0;
     for photo in &args.photos {
-        let result = match Media::read(photo, &args.task.sampling) {
-            Ok(media) => caption(args, &model, &mut task, &decoding, photo, &media)?,
-            Err(error) => Err(error),
+        let (result, warnings) = match Media::read(photo, &args.task.sampling) {
+            Ok((media, warnings)) => (
+                caption(args, &model, &mut task, &decoding, photo, &media)?,
+                warnings,
+            ),
+            Err(error) => (Err(error), Vec::new()),
         };
-        failures += usize::from(result.is_err());
+        let good = matches!(&result, Ok(answer) if answer.unmet().is_none());
+        failures += usize::from(!good);
         progress.advance(1);
-        progress.aside(|| print(args, &photo.to_string_lossy(), &result))?;
+        progress
+            .aside(|| print(args, &photo.to_string_lossy(), &result, &warnings))
+            .map_err(Failure::Output)?;
     }
     match failures {
         0 => Ok(()),
@@ -99,13 +107,39 @@ fn caption(
 }
 
 /// A photo's caption on standard output, behind its name where there are
-/// several; its error on standard error, and with `--json` on both.
-fn print(args: &CaptionArgs, file: &str, result: &Result<Answer, MediaError>) -> io::Result<()> {
+/// several; its error and what else is worth knowing on standard error, and with
+/// `--json` on both. A text that is not as it had to be is no caption.
+fn print(
+    args: &CaptionArgs,
+    file: &str,
+    result: &Result<Answer, MediaError>,
+    warnings: &[Warning],
+) -> io::Result<()> {
+    #[derive(Serialize)]
+    struct Known<'a> {
+        #[serde(flatten)]
+        answer: &'a Answer,
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        warnings: Vec<String>,
+    }
     let mut out = io::stdout().lock();
+    warn(file, warnings);
     match result {
-        Ok(answer) if args.json => json_line(&mut out, file, answer),
-        Ok(answer) if args.photos.len() > 1 => writeln!(out, "{file}: {}", answer.text),
-        Ok(answer) => writeln!(out, "{}", answer.text),
+        Ok(answer) => {
+            let unmet = answer.unmet();
+            if let Some(unmet) = unmet {
+                let _ = writeln!(io::stderr(), "flamingo: {file}: {unmet}");
+            }
+            match (args.json, unmet) {
+                (true, _) => {
+                    let warnings = warnings.iter().map(ToString::to_string).collect();
+                    json_line(&mut out, file, &Known { answer, warnings })
+                }
+                (false, Some(_)) => Ok(()),
+                (false, None) if args.photos.len() > 1 => writeln!(out, "{file}: {}", answer.text),
+                (false, None) => writeln!(out, "{}", answer.text),
+            }
+        }
         Err(error) => {
             let _ = writeln!(io::stderr(), "flamingo: {file}: {error}");
             match args.json {

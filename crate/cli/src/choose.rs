@@ -4,8 +4,8 @@ use std::io::{self, Write};
 use std::path::PathBuf;
 
 use clap::Args;
-use flamingo_runtime::Query;
-use flamingo_runtime::prompt::{CAPTION, VISUAL_QUESTION};
+use flamingo_runtime::prompt::Task;
+use flamingo_runtime::{Query, RuntimeError};
 use futures_lite::future::block_on;
 use serde::Serialize;
 
@@ -17,7 +17,7 @@ use crate::task::{TaskArgs, failed};
 
 #[derive(Args)]
 pub(crate) struct ChooseArgs {
-    /// Photo (JPEG, PNG, WebP), video file, or folder of frames
+    /// Photo, video file, or folder of frames
     #[arg(value_name = "PHOTO")]
     photo: PathBuf,
     /// Answers to choose from
@@ -50,13 +50,20 @@ struct Choice<'a> {
 /// Where the photo, an answer, the model or the device is refused or fails.
 pub(crate) fn run(args: &ChooseArgs) -> Result<(), Failure> {
     let template = match args.question {
-        Some(_) => VISUAL_QUESTION,
-        None => CAPTION,
+        Some(_) => Task::VisualQuestion,
+        None => Task::Caption,
     };
+    let options = args.scoring.check()?;
+    if let Some(index) = args.answers.iter().position(String::is_empty) {
+        return Err(Failure::Prompt {
+            what: "the answers to choose from".to_owned(),
+            source: RuntimeError::EmptyAnswer { index },
+        });
+    }
     let files = args.task.read(template)?;
     let photo = args.photo.display();
     let media = args.task.read_media(&args.photo)?;
-    let model = args.model.load()?;
+    let model = files.load(&args.model)?;
     let mut task = files.begin(&model, &args.task)?;
     let encoded = media
         .encode(&model)
@@ -66,11 +73,7 @@ pub(crate) fn run(args: &ChooseArgs) -> Result<(), Failure> {
         media: Some(encoded),
         question: args.question.clone().unwrap_or_default(),
     };
-    let probabilities =
-        block_on(
-            task.session
-                .choose(&model, &query, &args.answers, &args.scoring.options()),
-        )
+    let probabilities = block_on(task.session.choose(&model, &query, &args.answers, &options))
         .map_err(|source| failed(format!("choosing for {photo}"), source))?;
     let mut choices: Vec<Choice<'_>> = args
         .answers
@@ -85,14 +88,14 @@ pub(crate) fn run(args: &ChooseArgs) -> Result<(), Failure> {
     let mut out = io::stdout().lock();
     if args.json {
         let known = serde_json::json!({ "choices": choices });
-        return Ok(json_line(&mut out, &args.photo.to_string_lossy(), &known)?);
+        return json_line(&mut out, &args.photo.to_string_lossy(), &known).map_err(Failure::Output);
     }
     for Choice {
         answer,
         probability,
     } in choices
     {
-        writeln!(out, "{:5.1}% {answer}", 100.0 * probability)?;
+        writeln!(out, "{:5.1}% {answer}", 100.0 * probability).map_err(Failure::Output)?;
     }
     Ok(())
 }

@@ -1,7 +1,7 @@
 //! How a command decodes.
 
 use clap::Args;
-use flamingo_runtime::{BeamOptions, Constraint, GenerateOptions, Model};
+use flamingo_runtime::{BeamOptions, GenerateOptions, Model, Pattern, RuntimeError};
 
 use crate::failure::Failure;
 
@@ -12,9 +12,10 @@ pub(crate) struct DecodingArgs {
     #[arg(
         long,
         value_name = "N",
-        default_value_t = GenerateOptions::default().max_new_tokens
+        default_value_t = GenerateOptions::default().max_new_tokens as u32,
+        value_parser = clap::value_parser!(u32).range(1..)
     )]
-    max_new_tokens: usize,
+    max_new_tokens: u32,
     /// Draw tokens instead of taking the likeliest: 1 by the model's own
     /// probabilities, less is sharper, more is flatter
     #[arg(long, value_name = "T", default_value_t = 0.0)]
@@ -61,28 +62,37 @@ pub(crate) enum Decoding {
     Beams(BeamOptions),
 }
 
+/// Options that have been checked, before a model is loaded.
+pub(crate) struct CheckedDecoding {
+    decoding: Decoding,
+    pattern: Option<Pattern>,
+}
+
 impl DecodingArgs {
+    /// Checks the options.
+    ///
     /// # Errors
-    /// Where the pattern cannot be used.
-    pub(crate) fn decoding(&self, model: &Model) -> Result<Decoding, Failure> {
+    /// Where a number makes no sense or the pattern cannot be used.
+    pub(crate) fn check(&self) -> Result<CheckedDecoding, Failure> {
+        let refused = |source: RuntimeError| Failure::Prompt {
+            what: "the options of decoding".to_owned(),
+            source,
+        };
         if let Some(beams) = self.beams {
-            return Ok(Decoding::Beams(BeamOptions {
+            let options = BeamOptions {
                 beams: beams.into(),
                 length_penalty: self.length_penalty,
-                max_new_tokens: self.max_new_tokens,
-            }));
+                max_new_tokens: self.max_new_tokens as usize,
+            };
+            options.check().map_err(refused)?;
+            return Ok(CheckedDecoding {
+                decoding: Decoding::Beams(options),
+                pattern: None,
+            });
         }
-        let constraint = self
-            .pattern
-            .as_deref()
-            .map(|pattern| Constraint::regex(pattern, model.tokenizer()))
-            .transpose()
-            .map_err(|error| Failure::Prompt {
-                what: "reading --pattern".to_owned(),
-                source: error.into(),
-            })?;
-        Ok(Decoding::Tokens(Box::new(GenerateOptions {
-            max_new_tokens: self.max_new_tokens,
+        let pattern = self.pattern.as_deref().map(Pattern::regex).transpose();
+        let options = GenerateOptions {
+            max_new_tokens: self.max_new_tokens as usize,
             temperature: self.temperature,
             top_k: self.top_k,
             top_p: self.top_p,
@@ -90,8 +100,58 @@ impl DecodingArgs {
             repetition_penalty: self.repetition_penalty,
             seed: self.seed,
             stop: self.stop.clone(),
-            constraint,
             ..GenerateOptions::default()
-        })))
+        };
+        options.check().map_err(refused)?;
+        Ok(CheckedDecoding {
+            decoding: Decoding::Tokens(Box::new(options)),
+            pattern: pattern.map_err(|error| pattern_refused(error.into()))?,
+        })
+    }
+
+    /// Everything that decides what is decoded, by name.
+    pub(crate) fn settings(&self) -> serde_json::Value {
+        serde_json::json!({
+            "max_new_tokens": self.max_new_tokens,
+            "temperature": self.temperature,
+            "top_k": self.top_k,
+            "top_p": self.top_p,
+            "min_p": self.min_p,
+            "repetition_penalty": self.repetition_penalty,
+            "seed": self.seed,
+            "stop": self.stop,
+            "pattern": self.pattern,
+            "beams": self.beams,
+            "length_penalty": self.length_penalty,
+        })
+    }
+}
+
+impl CheckedDecoding {
+    /// The same over the tokens of a model.
+    ///
+    /// # Errors
+    /// Where the model's tokens cannot be constrained.
+    pub(crate) fn over(self, model: &Model) -> Result<Decoding, Failure> {
+        let Some(pattern) = self.pattern else {
+            return Ok(self.decoding);
+        };
+        let constraint = pattern
+            .over(model.tokenizer())
+            .map_err(|error| pattern_refused(error.into()))?;
+        Ok(match self.decoding {
+            Decoding::Tokens(mut options) => {
+                options.constraint = Some(constraint);
+                Decoding::Tokens(options)
+            }
+            beams => beams,
+        })
+    }
+}
+
+fn pattern_refused(source: RuntimeError) -> Failure {
+    Failure::Prompt {
+        what: "reading --pattern".to_owned(),
+        source,
     }
 }

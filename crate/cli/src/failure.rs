@@ -5,22 +5,26 @@ use std::io;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use flamingo_convert::pack::ConvertError;
+use flamingo_convert::ConvertError;
 use flamingo_convert::source::SourceError;
 use flamingo_kernels::DeviceError;
 use flamingo_runtime::RuntimeError;
 use thiserror::Error;
 
+use crate::answer::Unmet;
 use crate::check::CheckError;
 use crate::eval::EvalError;
 use crate::media::MediaError;
 use crate::model_source::ModelError;
+use crate::output_file::OutputError;
+use crate::text_file::{LineError, TextFileError};
 
 /// Described for people below the help of every command.
 pub(crate) const EXIT_CODES: &str = "\
 Exit codes:
   0  everything was done
-  1  some photos could not be captioned; the others were
+  1  some photos could not be captioned, the others were; or an answer was cut off
+     before it matched --pattern
   2  the command line, or a file it names, asks for something impossible
   3  the model or the device failed";
 
@@ -35,45 +39,29 @@ pub(crate) enum Failure {
         /// Of how many.
         total: usize,
     },
-    /// The file of examples cannot be read.
-    #[error("the examples in {} cannot be read: {source}", path.display())]
-    Shots {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
+    /// An answer is not as `--pattern` has it.
+    #[error("{what}: {reason}")]
+    Unmet {
+        /// Which answer.
+        what: String,
+        /// What cut it off.
+        reason: Unmet,
     },
-    /// A line of the file of examples is not an example.
-    #[error(
-        "line {line} of {} is no example: {reason}; \
-         a line is {{\"image\": \"photo.jpg\", \"text\": \"its caption\"}}, \
-         the path relative to the file's folder",
-        path.display()
-    )]
-    ShotLine {
-        /// The file.
-        path: PathBuf,
-        /// The line, from 1.
-        line: usize,
-        /// What is wrong with it.
-        reason: String,
-    },
+    /// A text file cannot be read.
+    #[error(transparent)]
+    Text(#[from] TextFileError),
+    /// A line of one cannot be used.
+    #[error(transparent)]
+    Line(#[from] LineError),
+    /// A file cannot be written.
+    #[error(transparent)]
+    OutputFile(#[from] OutputError),
     /// The support set cannot be used.
     #[error("the support set {}: {reason}", path.display())]
     Support {
         /// The file, or an image of it.
         path: PathBuf,
         /// Why.
-        reason: String,
-    },
-    /// A line of the photos to index or the tasks to evaluate cannot be used.
-    #[error("line {line} of {}: {reason}", path.display())]
-    Line {
-        /// The file.
-        path: PathBuf,
-        /// The line, from 1.
-        line: usize,
-        /// What is wrong with it.
         reason: String,
     },
     /// An example's image, or the prompt that the examples make, is refused.
@@ -119,8 +107,8 @@ pub(crate) enum Failure {
     #[error(transparent)]
     Convert(#[from] ConvertError),
     /// Standard output cannot be written to.
-    #[error("the result cannot be written: {0}")]
-    Output(#[from] io::Error),
+    #[error("the result cannot be written to standard output: {0}")]
+    Output(io::Error),
 }
 
 impl Failure {
@@ -133,11 +121,11 @@ impl Failure {
     pub(crate) fn exit_code(&self) -> ExitCode {
         ExitCode::from(match self {
             _ if self.is_closed_pipe() => 0,
-            Self::Photos { .. } | Self::Output(_) => 1,
-            Self::Shots { .. }
-            | Self::ShotLine { .. }
+            Self::Photos { .. } | Self::Unmet { .. } | Self::Output(_) => 1,
+            Self::Text(_)
+            | Self::Line(_)
+            | Self::OutputFile(_)
             | Self::Support { .. }
-            | Self::Line { .. }
             | Self::Eval(_)
             | Self::Media { .. }
             | Self::Prompt { .. } => 2,

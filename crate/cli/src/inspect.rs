@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use flamingo::FlamingoConfig;
 use flamingo_convert::listing;
-use flamingo_convert::progress::Progress;
 use flamingo_convert::source::{Checkpoint, SourceError};
+use flamingo_convert::progress::Progress;
 use flamingo_kernels::DeviceReport;
 use flamingo_runtime::LoadError;
 use flamingo_weights::gguf::{GgufHeader, GgufReader};
@@ -24,8 +24,9 @@ const CONFIG_KEY: &str = "flamingo.config";
 
 #[derive(Args)]
 pub(crate) struct InspectArgs {
-    /// Folder with a model.json and its shards, or a single GGUF file; or a checkpoint: a
-    /// PyTorch, TorchScript, safetensors or GGUF file, an index.json, a folder of these
+    /// Folder with a model.json and its shards, that model.json, or a single GGUF file; or a
+    /// checkpoint: a PyTorch, TorchScript, safetensors or GGUF file, an index.json, a folder
+    /// of these
     #[arg(value_name = "MODEL")]
     model: PathBuf,
     /// Also open this device, test it and describe it
@@ -43,11 +44,11 @@ pub(crate) fn run(args: &InspectArgs) -> Result<(), Failure> {
         print_model(args)?;
     } else {
         let checkpoint = Checkpoint::open(&args.model)?;
-        listing::write(&mut io::stdout().lock(), &checkpoint)?;
+        listing::write(&mut io::stdout().lock(), &checkpoint).map_err(Failure::Output)?;
     }
     if let Some(choice) = args.device {
         let (_, report) = choice.open()?;
-        print_device(&mut io::stdout().lock(), &report)?;
+        print_device(&mut io::stdout().lock(), &report).map_err(Failure::Output)?;
     }
     Ok(())
 }
@@ -71,7 +72,7 @@ fn print_model(args: &InspectArgs) -> Result<(), Failure> {
     let source = ModelSource::open(&args.model)?;
     let mut out = io::stdout().lock();
     if let Some(folder) = source.folder() {
-        print_manifest(&mut out, folder.manifest())?;
+        print_manifest(&mut out, folder.manifest()).map_err(Failure::Output)?;
     }
 
     let mut progress = Progress::bytes("Reading", source.total_bytes());
@@ -83,7 +84,9 @@ fn print_model(args: &InspectArgs) -> Result<(), Failure> {
     for piece in source.pieces() {
         let shard = shards.as_mut().and_then(Iterator::next);
         progress.advance(piece.as_ref().map_or(0, Vec::len) as u64);
-        progress.aside(|| print_shard(&mut out, shard, piece.is_ok()))?;
+        progress
+            .aside(|| print_shard(&mut out, shard, piece.is_ok()))
+            .map_err(Failure::Output)?;
         match piece {
             Err(error) => damage = damage.or(Some(error)),
             // Behind a hole the bytes mean nothing.
@@ -103,7 +106,7 @@ fn print_model(args: &InspectArgs) -> Result<(), Failure> {
             .map_err(|error| no_model(args, error.into())),
     };
     if let Some(header) = reader.header() {
-        print_tensors(&mut out, header)?;
+        print_tensors(&mut out, header).map_err(Failure::Output)?;
         print_config(&mut out, header, args)?;
     }
     whole?;
@@ -193,10 +196,10 @@ fn print_config(
         .string(CONFIG_KEY)
         .map_err(|error| no_model(args, error.into()))?;
     let config = FlamingoConfig::from_json(text).map_err(|error| no_model(args, error.into()))?;
-    writeln!(out, "\nConfiguration")?;
-    serde_json::to_writer_pretty(&mut *out, &config).map_err(io::Error::from)?;
-    writeln!(out)?;
-    Ok(())
+    writeln!(out, "\nConfiguration")
+        .and_then(|()| Ok(serde_json::to_writer_pretty(&mut *out, &config)?))
+        .and_then(|()| writeln!(out))
+        .map_err(Failure::Output)
 }
 
 fn print_device(out: &mut impl Write, report: &DeviceReport) -> io::Result<()> {

@@ -16,15 +16,21 @@ mod inspect;
 mod media;
 mod model_args;
 mod model_source;
+mod output_file;
 mod scoring_args;
 mod task;
+mod text_file;
 
 use std::io::{self, Write};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use flamingo_weights::excerpt::one_line;
 
 use crate::failure::{EXIT_CODES, Failure};
+
+/// Longest line of a message about the command line, in bytes.
+const MOST_QUOTED: usize = 300;
 
 /// Captions photos and clips with a Flamingo model and answers questions about them.
 #[derive(Parser)]
@@ -67,7 +73,11 @@ enum Command {
 }
 
 fn main() -> ExitCode {
-    let result = match &Arguments::parse().command {
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => return told(&error),
+    };
+    let result = match &arguments.command {
         Command::Caption(args) => caption::run(args),
         Command::Ask(args) => ask::run(args),
         Command::Choose(args) => choose::run(args),
@@ -86,4 +96,20 @@ fn main() -> ExitCode {
         let _ = writeln!(io::stderr(), "flamingo: {failure}");
     }
     failure.exit_code()
+}
+
+/// Says what is wrong with the command line, or its help: an option that is wrong is quoted, but
+/// not a whole text.
+fn told(error: &clap::Error) -> ExitCode {
+    let text = error.render().to_string();
+    // Where nobody listens, nobody is left to be told.
+    let _ = match error.use_stderr() && text.lines().any(|line| line.len() > MOST_QUOTED) {
+        true => {
+            let lines: Vec<String> = text.lines().map(one_line).collect();
+            writeln!(io::stderr(), "{}", lines.join("\n"))
+        }
+        false => error.print(),
+    };
+    // The library's codes are 0 and 2.
+    u8::try_from(error.exit_code()).map_or(ExitCode::FAILURE, ExitCode::from)
 }

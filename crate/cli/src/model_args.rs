@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use flamingo_kernels::{ComputeDevice, DeviceKind};
-use flamingo_runtime::Model;
+use flamingo_runtime::{EncoderId, Model};
 
 use crate::device::DeviceChoice;
 use crate::failure::Failure;
@@ -14,7 +14,7 @@ use crate::model_source::ModelSource;
 /// The model and the device.
 #[derive(Args)]
 pub(crate) struct ModelArgs {
-    /// Folder with a model.json and its shards, or a single GGUF file
+    /// Folder with a model.json and its shards, that model.json, or a single GGUF file
     #[arg(
         long,
         value_name = "DIR|FILE",
@@ -31,20 +31,87 @@ pub(crate) struct ModelArgs {
     pub(crate) int8_activations: bool,
 }
 
+/// A model that is there and a device that works, before the one is put on the other.
+pub(crate) struct ModelOnDevice {
+    source: ModelSource,
+    device: ComputeDevice,
+    /// Where and how it computes.
+    computes: &'static str,
+}
+
+impl ModelOnDevice {
+    /// What distinguishes the model and the device from others: what a model says depends on
+    /// both.
+    ///
+    /// # Errors
+    /// Where the model's bytes cannot be read.
+    pub(crate) fn identity(&self) -> Result<ModelIdentity, Failure> {
+        Ok(ModelIdentity {
+            model: self.source.sha256()?,
+            device: self.computes,
+        })
+    }
+
+    /// What distinguishes the model's vision encoder from others.
+    ///
+    /// # Errors
+    /// Where the model's bytes cannot be read or make no model.
+    pub(crate) fn encoder(&self) -> Result<EncoderId, Failure> {
+        Ok(self.source.encoder_sha256()?)
+    }
+
+    /// Loads the model.
+    ///
+    /// # Errors
+    /// Where its bytes are damaged or make no model.
+    pub(crate) fn load(self) -> Result<Model, Failure> {
+        Ok(self.source.load(self.device)?)
+    }
+}
+
+/// A model on a device, told from others.
+pub(crate) struct ModelIdentity {
+    /// SHA-256 of the model's bytes.
+    pub(crate) model: String,
+    /// Where and how it computes.
+    pub(crate) device: &'static str,
+}
+
 impl ModelArgs {
+    /// The files that the model is read from.
+    ///
+    /// # Errors
+    /// Where there is no such model.
+    pub(crate) fn files(&self) -> Result<Vec<PathBuf>, Failure> {
+        Ok(ModelSource::open(&self.model)?.files())
+    }
+
     /// Loads the model, saying on standard error which device it runs on.
     ///
     /// # Errors
     /// Where there is no such model or device.
     pub(crate) fn load(&self) -> Result<Model, Failure> {
+        self.open()?.load()
+    }
+
+    /// Finds the model and opens the device, saying on standard error which it is.
+    ///
+    /// # Errors
+    /// Where there is no such model or device.
+    pub(crate) fn open(&self) -> Result<ModelOnDevice, Failure> {
         // What is cheap to find wrong comes first.
         let source = ModelSource::open(&self.model)?;
         let (device, report) = self.device.open()?;
         let _ = writeln!(io::stderr(), "{}", report.reason);
-        let device = match (device.kind(), self.int8_activations) {
-            (DeviceKind::Cpu, true) => ComputeDevice::cpu_int8(),
-            _ => device,
+        let (device, computes) = match (device.kind(), self.int8_activations) {
+            (DeviceKind::Cpu, true) => (ComputeDevice::cpu_int8(), "cpu, int8 activations"),
+            (DeviceKind::Cpu, false) => (device, "cpu"),
+            (DeviceKind::Gpu, _) => (device, "gpu"),
         };
-        Ok(source.load(device)?)
+        Ok(ModelOnDevice {
+            source,
+            device,
+            computes,
+        })
     }
 }

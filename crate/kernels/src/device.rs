@@ -45,6 +45,7 @@ pub enum KernelFamily {
 
 impl KernelFamily {
     /// The kernels for an adapter.
+    #[cfg_attr(not(feature = "webgpu"), expect(dead_code, reason = "there is none"))]
     pub(crate) fn of_adapter(software: bool) -> Self {
         if software {
             Self::Invocations

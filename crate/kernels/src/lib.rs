@@ -23,7 +23,7 @@
 //! |---|---|---|
 //! | matrix product with packed weights, embedding | [`linear`], [`embed`], [`add_embedding`] | Burn knows no GGML blocks |
 //! | a product with the norm before it and what follows | [`fused_linear`] | one dispatch for two to four |
-//! | rotary embedding with the append to the KV buffer | [`rope_append`] | one dispatch for four |
+//! | norms of queries and keys, rotary embedding, append to the KV buffer | [`rope_append`] | one dispatch for six |
 //! | norms, attention, convolution, KV buffer | yes | one dispatch each instead of five to fifteen |
 //! | [`activation`], [`gated`], [`add_scaled`] | yes | one dispatch each, the same numbers on every device |
 //! | sum, product, concatenation, slices, arg max | Burn | as fast as it can be |

@@ -576,6 +576,10 @@ fn attention_tells_its_weights() {
         (8, 8, 64, 1, 32),
         (4, 2, 8, 3, 8),
         (1, 1, 4, 2, 1),
+        // Blocks of a head's width: several, as many as it has room for, and more.
+        (2, 1, 8, 3, 61),
+        (2, 2, 4, 5, 16),
+        (4, 2, 4, 3, 45),
     ] {
         let shape = shape(heads, kv_heads, head_dim);
         let mut numbers = Numbers::new((queries * keys) as u64);

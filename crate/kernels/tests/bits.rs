@@ -33,7 +33,7 @@ const PRODUCTS: [u64; 15] = [
 ];
 
 /// Of the operations in the order of the test.
-const EVERYTHING_ELSE: [u64; 10] = [
+const EVERYTHING_ELSE: [u64; 15] = [
     0xf1b0_8765_216e_b1d6,
     0xec84_ee46_cc5e_b2ea,
     0xc590_e47b_c3ed_2683,
@@ -44,6 +44,11 @@ const EVERYTHING_ELSE: [u64; 10] = [
     0x060e_0542_433d_0dc0,
     0x4716_4152_40ab_915a,
     0x9465_b196_0f4d_6d7a,
+    0x4f2f_6eda_3166_0d11,
+    0xd023_8a4d_7041_4fd8,
+    0xd642_fd62_ece1_9724,
+    0xc05b_be05_a082_fd2f,
+    0x25d3_0762_250a_70e6,
 ];
 
 /// FNV-1a over the bits.
@@ -91,6 +96,19 @@ fn everything_else() {
             scaling: RopeScaling::None,
         },
     };
+    let scaled = RopeTask {
+        rope: Rope {
+            style: RopeStyle::Pairs,
+            scaling: RopeScaling::Llama3 {
+                factor: 32.0,
+                low_frequency_factor: 1.0,
+                high_frequency_factor: 4.0,
+                original_positions: 8192.0,
+            },
+            ..rope.rope
+        },
+        ..rope.clone()
+    };
     let shape = AttentionShape {
         heads: 2,
         kv_heads: 1,
@@ -127,6 +145,11 @@ fn everything_else() {
         Cpu.activation(&x, Activation::Silu),
         Cpu.gated(&[&x[..], &x[..]].concat(), Activation::Silu, x.len()),
         Cpu.add_scaled(&x, &x, Scale::Number(0.3)),
+        Cpu.activation(&x, Activation::GeluTanh),
+        Cpu.activation(&x, Activation::Relu),
+        Cpu.gated(&[&x[..], &x[..]].concat(), Activation::GeluTanh, x.len()),
+        Cpu.add_scaled(&x, &x, Scale::Columns(&weight)),
+        Cpu.rope(&x, &scaled),
     ]
     .map(|numbers| digest(&numbers));
     assert_eq!(digests, EVERYTHING_ELSE, "{digests:#x?}");

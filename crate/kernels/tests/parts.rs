@@ -20,10 +20,14 @@ const ROWS: usize = 150;
 /// The GPU with each family of kernels. Each test has devices of its own: it counts what is
 /// launched there.
 fn devices() -> [ComputeDevice; 2] {
+    devices_with(LARGEST)
+}
+
+fn devices_with(largest_binding: usize) -> [ComputeDevice; 2] {
     [KernelFamily::Invocations, KernelFamily::Workgroups].map(|kernels| {
         let options = GpuOptions {
             kernels: Some(kernels),
-            largest_binding: Some(LARGEST),
+            largest_binding: Some(largest_binding),
         };
         block_on(ComputeDevice::gpu_with(options)).unwrap()
     })
@@ -158,6 +162,48 @@ fn rows_of_parts() {
                 assert_close(&what, &values(result), &expected, 1e-6);
             }
         }
+    }
+}
+
+/// Embeddings as large as those of models of four billion weights, where a device binds no
+/// more than WebGPU promises.
+#[test]
+fn embeddings_larger_than_webgpu_promises_to_bind() {
+    const COLS: usize = 2048;
+    /// Rows that repeat, as often as make a matrix past the limit; no part begins with the
+    /// first of them but the first part.
+    const REPEATED: usize = 61;
+    let rows = 1050 * REPEATED;
+    let mut numbers = Numbers::new(8);
+    let few = numbers.packed(TensorType::Q8_0, REPEATED, COLS);
+    let packed = PackedRows::new(
+        TensorType::Q8_0,
+        rows,
+        COLS,
+        few.bytes.repeat(rows / REPEATED),
+    )
+    .unwrap();
+    assert!(packed.bytes.len() > 128 << 20);
+    let x = numbers.vec(COLS);
+    let shape = LinearShape {
+        m: 1,
+        n: REPEATED,
+        k: COLS,
+    };
+    let products = Reference.linear(&x, &few, None, shape);
+    let expected = products.repeat(rows / REPEATED);
+    let ids = [0, rows as u32 / 2 + 8, rows as u32 / 2 - 8, rows as u32 - 1];
+    let repeated = ids.map(|id| id % REPEATED as u32);
+    let embedded = Reference.embed(&few, &repeated, None);
+    for device in devices_with(128 << 20) {
+        let w = matrix(&packed, &device);
+        let x = tensor(&x, [1, COLS], &device);
+        let (result, launched) = dispatches(&device, || linear(x, &w, None));
+        assert_eq!(launched, 2);
+        let what = format!("on {:?}", device.kernels());
+        let tolerance = 1e-5 * (COLS as f32).sqrt();
+        assert_close(&what, &values(result), &expected, tolerance);
+        assert_close(&what, &values(embed(&w, &ids)), &embedded, 1e-6);
     }
 }
 

@@ -1,15 +1,23 @@
 //! Photos as files hold them, turned into upright RGB pixels.
 //!
 //! A browser and the command line must see the same pixels, so JPEG, PNG and
-//! WebP are decoded here on both. Files are untrusted: their size is checked
-//! before memory is taken, and a file that breaks off is an error, not a
-//! picture that is grey below.
+//! WebP are decoded here on both; GIF and BMP where the feature `gif-bmp` is on.
+//! Files are untrusted: their size is checked before memory is taken, and a file
+//! that breaks off is an error, not a picture that is grey below. What is
+//! transparent lies on white, as people see it.
+
+mod jpeg;
+mod png;
+mod webp;
 
 use std::io::Cursor;
 
+use flamingo_weights::excerpt::one_line;
 use image::metadata::Orientation;
-use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits};
+use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits, RgbImage};
 use thiserror::Error;
+
+use self::png::FirstChunk;
 
 /// Most pixels a photo may have: 50 megapixels.
 pub const MAX_PIXELS: u64 = 50_000_000;
@@ -22,10 +30,27 @@ pub const MAX_SIDE: u32 = 65_535;
 /// RGBA of 16 bits each, the widest format there is.
 const MAX_DECODER_BYTES: u64 = 8 * MAX_PIXELS;
 
+/// The formats that are decoded here, for people.
+#[cfg(feature = "gif-bmp")]
+pub const FORMATS: &str = "JPEG, PNG, WebP, GIF or BMP";
+
+/// The formats that are decoded here, for people.
+#[cfg(not(feature = "gif-bmp"))]
+pub const FORMATS: &str = "JPEG, PNG or WebP";
+
 /// Why a file gave no pixels.
 #[derive(Debug, Error)]
 pub enum ImageError {
-    /// Not a JPEG, PNG or WebP file.
+    /// A file without bytes.
+    #[error("the file is empty; download or copy it again")]
+    NoBytes,
+    /// A PNG file of an iOS app.
+    #[error(
+        "the file is a PNG as Xcode packs it into apps for iOS (CgBI), which only Apple's programs \
+         read; take the picture from before it was packed, or open the file on a Mac and export it"
+    )]
+    ApplePng,
+    /// None of the formats that are decoded here.
     #[error(
         "{}; save the picture as JPEG, PNG or WebP",
         match found {
@@ -81,7 +106,7 @@ pub enum ImageError {
         reason: String,
     },
     /// Raw pixels of another number than width and height say.
-    #[error("{found} bytes of RGB pixels came for {width}×{height}")]
+    #[error("{found} bytes of pixels came for {width}×{height}")]
     PixelBytes {
         /// Width, in pixels.
         width: u32,
@@ -105,14 +130,14 @@ pub struct ImagePixels {
 }
 
 impl ImagePixels {
-    /// Decodes a JPEG, PNG or WebP file, told apart by their first bytes.
+    /// Decodes a JPEG, PNG or WebP file, or one of the other [`FORMATS`], told apart by
+    /// their first bytes.
     ///
-    /// The pixels are those of Pillow's `ImageOps.exif_transpose` and
-    /// `convert("RGB")`, which training uses: Exif orientation is applied,
-    /// palettes and grey become RGB, an alpha channel is dropped (not
-    /// composited), colour profiles are ignored. Unlike Pillow's, 16-bit
-    /// values are scaled and rounded to 8 bits. Of an animation it is the
-    /// first frame.
+    /// The pixels are those of Pillow's `ImageOps.exif_transpose`, laid on white and
+    /// converted by `convert("RGB")`: Exif orientation is applied, palettes and grey
+    /// become RGB, what is transparent shows the white behind it, as on a page; colour
+    /// profiles are ignored. Unlike Pillow's, 16-bit values are scaled and rounded to 8
+    /// bits. Of an animation it is the first frame.
     ///
     /// # Errors
     /// Where the file is of another format, too large, broken off or broken.
@@ -120,11 +145,25 @@ impl ImagePixels {
         let format = supported_format(bytes)?;
         let name = format_name(format);
         let fail = |error| decoder_error(name, error);
-        if let (ImageFormat::Png, Some((width, height))) = (format, png_size(bytes)) {
-            check_size(width, height)?;
+        if format == ImageFormat::Png {
+            match png::first_chunk(bytes) {
+                FirstChunk::Size(width, height) => check_size(width, height)?,
+                FirstChunk::Apple => return Err(ImageError::ApplePng),
+                FirstChunk::Other => {
+                    return Err(ImageError::Malformed {
+                        format: name,
+                        reason: "its first chunk is not its header".to_owned(),
+                    });
+                }
+                FirstChunk::Nothing => return Err(ImageError::Truncated { format: name }),
+            }
         }
+        let whole = match format {
+            ImageFormat::WebP => webp::without_empty_promises(bytes),
+            _ => bytes.into(),
+        };
 
-        let mut reader = ImageReader::with_format(Cursor::new(bytes), format);
+        let mut reader = ImageReader::with_format(Cursor::new(&whole), format);
         let mut limits = Limits::default();
         limits.max_alloc = Some(MAX_DECODER_BYTES);
         reader.limits(limits);
@@ -132,21 +171,43 @@ impl ImagePixels {
         let (width, height) = decoder.dimensions();
         check_size(width, height)?;
         let is_whole = match format {
-            ImageFormat::Jpeg => jpeg_reaches_end(bytes),
-            ImageFormat::WebP => webp_has_its_length(bytes),
-            // The PNG decoder asks for the end chunk itself.
+            ImageFormat::Jpeg => jpeg::reaches_end(bytes),
+            ImageFormat::WebP => webp::has_its_length(bytes),
+            // The other decoders ask for the end themselves.
             _ => true,
         };
         if !is_whole {
             return Err(ImageError::Truncated { format: name });
         }
 
-        let orientation = orientation(&mut decoder).map_err(fail)?;
+        let orientation = match format {
+            ImageFormat::Jpeg => orientation(jpeg::exif(bytes)),
+            _ => orientation(decoder.exif_metadata().map_err(fail)?.as_deref()),
+        };
         let decoded = DynamicImage::from_decoder(decoder).map_err(fail)?;
-        let mut upright = DynamicImage::ImageRgb8(decoded.into_rgb8());
+        let mut upright = DynamicImage::ImageRgb8(on_white(decoded));
         upright.apply_orientation(orientation);
         let (width, height) = (upright.width(), upright.height());
         Self::from_rgb8(width, height, upright.into_bytes())
+    }
+
+    /// Takes pixels with an alpha channel, not premultiplied, `[height, width, 4]`, 8 bits
+    /// each, row-major, and lays them on white.
+    ///
+    /// # Errors
+    /// Where the size is out of bounds or `data` is of another size.
+    pub fn from_rgba8(width: u32, height: u32, data: &[u8]) -> Result<Self, ImageError> {
+        check_size(width, height)?;
+        let (pixels, rest) = data.as_chunks::<4>();
+        if !rest.is_empty() || pixels.len() as u64 != u64::from(width) * u64::from(height) {
+            return Err(ImageError::PixelBytes {
+                width,
+                height,
+                found: data.len(),
+            });
+        }
+        let data = pixels.iter().flat_map(|&pixel| pixel_on_white(pixel));
+        Self::from_rgb8(width, height, data.collect())
     }
 
     /// Takes pixels that are decoded already, such as a camera's frame:
@@ -197,9 +258,41 @@ fn check_size(width: u32, height: u32) -> Result<(), ImageError> {
     Ok(())
 }
 
+/// A picture of 8 bits a channel, on white where it is transparent.
+fn on_white(picture: DynamicImage) -> RgbImage {
+    if !picture.color().has_alpha() {
+        return picture.into_rgb8();
+    }
+    let picture = picture.into_rgba8();
+    let mut opaque = RgbImage::new(picture.width(), picture.height());
+    for (opaque, pixel) in opaque.pixels_mut().zip(picture.pixels()) {
+        opaque.0 = pixel_on_white(pixel.0);
+    }
+    opaque
+}
+
+/// Red, green and blue of a pixel that lies on white, rounded.
+fn pixel_on_white([red, green, blue, alpha]: [u8; 4]) -> [u8; 3] {
+    const WHOLE: u16 = u8::MAX as u16;
+    let (alpha, through) = (u16::from(alpha), WHOLE - u16::from(alpha));
+    // At most 255 * 255 + 127, so that the quotient fits a byte.
+    let mixed = |channel: u8| (u16::from(channel) * alpha + WHOLE * through + WHOLE / 2) / WHOLE;
+    [red, green, blue].map(|channel| mixed(channel) as u8)
+}
+
+/// Whether [`ImagePixels::decode`] takes files that begin so, by what their bytes say they are.
+pub fn is_decoded_here(beginning: &[u8]) -> bool {
+    supported_format(beginning).is_ok()
+}
+
 fn supported_format(bytes: &[u8]) -> Result<ImageFormat, ImageError> {
+    if bytes.is_empty() {
+        return Err(ImageError::NoBytes);
+    }
     match image::guess_format(bytes) {
         Ok(format @ (ImageFormat::Jpeg | ImageFormat::Png | ImageFormat::WebP)) => Ok(format),
+        #[cfg(feature = "gif-bmp")]
+        Ok(format @ (ImageFormat::Gif | ImageFormat::Bmp)) => Ok(format),
         Ok(other) => Err(ImageError::UnsupportedFormat {
             found: Some(format_name(other)),
         }),
@@ -234,69 +327,17 @@ fn decoder_error(format: &'static str, error: image::ImageError) -> ImageError {
         image::ImageError::Limits(_) => ImageError::Memory { format },
         error => ImageError::Malformed {
             format,
-            reason: error.to_string(),
+            reason: one_line(&error.to_string()),
         },
     }
 }
 
-/// The orientation of the Exif record, upright where there is none.
+/// The orientation that an Exif record tells, upright where there is none.
 ///
 /// Some WebP writers keep the prefix that only JPEG needs before the record,
 /// and [`Orientation::from_exif_chunk`] does not skip it.
-fn orientation(decoder: &mut impl ImageDecoder) -> image::ImageResult<Orientation> {
-    let exif = decoder.exif_metadata()?;
-    let record = exif
-        .as_deref()
-        .map(|exif| exif.strip_prefix(b"Exif\0\0").unwrap_or(exif));
-    Ok(record
+fn orientation(exif: Option<&[u8]>) -> Orientation {
+    exif.map(|exif| exif.strip_prefix(b"Exif\0\0").unwrap_or(exif))
         .and_then(Orientation::from_exif_chunk)
-        .unwrap_or(Orientation::NoTransforms))
-}
-
-/// The size that a PNG file claims in its first chunk, which is its header.
-///
-/// Where addresses have 32 bits the decoder refuses what they cannot count before it tells how
-/// much that is.
-fn png_size(bytes: &[u8]) -> Option<(u32, u32)> {
-    let number = |at: usize| {
-        let bytes = bytes.get(at..)?.first_chunk::<4>()?;
-        Some(u32::from_be_bytes(*bytes))
-    };
-    Some((number(16)?, number(20)?))
-}
-
-/// Whether a JPEG file goes on to its end-of-image marker.
-///
-/// The decoder fills what is missing with grey and reports success.
-fn jpeg_reaches_end(bytes: &[u8]) -> bool {
-    /// Markers without a length: restarts, start of image, reserved for arithmetic coding.
-    const BARE: [std::ops::RangeInclusive<u8>; 2] = [0xd0..=0xd8, 0x01..=0x01];
-    const END_OF_IMAGE: u8 = 0xd9;
-    let mut at = 0;
-    loop {
-        let Some(&[first, marker]) = bytes.get(at..).and_then(<[u8]>::first_chunk::<2>) else {
-            return false;
-        };
-        // Between segments lies entropy-coded data, where 0xff is followed by 0.
-        if first != 0xff || marker == 0 || marker == 0xff {
-            at += 1;
-        } else if marker == END_OF_IMAGE {
-            return true;
-        } else if BARE.iter().any(|range| range.contains(&marker)) {
-            at += 2;
-        } else {
-            let Some(&length) = bytes.get(at + 2..).and_then(<[u8]>::first_chunk::<2>) else {
-                return false;
-            };
-            at += 2 + usize::from(u16::from_be_bytes(length));
-        }
-    }
-}
-
-/// Whether a WebP file has as many bytes as its RIFF header says.
-///
-/// The decoder takes the end of the data for a corrupt bitstream.
-fn webp_has_its_length(bytes: &[u8]) -> bool {
-    let length = bytes.get(4..).and_then(<[u8]>::first_chunk::<4>);
-    length.is_some_and(|&length| u64::from(u32::from_le_bytes(length)) + 8 <= bytes.len() as u64)
+        .unwrap_or(Orientation::NoTransforms)
 }

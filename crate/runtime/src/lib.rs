@@ -33,7 +33,7 @@ pub use attention_map::AttentionMap;
 pub use error::{LoadError, RuntimeError};
 pub use generate::{
     Alternative, BeamOptions, Constraint, ConstraintError, GenerateOptions, Generation, Hypothesis,
-    StopReason, Timings, TokenPiece,
+    Pattern, StopReason, Timings, TokenPiece,
 };
 pub use image::{ImageError, ImagePixels};
 pub use latents_cache::LATENTS_BUDGET;
@@ -44,6 +44,6 @@ pub use prefix::{PrefixCache, ReadPrompt};
 pub use prompt::{PromptError, PromptFormat};
 pub use rehearsal::Rehearsal;
 pub use session::{ChooseOptions, Query, Session};
-pub use support_set::{SupportEntry, SupportSet, SupportSetError};
+pub use support_set::{EncoderId, SupportEntry, SupportSet, SupportSetError};
 pub use tokenizer::{Tokenizer, TokenizerError};
 pub use weight_bytes::WeightBytes;

@@ -113,11 +113,7 @@ fn start(
         });
     }
     let config = FlamingoConfig::from_json(metadata.string("flamingo.config")?)?;
-    let tokenizer = Tokenizer::from_json(
-        metadata.string("tokenizer.huggingface.json")?,
-        config.tokens,
-        config.vocab(),
-    )?
-    .with_prompt(&config.prompt);
+    let json = metadata.string("tokenizer.huggingface.json")?;
+    let tokenizer = Tokenizer::for_model(json, &config)?;
     Ok((FlamingoBuilder::new(config, device)?, tokenizer))
 }

@@ -12,8 +12,8 @@ use crate::attention_map::Views;
 use crate::error::RuntimeError;
 use crate::generate::beam;
 use crate::generate::{
-    BeamOptions, Decoding, GenerateOptions, Generation, Hypothesis, Step, StopReason, Timings,
-    TokenPiece,
+    BeamOptions, Decoded, Decoding, GenerateOptions, Generation, Hypothesis, Step, StopReason,
+    Timings, TokenPiece,
 };
 use crate::latents_cache::{LATENTS_BUDGET, LatentsCache};
 use crate::media::EncodedMedia;
@@ -128,8 +128,8 @@ impl Model {
     /// `on_token` sees each token as it comes; where it breaks, decoding stops
     /// and what there is so far is returned. It is asynchronous so that a
     /// caller on one thread can look for a wish to stop in between. A character that
-    /// is still incomplete at the end is U+FFFD in the generation's text and never
-    /// came out before.
+    /// is still incomplete at the end is neither in the generation's text nor came out
+    /// before.
     ///
     /// # Errors
     /// Before any work starts, where an option makes no sense or the prompt is empty,
@@ -206,13 +206,18 @@ impl Model {
                 timings.decode_ms_per_token = milliseconds_since(first) / f64::from(steps);
             }
         }
-        let (text, token_ids) = decoding.finish()?;
+        let Decoded {
+            text,
+            token_ids,
+            meets_constraint,
+        } = decoding.finish();
         Ok(Generation {
             text,
             token_ids,
             reused_tokens,
             timings,
             stop_reason,
+            meets_constraint,
         })
     }
 
@@ -237,7 +242,7 @@ impl Model {
         hypotheses
             .into_iter()
             .map(|hypothesis| {
-                let text = self.tokenizer.decode(&hypothesis.token_ids)?;
+                let text = self.tokenizer.decode_whole(&hypothesis.token_ids)?;
                 Ok((text.trim().to_owned(), hypothesis))
             })
             .collect()

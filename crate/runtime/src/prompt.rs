@@ -6,6 +6,7 @@
 
 use flamingo::config::PromptConfig;
 pub use flamingo::config::{CAPTION, CLASSIFICATION, HATEFUL_MEMES, Task, VISUAL_QUESTION};
+use flamingo_weights::excerpt::Excerpt;
 use thiserror::Error;
 
 use crate::tokenizer::{END_OF_CHUNK, IMAGE, Tokenizer, TokenizerError};
@@ -40,9 +41,23 @@ pub enum PromptError {
         /// Longest sequence of the model.
         context: usize,
     },
+    /// What stands behind the examples is more than the model's context holds by itself.
+    #[error(
+        "the text has {tokens} tokens and may have {most}, because the model takes {context} in \
+         all; shorten it"
+    )]
+    TextTooLong {
+        /// Tokens of the text behind the last example.
+        tokens: usize,
+        /// Tokens that it may have where there are no examples.
+        most: usize,
+        /// Longest sequence of the model.
+        context: usize,
+    },
     /// A template that describes no prompt.
     #[error(
-        "the template {template:?} {problem}; OpenFlamingo's for captions is {:?}",
+        "the template {} {problem}; OpenFlamingo's for captions is {:?}",
+        Excerpt(template),
         CAPTION
     )]
     Template {
@@ -87,6 +102,8 @@ impl<M: Clone> Prompt<M> {
             media: Vec::new(),
         };
         let mut text = String::new();
+        // Tokens up to the end of the last example, and images and clips up to there.
+        let mut examples = (0, 0);
         for segment in segments {
             match segment {
                 Segment::Text(more) => text.push_str(more),
@@ -97,19 +114,32 @@ impl<M: Clone> Prompt<M> {
                 Segment::EndOfChunk => {
                     prompt.push_text(&mut text, tokenizer, spelling)?;
                     prompt.tokens.extend(&spelling.end_of_answer);
+                    examples = (prompt.tokens.len(), prompt.media.len());
                 }
             }
         }
         prompt.push_text(&mut text, tokenizer, spelling)?;
 
-        match prompt.tokens.len() - spelling.begin.len() {
-            0 => Err(PromptError::Empty),
-            _ if prompt.tokens.len() > context => Err(PromptError::TooLong {
-                tokens: prompt.tokens.len(),
-                media: prompt.media.len(),
+        let tokens = prompt.tokens.len();
+        if tokens == spelling.begin.len() {
+            return Err(PromptError::Empty);
+        }
+        if tokens <= context {
+            return Ok(prompt);
+        }
+        let media = prompt.media.len();
+        let (asked, shown) = (tokens - examples.0, media - examples.1);
+        match asked > context {
+            true => Err(PromptError::TextTooLong {
+                tokens: asked - shown,
+                most: context.saturating_sub(shown),
                 context,
             }),
-            _ => Ok(prompt),
+            false => Err(PromptError::TooLong {
+                tokens,
+                media,
+                context,
+            }),
         }
     }
 

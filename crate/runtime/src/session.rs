@@ -46,6 +46,16 @@ pub struct ChooseOptions {
     pub orders: usize,
 }
 
+impl ChooseOptions {
+    /// Whether every number is one that makes sense.
+    ///
+    /// # Errors
+    /// Where one does not; choosing says the same, once a model is there.
+    pub fn check(&self) -> Result<(), RuntimeError> {
+        check_range("orders", self.orders as f32, 0.0..=MAX_ORDERS)
+    }
+}
+
 impl Session {
     /// A session without turns.
     pub fn new(model: &Model, format: PromptFormat, examples: Vec<Example>) -> Self {
@@ -168,7 +178,7 @@ impl Session {
         answers: &[String],
         options: &ChooseOptions,
     ) -> Result<Vec<f64>, RuntimeError> {
-        check_range("orders", options.orders as f32, 0.0..=MAX_ORDERS)?;
+        options.check()?;
         let mut weighed = self.score_orders(model, query, answers, options).await?;
         if options.calibrated {
             let blind = Query {

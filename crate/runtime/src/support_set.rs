@@ -26,6 +26,8 @@ pub enum SupportSetError {
 #[derive(Clone, Debug, PartialEq)]
 pub struct SupportSet {
     width: usize,
+    /// What tells the vision encoder from others, where whoever made the set said it.
+    encoder: Option<EncoderId>,
     /// `[entries, width]`, each row of length 1.
     embeddings: Vec<f32>,
     entries: Vec<SupportEntry>,
@@ -42,17 +44,35 @@ pub struct SupportEntry {
     pub answer: String,
 }
 
+/// What tells a vision encoder from others: embeddings of two can be compared only where they
+/// are of the same.
+pub type EncoderId = [u8; 32];
+
 /// First bytes of a saved support set: a name and a version.
 const MAGIC: &[u8; 8] = b"FLRICES1";
+
+/// First bytes of one that says which vision encoder it was made with.
+const MAGIC_WITH_ENCODER: &[u8; 8] = b"FLRICES2";
 
 impl SupportSet {
     /// An empty set for embeddings of `width` numbers.
     pub fn new(width: usize) -> Self {
         Self {
             width,
+            encoder: None,
             embeddings: Vec::new(),
             entries: Vec::new(),
         }
+    }
+
+    /// Notes the vision encoder that embeds its images.
+    pub fn set_encoder(&mut self, encoder: EncoderId) {
+        self.encoder = Some(encoder);
+    }
+
+    /// The vision encoder that embedded its images, where it is known.
+    pub fn encoder(&self) -> Option<&EncoderId> {
+        self.encoder.as_ref()
     }
 
     /// Number of images.
@@ -113,11 +133,14 @@ impl SupportSet {
         }
     }
 
-    /// The set as bytes, little-endian: a name and version of 8 bytes, width and
-    /// number of entries as `u32`, the embeddings, and for each entry its three texts,
+    /// The set as bytes, little-endian: a name and version of 8 bytes, behind which the
+    /// vision encoder stands if it is known, width and number of entries as `u32`, the embeddings, and for each entry its three texts,
     /// each behind its length in bytes.
     pub fn to_bytes(&self) -> Vec<u8> {
-        let mut bytes = MAGIC.to_vec();
+        let mut bytes = match &self.encoder {
+            None => MAGIC.to_vec(),
+            Some(encoder) => [&MAGIC_WITH_ENCODER[..], encoder].concat(),
+        };
         let number = |bytes: &mut Vec<u8>, number: usize| {
             bytes.extend_from_slice(&(number as u32).to_le_bytes());
         };
@@ -141,9 +164,18 @@ impl SupportSet {
     /// [`SupportSetError::Malformed`] where a length does not fit or a number is not
     /// finite.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, SupportSetError> {
-        let mut rest = bytes.strip_prefix(MAGIC).ok_or(SupportSetError::Malformed(
-            "it does not begin with FLRICES1",
-        ))?;
+        let (mut rest, encoder) = if let Some(rest) = bytes.strip_prefix(MAGIC) {
+            (rest, None)
+        } else if let Some(rest) = bytes.strip_prefix(MAGIC_WITH_ENCODER) {
+            let (encoder, rest) = rest
+                .split_first_chunk()
+                .ok_or(SupportSetError::Malformed("it ends too early"))?;
+            (rest, Some(*encoder))
+        } else {
+            return Err(SupportSetError::Malformed(
+                "it does not begin with FLRICES1 or FLRICES2",
+            ));
+        };
         let width = take_number(&mut rest)?;
         let count = take_number(&mut rest)?;
         let length = width
@@ -168,6 +200,7 @@ impl SupportSet {
         match rest.is_empty() {
             true => Ok(Self {
                 width,
+                encoder,
                 embeddings,
                 entries,
             }),

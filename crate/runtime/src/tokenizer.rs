@@ -6,6 +6,7 @@
 
 use std::collections::HashMap;
 
+use flamingo::FlamingoConfig;
 use flamingo::config::{PromptConfig, TokensConfig};
 use thiserror::Error;
 use tokenizers::DecoderWrapper;
@@ -74,6 +75,16 @@ pub struct Tokenizer {
     spelling: Spelling,
 }
 
+/// What the tokens of an image and of an answer's end are called.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum SpecialTokens {
+    /// [`IMAGE`] and [`END_OF_CHUNK`].
+    OpenFlamingo,
+    /// As the model has it: IDEFICS ends with `</s>`, flamingo-mini has an image at the token
+    /// of "<".
+    Own,
+}
+
 /// How tokens spell their bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Spelling {
@@ -98,6 +109,35 @@ impl Tokenizer {
         tokens: TokensConfig,
         vocab: usize,
     ) -> Result<Self, TokenizerError> {
+        Self::read(json, tokens, vocab, SpecialTokens::OpenFlamingo)
+    }
+
+    /// Reads the text of a `tokenizer.json` for the model of this configuration, which may
+    /// spell its prompts in its own way.
+    ///
+    /// # Errors
+    /// As [`Self::from_json`].
+    pub fn for_model(json: &str, config: &FlamingoConfig) -> Result<Self, TokenizerError> {
+        let (tokens, prompt) = (config.tokens, &config.prompt);
+        let special = match *prompt == PromptConfig::open_flamingo(tokens) {
+            true => SpecialTokens::OpenFlamingo,
+            false => SpecialTokens::Own,
+        };
+        let mut tokenizer = Self::read(json, tokens, config.vocab(), special)?;
+        tokenizer.ends.extend(&prompt.end_ids);
+        tokenizer.banned.extend(&prompt.banned);
+        tokenizer.banned.retain(|id| !tokenizer.ends.contains(id));
+        tokenizer.banned.sort_unstable();
+        tokenizer.banned.dedup();
+        Ok(tokenizer)
+    }
+
+    fn read(
+        json: &str,
+        tokens: TokensConfig,
+        vocab: usize,
+        special: SpecialTokens,
+    ) -> Result<Self, TokenizerError> {
         let mut inner: tokenizers::Tokenizer = json
             .parse()
             .map_err(|error| TokenizerError::Malformed(format!("{error}")))?;
@@ -113,6 +153,7 @@ impl Tokenizer {
         let is_special = |id: u32| added.get(&id).is_some_and(|token| token.special);
         for (token, config) in [(IMAGE, tokens.image), (END_OF_CHUNK, tokens.end_of_chunk)] {
             match inner.token_to_id(token) {
+                None if special == SpecialTokens::Own && inner.id_to_token(config).is_some() => {}
                 Some(id) if !is_special(id) => return Err(TokenizerError::MissingToken { token }),
                 None => return Err(TokenizerError::MissingToken { token }),
                 Some(tokenizer) if tokenizer != config => {
@@ -144,18 +185,6 @@ impl Tokenizer {
             banned,
             spelling,
         })
-    }
-
-    /// Takes over which ids end generation and which are never generated, beside those
-    /// that follow from the tokenizer itself.
-    #[must_use]
-    pub fn with_prompt(mut self, prompt: &PromptConfig) -> Self {
-        self.ends.extend(&prompt.end_ids);
-        self.banned.extend(&prompt.banned);
-        self.banned.retain(|id| !self.ends.contains(id));
-        self.banned.sort_unstable();
-        self.banned.dedup();
-        self
     }
 
     /// Ids that end generation.
@@ -203,6 +232,16 @@ impl Tokenizer {
         self.inner
             .decode(ids, true)
             .map_err(|error| TokenizerError::Decode(error.to_string()))
+    }
+
+    /// Text of token ids up to the last whole character: as [`Self::decode`], without a
+    /// character whose last bytes are in tokens that did not come.
+    ///
+    /// # Errors
+    /// Where the library refuses the ids.
+    pub fn decode_whole(&self, ids: &[u32]) -> Result<String, TokenizerError> {
+        let mut stream = self.text_stream();
+        ids.iter().map(|&id| stream.push(id)).collect()
     }
 
     /// Text of a token by itself, special ones included: U+FFFD where it is no whole

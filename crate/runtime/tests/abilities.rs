@@ -275,6 +275,69 @@ fn a_choice_that_begins_another_can_be_taken_too() {
     }
 }
 
+/// Characters of several tokens, cut off at every place: pieces, text and beams are whole
+/// characters and the same ones, and whether the pattern is met is told.
+#[test]
+fn a_text_that_is_cut_off_ends_with_a_whole_character_and_says_whether_it_matches() {
+    const WHOLE: &str = "一杯咖啡☕🚀";
+    let model = load();
+    let image = photo(&model);
+    let prompt = caption_of(&image);
+    let options = |pattern: &str, tokens, stop: &[&str]| GenerateOptions {
+        constraint: Some(Constraint::regex(pattern, model.tokenizer()).unwrap()),
+        max_new_tokens: tokens,
+        stop: stop.iter().map(ToString::to_string).collect(),
+        ..GenerateOptions::default()
+    };
+    let tokens = model.tokenizer().encode(WHOLE).unwrap().len();
+    assert!(tokens > WHOLE.chars().count(), "a character is one token");
+    let mut lengths = Vec::new();
+    for count in 1..=2 * tokens {
+        let (said, pieces) = generate(&model, &prompt, &options(WHOLE, count, &[]));
+        let joined: String = pieces.iter().map(|piece| piece.text.as_str()).collect();
+        assert_eq!(said.text, joined);
+        assert!(WHOLE.starts_with(&said.text), "{}", said.text);
+        assert_eq!(said.meets_constraint, Some(said.text == WHOLE));
+        assert_eq!(
+            model.tokenizer().decode_whole(&said.token_ids).unwrap(),
+            said.text
+        );
+        lengths.push(said.text.chars().count());
+    }
+    assert!(lengths.is_sorted() && lengths.contains(&0) && lengths.contains(&6));
+
+    // A turn of a dialogue keeps no half of a character either.
+    let mut session = session(&model, CAPTION, Vec::new());
+    let cut = options(WHOLE, 1, &[]);
+    block_on(session.converse(&model, &query(Some(&image), ""), &cut, go_on)).unwrap();
+    let turns = format!("{:?}", session.prompt(&query(None, "")));
+    assert!(!turns.contains('\u{fffd}'), "{turns}");
+
+    // What is held back in case a stop text comes is shown in the end, and what a stop text
+    // cut off is no match.
+    let (said, pieces) = generate(&model, &prompt, &options("a dog", 40, &["dogs"]));
+    let joined: String = pieces.iter().map(|piece| piece.text.as_str()).collect();
+    assert_eq!(
+        (said.text.as_str(), said.meets_constraint),
+        ("a dog", Some(true))
+    );
+    assert!("a dog".starts_with(&joined));
+    let (said, _) = generate(&model, &prompt, &options("a dog", 40, &["og"]));
+    assert_eq!(
+        (said.text.as_str(), said.meets_constraint),
+        ("a d", Some(false))
+    );
+    let (said, _) = generate(&model, &prompt, &options("(?:a+)+b", 4, &[]));
+    assert_eq!(said.stop_reason, StopReason::MaxNewTokens);
+    assert_eq!(said.meets_constraint, Some(said.text.ends_with('b')));
+    assert_eq!(
+        generate(&model, &prompt, &short_answer())
+            .0
+            .meets_constraint,
+        None
+    );
+}
+
 #[test]
 fn patterns_that_are_none_are_refused() {
     let model = load();
@@ -283,6 +346,11 @@ fn patterns_that_are_none_are_refused() {
         assert!(matches!(error, ConstraintError::Pattern { .. }), "{error}");
         assert!(error.to_string().contains(pattern), "{error}");
     }
+    let long = "(".repeat(100_000);
+    let error = Constraint::regex(&long, model.tokenizer()).unwrap_err();
+    assert!(error.to_string().len() < 500, "{}", error.to_string().len());
+    let error = PromptFormat::parse(&long).unwrap_err();
+    assert!(error.to_string().len() < 300, "{}", error.to_string().len());
     let error = Constraint::choices(&[], model.tokenizer()).unwrap_err();
     assert!(matches!(error, ConstraintError::NoChoices));
 }

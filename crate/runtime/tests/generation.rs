@@ -316,6 +316,28 @@ fn a_prompt_that_does_not_fit_is_refused_before_any_token() {
         ),
         "{error:?}"
     );
+    // A text that is too long by itself is told so, and is not repeated.
+    for examples in [&examples[..0], &examples[..1]] {
+        let mut prompt = caption_prompt(examples, &image);
+        prompt.push(Segment::Text("word ".repeat(25_000)));
+        let error = block_on(model.generate(&prompt, &options(5), untouched)).unwrap_err();
+        let words = error.to_string();
+        assert!(
+            matches!(
+                error,
+                RuntimeError::Prompt(PromptError::TextTooLong {
+                    tokens: 25_000..,
+                    most: 63,
+                    context: 64,
+                })
+            ),
+            "{error:?}"
+        );
+        assert!(
+            words.contains("and may have 63,") && words.len() < 200,
+            "{words}"
+        );
+    }
     let error = block_on(model.generate(&[], &options(5), untouched)).unwrap_err();
     assert!(
         matches!(error, RuntimeError::Prompt(PromptError::Empty)),

@@ -180,11 +180,14 @@ fn a_picture_too_large_is_refused_by_its_header() {
 
 #[test]
 fn other_formats_are_named() {
-    let gif = ImagePixels::decode(&fixture("unsupported.gif")).unwrap_err();
-    assert!(
-        gif.to_string().contains("GIF images are not read here"),
-        "{gif}"
-    );
+    #[cfg(not(feature = "gif-bmp"))]
+    {
+        let gif = ImagePixels::decode(&fixture("photo.gif")).unwrap_err();
+        assert!(
+            gif.to_string().contains("GIF images are not read here"),
+            "{gif}"
+        );
+    }
     let heic = ImagePixels::decode(b"\0\0\0\x18ftypheic\0\0\0\0mif1heic").unwrap_err();
     assert!(
         heic.to_string().contains("HEIC images are not read here"),
@@ -194,6 +197,138 @@ fn other_formats_are_named() {
     assert!(
         matches!(text, ImageError::UnsupportedFormat { found: None }),
         "{text:?}"
+    );
+    let nothing = ImagePixels::decode(b"").unwrap_err();
+    assert!(matches!(nothing, ImageError::NoBytes), "{nothing:?}");
+}
+
+#[cfg(feature = "gif-bmp")]
+#[test]
+fn gif_and_bmp_are_read_and_their_beginnings_are_not() {
+    for name in ["photo.gif", "photo.bmp", "transparent.gif"] {
+        assert_eq!(difference(name, name), 0, "{name}");
+        let file = fixture(name);
+        // Behind the pixels of a GIF stands its end only.
+        for length in 0..file.len() - 8 {
+            assert!(
+                ImagePixels::decode(&file[..length]).is_err(),
+                "{name} cut to {length} bytes"
+            );
+        }
+    }
+    assert_eq!(
+        ImagePixels::decode(&fixture("moving.gif")).unwrap(),
+        decode("photo.gif")
+    );
+}
+
+/// Black on nothing is what black on white is, whatever stands in the pixels that are not seen.
+#[test]
+fn what_is_transparent_lies_on_white() {
+    let rgba = [
+        [0, 0, 0, 255],
+        [0, 0, 0, 0],
+        [200, 100, 50, 0],
+        [200, 100, 50, 255],
+        [200, 100, 50, 128],
+        [0, 0, 0, 1],
+    ];
+    let expected = [
+        [0, 0, 0],
+        [255, 255, 255],
+        [255, 255, 255],
+        [200, 100, 50],
+        [227, 177, 152],
+        [254, 254, 254],
+    ];
+    let pixels = ImagePixels::from_rgba8(3, 2, rgba.as_flattened()).unwrap();
+    assert_eq!(pixels.data(), expected.as_flattened());
+    for found in [23, 25] {
+        let error = ImagePixels::from_rgba8(3, 2, &vec![0; found]).unwrap_err();
+        assert!(matches!(error, ImageError::PixelBytes { found: it, .. } if it == found));
+    }
+}
+
+/// A JPEG segment of Exif data.
+fn exif_segment(record: &[u8]) -> Vec<u8> {
+    let content = [b"Exif\0\0", record].concat();
+    let length = u16::try_from(content.len() + 2).unwrap();
+    [&[0xff, 0xe1][..], &length.to_be_bytes(), &content].concat()
+}
+
+/// The first record counts, whether the next ones go on with it or are others.
+#[test]
+fn of_several_exif_segments_the_first_counts() {
+    let file = fixture("orientation_6.jpg");
+    let upright = decode("orientation_6.jpg");
+    let at = file.windows(6).position(|it| it == b"Exif\0\0").unwrap();
+    let length = usize::from(u16::from_be_bytes([file[at - 2], file[at - 1]]));
+    let end = at - 2 + length;
+    let mut three = file[at + 6..end].to_vec();
+    // The orientation is the only value that is 6 in the record's first bytes.
+    let place = three
+        .windows(2)
+        .rposition(|it| it == [0x01, 0x12] || it == [0x12, 0x01])
+        .unwrap();
+    let value = three[place..].iter().position(|&byte| byte == 6).unwrap() + place;
+    three[value] = 3;
+    for more in [
+        vec![b'm'; 4000],
+        three,
+        vec![],
+        b"http://ns.adobe.com/xap".to_vec(),
+    ] {
+        let more = exif_segment(&more);
+        let behind = [&file[..end], &more, &file[end..]].concat();
+        assert_eq!(ImagePixels::decode(&behind).unwrap(), upright);
+    }
+}
+
+/// The flags of an extended WebP file may promise what is not there: browsers show it.
+#[test]
+fn a_webp_file_may_lack_the_metadata_that_it_promises() {
+    let plain = fixture("photo_lossless.webp");
+    let picture = decode("photo_lossless.webp");
+    assert_eq!(&plain[12..16], b"VP8L");
+    let side = |length: u32| (length - 1).to_le_bytes()[..3].to_vec();
+    for flags in [0x08, 0x04, 0x20, 0x2c] {
+        let header = [
+            &[flags, 0, 0, 0][..],
+            &side(picture.width()),
+            &side(picture.height()),
+        ]
+        .concat();
+        let chunks = [
+            &b"WEBPVP8X"[..],
+            &10u32.to_le_bytes(),
+            &header,
+            &plain[12..],
+        ]
+        .concat();
+        let length = u32::try_from(chunks.len()).unwrap();
+        let file = [&b"RIFF"[..], &length.to_le_bytes(), &chunks].concat();
+        assert_eq!(ImagePixels::decode(&file).unwrap(), picture, "{flags:#x}");
+        for cut in 0..file.len() - 8 {
+            assert!(ImagePixels::decode(&file[..cut]).is_err(), "{cut}");
+        }
+    }
+}
+
+#[test]
+fn a_png_of_an_ios_app_is_told_by_its_name() {
+    let file = fixture("grey.png");
+    let chunk =
+        |kind: &[u8; 4]| [&[0, 0, 0, 4][..], kind, &[0x50, 0, 0x20, 2, 0, 0, 0, 0]].concat();
+    let with = |kind| [&file[..8], &chunk(kind), &file[8..]].concat();
+    let error = ImagePixels::decode(&with(b"CgBI")).unwrap_err();
+    assert!(matches!(error, ImageError::ApplePng), "{error:?}");
+    assert!(error.to_string().contains("iOS"), "{error}");
+    let error = ImagePixels::decode(&with(b"tEXt")).unwrap_err();
+    assert!(
+        error
+            .to_string()
+            .contains("its first chunk is not its header"),
+        "{error}"
     );
 }
 

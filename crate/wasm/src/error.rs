@@ -62,7 +62,7 @@ impl Coded for RuntimeError {
             | Self::Option { .. }
             | Self::EmptyStop
             | Self::Constraint(_) => "invalid-option",
-            Self::Prompt(PromptError::TooLong { .. })
+            Self::Prompt(PromptError::TooLong { .. } | PromptError::TextTooLong { .. })
             | Self::Model(ModelError::ContextExceeded { .. } | ModelError::TooManyMedia { .. }) => {
                 "prompt-too-long"
             }

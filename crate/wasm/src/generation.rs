@@ -121,6 +121,9 @@ struct Caption {
     stop_reason: StopReason,
     reused_tokens: usize,
     timings: Milliseconds,
+    /// Absent where nothing constrained the text.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    meets_constraint: Option<bool>,
 }
 
 impl From<Generation> for Caption {
@@ -131,6 +134,7 @@ impl From<Generation> for Caption {
             stop_reason: generation.stop_reason,
             reused_tokens: generation.reused_tokens,
             timings: generation.timings.into(),
+            meets_constraint: generation.meets_constraint,
         }
     }
 }

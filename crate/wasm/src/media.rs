@@ -1,6 +1,6 @@
 //! Images and clips.
 
-use flamingo_runtime::{EncodedMedia as RuntimeMedia, ImageError, ImagePixels};
+use flamingo_runtime::{EncodedMedia as RuntimeMedia, ImagePixels};
 use wasm_bindgen::prelude::{JsValue, wasm_bindgen};
 
 use crate::error::thrown;
@@ -28,23 +28,13 @@ impl Frames {
     }
 
     /// Puts a frame last: `[height, width, 4]` of red, green, blue and alpha, 8 bits
-    /// each, row by row. Alpha is dropped, as it is of files.
+    /// each, row by row. It is laid on white, as files are.
     ///
     /// # Errors
-    /// As [`ImagePixels::from_rgb8`].
+    /// As [`ImagePixels::from_rgba8`].
     #[wasm_bindgen(js_name = pushPixels)]
     pub fn push_pixels(&mut self, rgba: &[u8], width: u32, height: u32) -> Result<(), JsValue> {
-        let (pixels, rest) = rgba.as_chunks::<4>();
-        if !rest.is_empty() {
-            let found = rgba.len();
-            return Err(thrown(ImageError::PixelBytes {
-                width,
-                height,
-                found,
-            }));
-        }
-        let rgb = pixels.iter().flat_map(|[r, g, b, _]| [*r, *g, *b]);
-        let frame = ImagePixels::from_rgb8(width, height, rgb.collect()).map_err(thrown)?;
+        let frame = ImagePixels::from_rgba8(width, height, rgba).map_err(thrown)?;
         self.pixels.push(frame);
         Ok(())
     }

@@ -12,13 +12,17 @@
 //! * [`safetensors`]: safetensors, read
 //! * [`names`]: the one table between OpenFlamingo's tensor names and GGUF's
 //! * [`manifest`]: the published-model folder, `model.json` and its shards
+//! * [`text`]: texts that people wrote, in whatever encoding their editor chose
+//! * [`excerpt`]: quoting them in a message, within bounds
 
 pub mod blocks;
+pub mod excerpt;
 pub mod gguf;
 pub mod manifest;
 pub mod names;
 mod pieces;
 pub mod safetensors;
 pub mod tensor;
+pub mod text;
 
 pub use tensor::{LoadedTensor, TensorError, TensorInfo, TensorType};

@@ -15,6 +15,9 @@ pub(crate) const BROWSER_TESTS: &[&str] = &[
     "mesa-vulkan-drivers",
 ];
 
+/// What the program reads videos with, and pictures of formats that it does not decode.
+pub(crate) const PROGRAM_TESTS: &[&str] = &["ffmpeg"];
+
 /// Installs those of the packages that are not there yet.
 ///
 /// Elsewhere than on a Debian system they are taken to be there: a test that misses

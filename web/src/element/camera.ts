@@ -19,16 +19,17 @@ export class Camera {
    * @throws a {@link VideoError} where there is none or the user refuses it.
    */
   static async open(video: HTMLVideoElement, signal: AbortSignal): Promise<Camera> {
+    const devices: MediaDevices | undefined = navigator.mediaDevices;
+    if (devices === undefined) {
+      const reason = "browsers give a camera only to pages served over https or from localhost";
+      throw new VideoError({ reason });
+    }
     let stream: MediaStream;
     try {
-      stream = await navigator.mediaDevices.getUserMedia({ video: { facingMode: "environment" } });
+      stream = await devices.getUserMedia({ video: { facingMode: "environment" } });
     } catch (cause) {
-      throw new VideoError(
-        {
-          reason: `the camera cannot be used (${describe(cause)}); allow it for this page, which must be served over https`,
-        },
-        { cause },
-      );
+      const reason = `the camera cannot be used (${describe(cause)}); ${remedyOf(cause)}`;
+      throw new VideoError({ reason }, { cause });
     }
     const camera = new Camera(video, stream);
     try {
@@ -61,6 +62,31 @@ export class Camera {
     for (const track of this.#stream.getTracks()) track.stop();
     this.#video.srcObject = null;
   }
+}
+
+/** The policy of the document, by either of its names; not every browser tells it. */
+interface PolicyDocument {
+  readonly permissionsPolicy?: { allowsFeature(name: string): boolean };
+  readonly featurePolicy?: { allowsFeature(name: string): boolean };
+}
+
+/** What to do where the camera cannot be used. */
+function remedyOf(cause: unknown): string {
+  const { name } = cause instanceof Error ? cause : { name: "" };
+  if (name === "NotFoundError") return "connect one, and start again";
+  if (name !== "NotAllowedError" && name !== "SecurityError") {
+    return "close it in other programs, and start again";
+  }
+  const { permissionsPolicy, featurePolicy } = document as PolicyDocument;
+  const allowed = (permissionsPolicy ?? featurePolicy)?.allowsFeature("camera");
+  const framed = window.parent !== window;
+  const toFrame = 'give the <iframe> that shows this page the attribute allow="camera"';
+  if (allowed === false) {
+    return framed ? toFrame : "have the page's Permissions-Policy header allow it";
+  }
+  const toPage = "allow it for this page in the browser's settings";
+  // A browser that does not tell its policy refuses either with the same words.
+  return framed && allowed === undefined ? `${toPage}, and ${toFrame}` : toPage;
 }
 
 async function pageVisible(signal: AbortSignal): Promise<void> {

@@ -1,7 +1,7 @@
 /** Examples as they stand in a page: figures with an image and a caption. */
 
 import { fetchFile } from "../download.js";
-import { InvalidOptionError } from "../errors.js";
+import { brief, InvalidOptionError } from "../errors.js";
 import type { Shot } from "../types.js";
 
 /**
@@ -17,15 +17,24 @@ export async function shotsOf(
   selector: string,
   signal: AbortSignal,
 ): Promise<Shot[]> {
-  const place = root.querySelector(selector);
+  const place = placeOf(root, selector);
   const content = place instanceof HTMLTemplateElement ? place.content : place;
   const figures = [...(content?.querySelectorAll("figure") ?? [])];
   if (figures.length === 0) {
     throw new InvalidOptionError({
-      reason: `shots="${selector}" finds no <figure>; give the selector of an element with one for each example`,
+      reason: `shots="${brief(selector)}" finds no <figure>; give the selector of an element with one for each example`,
     });
   }
   return Promise.all(figures.map((figure) => shotOf(figure, signal)));
+}
+
+function placeOf(root: ParentNode, selector: string): Element | null {
+  try {
+    return root.querySelector(selector);
+  } catch {
+    // It is no selector, so it finds nothing.
+    return null;
+  }
 }
 
 async function shotOf(figure: Element, signal: AbortSignal): Promise<Shot> {

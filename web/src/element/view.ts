@@ -58,7 +58,7 @@ export class View {
   readonly video = make("video", { part: "video", "aria-label": "Camera" });
 
   readonly #image = make("img", { part: "image" });
-  readonly #file = make("input", { type: "file", accept: "image/jpeg,image/png,image/webp" });
+  readonly #file = make("input", { type: "file", accept: "image/*" });
   readonly #choose = make("label", { part: "choose" }, this.#file, [
     slot("choose", "Choose a photo, or drop one here"),
   ]);

@@ -92,7 +92,8 @@ test("shards of an earlier publication are forgotten, those that stayed are not"
 test("the last model.json is there when its server is not", async () => {
   expect(await (await open()).manifest()).toBeUndefined();
   await filled();
-  expect(await (await open()).manifest()).toEqual(await published());
+  const { manifest, json } = await published();
+  expect(await (await open()).manifest()).toEqual({ manifest, json });
 });
 
 test("a record that cannot be read says nothing", async () => {
@@ -139,4 +140,65 @@ test("what is kept already needs no room", async () => {
   const { manifest, json } = await published();
   await cache.adopt(manifest, json);
   expect(cache.storage).toBe("opfs");
+});
+
+/** A visit to the model at `url`: what it found kept, in bytes, after which all of it is. */
+async function visited(url: string, published: ReadManifest): Promise<number> {
+  const cache = await open(places(), url);
+  const kept = await cache.adopt(published.manifest, published.json);
+  for (const shard of published.manifest.shards) {
+    if (!kept.has(shard.file)) await cache.write(shard, new Uint8Array(shard.bytes));
+  }
+  return [...kept.values()].reduce((sum, bytes) => sum + bytes, 0);
+}
+
+test("another token, and any other query, finds the shards that are kept", async () => {
+  const model = await published();
+  expect(await visited(`${MODEL_URL}?token=a`, model)).toBe(0);
+  expect(await visited(`${MODEL_URL}?token=b`, model)).toBe(5);
+  expect(await visited(MODEL_URL, model)).toBe(5);
+  // One model, at the address of the last visit.
+  expect(await cachedModels(places())).toMatchObject([{ url: MODEL_URL, bytes: 5 }]);
+  expect(await visited(`${MODEL_URL}?v=2`, model)).toBe(5);
+  expect(await (await open(places(), `${MODEL_URL}?token=c`)).manifest()).toEqual({
+    manifest: model.manifest,
+    json: model.json,
+  });
+});
+
+test("two models of one path, told apart by a query, do not take each other's place", async () => {
+  const [one, two] = ["?model=one", "?model=two"].map((query) => MODEL_URL + query);
+  const first = await published();
+  const second = await published([Uint8Array.of(1, 2, 3), Uint8Array.of(9, 9, 9, 9)]);
+  expect(await visited(`${one}`, first)).toBe(0);
+  // The shard that both have.
+  expect(await visited(`${two}`, second)).toBe(3);
+  expect(await visited(`${one}`, first)).toBe(5);
+  expect(await visited(`${two}`, second)).toBe(7);
+
+  const manifestAt = async (url: string) =>
+    (await (await open(places(), url)).manifest())?.manifest;
+  expect(await manifestAt(`${one}&token=x`)).toEqual(first.manifest);
+  expect(await manifestAt(`${two}`)).toEqual(second.manifest);
+  // Without a network none is given for another.
+  expect(await manifestAt(`${MODEL_URL}?model=three`)).toBeUndefined();
+  expect(await manifestAt(MODEL_URL)).toBeUndefined();
+
+  await removeModel(`${one}`, places());
+  expect(await visited(`${two}`, second)).toBe(7);
+  await removeModel(`${two}`, places());
+  expect(await lasting.folders()).toEqual([]);
+});
+
+test("a query that changes at every visit does not fill the disk", async () => {
+  for (let visit = 0; visit < 10; visit++) {
+    const model = await published([Uint8Array.of(1), Uint8Array.of(visit + 2)]);
+    vi.setSystemTime(visit);
+    await visited(`${MODEL_URL}?visit=${visit}`, model);
+  }
+  vi.useRealTimers();
+  const [folder = ""] = await lasting.folders();
+  // Four records, the shard that all have, and the other one of each of the four.
+  expect(await lasting.files(folder)).toHaveLength(4 + 1 + 4);
+  expect(await cachedModels(places())).toHaveLength(4);
 });

@@ -1,7 +1,11 @@
 /**
  * The shards of one model, kept between visits: each by its SHA-256 in a folder
- * that stands for the address of its `model.json`. Nothing that comes from here
+ * that stands for the address of its `model.json`, whatever its query. Nothing that comes from here
  * is believed: whoever reads a shard checks it as if it came from the network.
+ *
+ * A query may be a token that lets one in, or name one model of several. So the shards of a folder
+ * serve all of them, told apart by their content, and each has a record of its own: without its
+ * server a model is found only by what names it.
  */
 
 import { describe } from "../errors.js";
@@ -12,20 +16,33 @@ import {
   type ReadManifest,
   type ShardEntry,
 } from "../manifest.js";
+import { identityOf, withoutQuery } from "../model-address.js";
 import { sha256 } from "../sha256.js";
 import type { CachedModel, LoadWarning, ModelInfo, StorageKind } from "../types.js";
 import type { FileStore } from "./file-store.js";
 import type { StoragePlace } from "./places.js";
 
-/** The file beside the shards that says whose they are. */
-const RECORD = "model.json";
+/** Names of the files beside the shards that say whose they are. */
+const RECORD = /^model.*\.json$/;
 
-/** What is in it. */
+/** Records in a folder at most: of queries that always change and never name another model. */
+const MOST_RECORDS = 4;
+
+/** What is in one. */
 interface ModelRecord extends ModelInfo {
   /** Address of the model's `model.json`. */
   readonly url: string;
   /** The parsed JSON of its `model.json`. */
   readonly manifest: unknown;
+  /** When it was written, in milliseconds since 1970. */
+  readonly visited?: number;
+}
+
+/** A record with the name of its file, and the hashes of its model's shards. */
+interface FoundRecord {
+  readonly name: string;
+  readonly record: ModelRecord;
+  readonly hashes: readonly string[];
 }
 
 /** A store that could be opened. */
@@ -43,15 +60,23 @@ export type Warn = (code: LoadWarning, message: string) => void;
 export class ModelCache {
   readonly #url: string;
   readonly #folder: string;
+  /** Name of its record. */
+  readonly #name: string;
   readonly #stores: readonly OpenStore[];
   readonly #warn: Warn;
   #record: Blob = new Blob();
   /** Index of the store that takes new files. */
   #target = 0;
 
-  private constructor(url: string, folder: string, stores: readonly OpenStore[], warn: Warn) {
+  private constructor(
+    url: string,
+    { folder, name }: Place,
+    stores: readonly OpenStore[],
+    warn: Warn,
+  ) {
     this.#url = url;
     this.#folder = folder;
+    this.#name = name;
     this.#stores = stores;
     this.#warn = warn;
   }
@@ -65,7 +90,7 @@ export class ModelCache {
         `The browser lets this page keep no files (${refusals.join("; ")}), so the model stays only while the page is open. Serve the page over https, and outside a sandboxed frame.`,
       );
     }
-    return new ModelCache(url, await sha256(new TextEncoder().encode(url)), stores, warn);
+    return new ModelCache(url, await placeOf(url), stores, warn);
   }
 
   /** Where new shards go. */
@@ -76,8 +101,8 @@ export class ModelCache {
   /** The `model.json` of the last visit, for when the server cannot be reached. */
   async manifest(): Promise<ReadManifest | undefined> {
     for (const { store } of this.#stores) {
-      const record = await readRecord(store, this.#folder);
-      if (record?.url !== this.#url) continue;
+      const record = await readRecord(store, this.#folder, this.#name);
+      if (record === undefined) continue;
       try {
         const json = record.manifest;
         return { manifest: parseManifest(json, this.#url), json };
@@ -89,19 +114,27 @@ export class ModelCache {
   }
 
   /**
-   * Takes over a published model: forgets shards that are no longer part of it, and finds room for
-   * those that lack. Returns the lengths in bytes, by file, of the shards that are here whole.
+   * Takes over a published model: forgets shards that are no longer part of it nor of another one that
+   * lies here, and finds room for those that lack. Returns the lengths in bytes, by file, of the shards that are here whole.
    */
   async adopt(manifest: Manifest, json: unknown): Promise<ReadonlyMap<string, number>> {
-    const record: ModelRecord = { url: this.#url, ...infoOf(manifest), manifest: json };
+    const visited = Date.now();
+    const record: ModelRecord = { url: this.#url, ...infoOf(manifest), manifest: json, visited };
     this.#record = new Blob([JSON.stringify(record)], { type: "application/json" });
     const lengths = new Map(manifest.shards.map(({ sha256, bytes }) => [sha256, bytes]));
     const whole = new Set<string>();
     for (const { store } of this.#stores) {
+      const others = (await recordsIn(store, this.#folder)).filter(
+        ({ name }) => name !== this.#name,
+      );
+      const needed = new Set([this.#name, ...lengths.keys()]);
+      for (const { name, hashes } of others.slice(0, MOST_RECORDS - 1)) {
+        for (const known of [name, ...hashes]) needed.add(known);
+      }
       for (const { name, bytes } of await store.files(this.#folder).catch(() => [])) {
-        if (lengths.get(name) === bytes) whole.add(name);
         // One of another length is written over: it may be another tab's that is just being made.
-        else if (name !== RECORD && !lengths.has(name)) await this.#forget(store, name);
+        if (lengths.get(name) === bytes) whole.add(name);
+        else if (!needed.has(name)) await this.#forget(store, name);
       }
     }
     const missing = manifest.shards.filter(({ sha256 }) => !whole.has(sha256));
@@ -143,7 +176,7 @@ export class ModelCache {
     for (let index = this.#target; index < this.#stores.length; index = this.#target) {
       const place = this.#stores[index] as OpenStore;
       try {
-        place.recorded ??= place.store.write(this.#folder, RECORD, this.#record);
+        place.recorded ??= place.store.write(this.#folder, this.#name, this.#record);
         await place.recorded;
         if (file !== undefined) await place.store.write(this.#folder, file.name, file.content);
         return;
@@ -200,27 +233,74 @@ export async function cachedModels(places: readonly StoragePlace[]): Promise<Cac
   const models = new Map<string, CachedModel>();
   for (const { store } of (await openAll(places)).stores) {
     for (const folder of await store.folders()) {
-      const record = await readRecord(store, folder);
-      if (record === undefined) continue;
-      const { manifest: _, ...model } = record;
-      const bytes = (await store.files(folder))
-        .filter(({ name }) => name !== RECORD)
-        .reduce((sum, file) => sum + file.bytes, models.get(model.url)?.bytes ?? 0);
-      models.set(model.url, { ...model, bytes });
+      const files = await store.files(folder);
+      for (const { record, hashes } of await recordsIn(store, folder)) {
+        const { manifest: _, visited: __, ...model } = record;
+        const bytes = files
+          .filter(({ name }) => hashes.includes(name))
+          .reduce((sum, file) => sum + file.bytes, models.get(model.url)?.bytes ?? 0);
+        models.set(model.url, { ...model, bytes });
+      }
     }
   }
   return [...models.values()];
 }
 
-/** Forgets the model at `url` wherever it is kept. */
+/** Forgets the model at `url` wherever it is kept, and no other that lies beside it. */
 export async function removeModel(url: string, places: readonly StoragePlace[]): Promise<void> {
-  const folder = await sha256(new TextEncoder().encode(url));
-  for (const { store } of (await openAll(places)).stores) await store.remove(folder);
+  const { folder, name } = await placeOf(url);
+  for (const { store } of (await openAll(places)).stores) {
+    const others = (await recordsIn(store, folder)).filter((found) => found.name !== name);
+    if (others.length === 0) await store.remove(folder);
+    const needed = others.flatMap((other) => [other.name, ...other.hashes]);
+    for (const file of others.length === 0 ? [] : await store.files(folder)) {
+      if (!needed.includes(file.name)) await store.remove(folder, file.name);
+    }
+  }
 }
 
-async function readRecord(store: FileStore, folder: string): Promise<ModelRecord | undefined> {
+/** Where a model is kept. */
+interface Place {
+  readonly folder: string;
+  /** Name of its record there. */
+  readonly name: string;
+}
+
+async function placeOf(url: string): Promise<Place> {
+  const hash = (text: string) => sha256(new TextEncoder().encode(text));
+  const path = withoutQuery(url);
+  const identity = identityOf(url);
+  return {
+    folder: await hash(path),
+    name: identity === path ? "model.json" : `model-${(await hash(identity)).slice(0, 16)}.json`,
+  };
+}
+
+/** The records of a folder that can be read, the newest first. */
+async function recordsIn(store: FileStore, folder: string): Promise<FoundRecord[]> {
+  const found: FoundRecord[] = [];
+  for (const { name } of await store.files(folder).catch(() => [])) {
+    const record = RECORD.test(name) ? await readRecord(store, folder, name) : undefined;
+    if (record !== undefined) found.push({ name, record, hashes: hashesOf(record) });
+  }
+  return found.sort((a, b) => (b.record.visited ?? 0) - (a.record.visited ?? 0));
+}
+
+function hashesOf({ manifest, url }: ModelRecord): string[] {
   try {
-    const blob = await store.read(folder, RECORD);
+    return parseManifest(manifest, url).shards.map(({ sha256 }) => sha256);
+  } catch {
+    return [];
+  }
+}
+
+async function readRecord(
+  store: FileStore,
+  folder: string,
+  name: string,
+): Promise<ModelRecord | undefined> {
+  try {
+    const blob = await store.read(folder, name);
     if (blob === undefined) return undefined;
     const record: unknown = JSON.parse(await blob.text());
     return isRecord(record) ? record : undefined;

@@ -10,6 +10,8 @@ export interface FakeFile {
   readonly body: Uint8Array<ArrayBuffer> | string;
   /** The connection breaks after this many bytes. */
   readonly breakAfter?: number;
+  /** The address that the request was led to. */
+  readonly ledTo?: string;
 }
 
 /** One answer, or one for each request in turn; the last stays. */
@@ -45,7 +47,7 @@ export function serve(files: Record<string, FakeAnswers>): { url: string; cache?
   const log: { url: string; cache?: RequestCache }[] = [];
   vi.stubGlobal("fetch", async (url: string, init: RequestInit) => {
     if (init.signal?.aborted) throw init.signal.reason;
-    const name = url.slice(url.lastIndexOf("/") + 1);
+    const name = url.replace(/\?.*$/, "").replace(/^.*\//, "");
     log.push(init.cache === undefined ? { url } : { url, cache: init.cache });
     const answers = files[name];
     const answer = Array.isArray(answers)
@@ -54,10 +56,11 @@ export function serve(files: Record<string, FakeAnswers>): { url: string; cache?
         : answers[0]
       : answers;
     if (answer === undefined) throw new TypeError("Failed to fetch");
-    return new Response(bodyOf(answer), {
+    const response = new Response(bodyOf(answer), {
       status: answer.status ?? 200,
       headers: { "content-type": answer.type ?? "application/octet-stream" },
     });
+    return Object.defineProperty(response, "url", { value: answer.ledTo ?? url });
   });
   return log;
 }

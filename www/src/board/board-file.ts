@@ -1,13 +1,12 @@
 /** A board as one JSON file, pictures included. */
 
 import { PageError } from "../errors.js";
+import { kindOfBytes } from "../media/file-kind.js";
+import { textOf } from "../parts/text-file.js";
 import type { BoardContent, NewExample } from "./board.js";
 
 const FORMAT = "flamingo-examples";
 const VERSION = 1;
-
-/** What the model reads of picture files. */
-const TYPES = ["image/jpeg", "image/png", "image/webp"];
 
 /** A file is no board. The message names the place in it. */
 export class BoardFileError extends PageError {
@@ -39,9 +38,10 @@ export async function writeBoardFile({ asks, examples }: BoardContent): Promise<
  * @throws a {@link BoardFileError} where the file is none.
  */
 export async function readBoardFile(file: Blob): Promise<BoardContent> {
+  const text = await textOf(file, (reason, options) => new BoardFileError(reason, options));
   let content: unknown;
   try {
-    content = JSON.parse(await file.text());
+    content = JSON.parse(text);
   } catch (cause) {
     throw new BoardFileError("it is no JSON", { cause });
   }
@@ -85,17 +85,17 @@ function stringAt(value: unknown, place: string): string {
 
 function pictureAt(value: unknown, place: string): Blob {
   const [, type = "", base64 = ""] =
-    /^data:([a-z/]+);base64,(.*)$/.exec(stringAt(value, place)) ?? [];
-  if (!TYPES.includes(type)) {
-    throw new BoardFileError(`${place} is no picture in one of ${TYPES.join(", ")}`);
-  }
-  let bytes: string;
+    /^data:([^;,]*)(?:;[^;,]*)*;base64,(.*)$/s.exec(stringAt(value, place)) ?? [];
+  let letters: string;
   try {
-    bytes = atob(base64);
+    letters = atob(base64);
   } catch (cause) {
     throw new BoardFileError(`${place} is not in base64`, { cause });
   }
-  return new Blob([Uint8Array.from(bytes, (char) => char.charCodeAt(0))], { type });
+  const bytes = Uint8Array.from(letters, (letter) => letter.charCodeAt(0));
+  // What a file is its bytes say; the types in a board are those that its files came with.
+  if (kindOfBytes(bytes) !== "picture") throw new BoardFileError(`${place} is no picture`);
+  return new Blob([bytes], { type });
 }
 
 /** Browsers encode off the page's thread. */

@@ -6,10 +6,10 @@ import { type Fault, faultOf } from "../errors.js";
 import type { MediaEvent } from "../media/media-input.js";
 import type { ModelHolder } from "../model/model-holder.js";
 import { faultMessage } from "../parts/fault-message.js";
+import { fileButton } from "../parts/file-button.js";
 import { icon } from "../parts/icon.js";
 import { LightElement } from "../parts/light-element.js";
 import { saveFile } from "../parts/save-file.js";
-import { takeFiles } from "../parts/take-files.js";
 import type { Example } from "./board.js";
 import { exampleCard } from "./example-card.js";
 import type { ExampleSource } from "./example-source.js";
@@ -213,7 +213,10 @@ export class ExampleBoard extends LightElement {
   #takeFolder(files: readonly File[]): void {
     const [name = "Folder"] = files[0]?.webkitRelativePath.split("/") ?? [];
     void this.#try(async () => {
-      const { readFolder, SupportFolder } = await import("./support-folder.js");
+      const [{ readFolder }, { SupportFolder }] = await Promise.all([
+        import("./read-folder.js"),
+        import("./support-folder.js"),
+      ]);
       const folder = new SupportFolder(name, await readFolder(files), () => this.requestUpdate());
       this.source.folder = folder;
       // Else the first query has it looked at.
@@ -293,27 +296,6 @@ const notKept = html`
     This browser does not keep your examples: the window is a private one, or its storage is off or
     full. Export them, and import the file next time.
   </p>
-`;
-
-/** A button that asks for a file, or for a folder with all its files. */
-const fileButton = (
-  name: string,
-  { accept = "", folder = false },
-  onFiles: (files: readonly File[]) => void,
-) => html`
-  <label class="file-button">
-    <input
-      class="visually-hidden"
-      type="file"
-      accept=${accept === "" ? nothing : accept}
-      ?webkitdirectory=${folder}
-      @change=${(event: Event) => {
-        const files = takeFiles(event);
-        if (files.length > 0) onFiles(files);
-      }}
-    />
-    <span class="file-name">${name}</span>
-  </label>
 `;
 
 customElements.define("example-board", ExampleBoard);

@@ -1,21 +1,9 @@
 /** A folder of pictures with texts, of which the nearest to a query become its examples (RICES). */
 
 import type { Flamingo, SupportSet } from "flamingo-web";
-import { MediaError, PageError } from "../errors.js";
+import { brief, MediaError } from "../errors.js";
 import { coverOf, type Medium } from "../media/medium.js";
 import type { NewExample } from "./board.js";
-
-/** A folder holds no pictures with texts. */
-export class SupportFolderError extends PageError {
-  readonly code = "support-folder";
-
-  constructor(problem: string, options?: ErrorOptions) {
-    super(
-      `${problem}. A folder needs pictures, and their texts in captions.jsonl ({"image": "a.jpg", "text": "…"} a line) or in text files of the same name (a.txt).`,
-      options,
-    );
-  }
-}
 
 /** How far the model has looked through the folder. */
 export interface Looking {
@@ -97,77 +85,10 @@ export class SupportFolder {
         await set.add(coverOf(medium), { image: medium.name, question, text });
       } catch (cause) {
         const reason = cause instanceof Error ? cause.message : String(cause);
-        throw new MediaError(`${medium.name}: ${reason}`, { cause });
+        throw new MediaError(`${brief(medium.name)}: ${brief(reason, 400)}`, { cause });
       }
       this.#looked += 1;
       this.#onChange();
     }
   }
 }
-
-/**
- * Pairs the pictures of a folder with their texts.
- *
- * @throws a {@link SupportFolderError} where there is nothing to pair.
- */
-export async function readFolder(files: readonly File[]): Promise<NewExample[]> {
-  const pictures = new Map(
-    files.filter(({ type }) => type.startsWith("image/")).map((file) => [pathOf(file), file]),
-  );
-  if (pictures.size === 0) throw new SupportFolderError("There are no pictures in the folder");
-  const list = files.find(({ name }) => name === "captions.jsonl");
-  const examples =
-    list === undefined
-      ? await pairedByName(pictures, files)
-      : listed(pictures, await list.text(), folderOf(pathOf(list)));
-  if (examples.length === 0) throw new SupportFolderError("No picture of the folder has a text");
-  return examples;
-}
-
-function listed(pictures: ReadonlyMap<string, File>, lines: string, folder: string): NewExample[] {
-  return lines
-    .split("\n")
-    .map((line, i) => ({ line: line.trim(), place: `line ${i + 1} of captions.jsonl` }))
-    .filter(({ line }) => line !== "")
-    .map(({ line, place }) => {
-      let entry: { image?: unknown; text?: unknown; question?: unknown } | null;
-      try {
-        entry = JSON.parse(line);
-      } catch (cause) {
-        throw new SupportFolderError(`${place} is no JSON`, { cause });
-      }
-      const { image, text, question = "" } = entry ?? {};
-      if (typeof image !== "string" || typeof text !== "string" || typeof question !== "string") {
-        throw new SupportFolderError(`${place} lacks its "image" or its "text"`);
-      }
-      const file = pictures.get(`${folder}${image}`);
-      if (file === undefined) {
-        throw new SupportFolderError(`${place} names ${image}, which is not in the folder`);
-      }
-      return { medium: { name: file.name, frames: [file] }, question, text };
-    });
-}
-
-async function pairedByName(
-  pictures: ReadonlyMap<string, File>,
-  files: readonly File[],
-): Promise<NewExample[]> {
-  const texts = new Map(
-    files.filter(({ name }) => name.endsWith(".txt")).map((file) => [stemOf(pathOf(file)), file]),
-  );
-  const examples: NewExample[] = [];
-  for (const [path, file] of pictures) {
-    const text = await texts.get(stemOf(path))?.text();
-    if (text === undefined) continue;
-    examples.push({
-      medium: { name: file.name, frames: [file] },
-      question: "",
-      text: text.trim(),
-    });
-  }
-  return examples;
-}
-
-const pathOf = (file: File): string => file.webkitRelativePath || file.name;
-const folderOf = (path: string): string => path.slice(0, path.lastIndexOf("/") + 1);
-const stemOf = (path: string): string => path.replace(/\.[^./]*$/, "");

@@ -38,6 +38,20 @@ export function closeCamera(stream: MediaStream): void {
 
 function causeOf(cause: unknown): CameraError["code"] {
   const { name } = cause instanceof DOMException ? cause : { name: "" };
-  if (name === "NotAllowedError" || name === "SecurityError") return "camera-refused";
+  if (name === "NotAllowedError" || name === "SecurityError") {
+    return isAllowed() ? "camera-refused" : "camera-not-allowed";
+  }
   return name === "NotFoundError" || name === "OverconstrainedError" ? "no-camera" : "camera-busy";
+}
+
+/** The policy of the document, by either of its names; not every browser tells it. */
+interface PolicyDocument {
+  readonly permissionsPolicy?: { allowsFeature(name: string): boolean };
+  readonly featurePolicy?: { allowsFeature(name: string): boolean };
+}
+
+/** Whether whoever shows this page lets it ask for a camera; in a frame that is not so unless it is known. */
+function isAllowed(): boolean {
+  const { permissionsPolicy, featurePolicy } = document as PolicyDocument;
+  return (permissionsPolicy ?? featurePolicy)?.allowsFeature("camera") ?? window.parent === window;
 }

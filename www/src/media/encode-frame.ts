@@ -26,6 +26,9 @@ export async function encodeFrame(
     throw new MediaError("This browser gives no canvas to draw on. Take a picture file instead.");
   }
   const image = isVideo ? frame : await createImageBitmap(frame);
+  // A JPEG file has no transparency, and what is not drawn in it is black.
+  context.fillStyle = "#fff";
+  context.fillRect(0, 0, canvas.width, canvas.height);
   context.drawImage(image, 0, 0, canvas.width, canvas.height);
   return canvas.convertToBlob({ type: "image/jpeg", quality: 0.95 });
 }

@@ -9,11 +9,15 @@ import { icon } from "../parts/icon.js";
 import { LightElement } from "../parts/light-element.js";
 import { takeFiles } from "../parts/take-files.js";
 import { fetchMedium } from "./fetch-medium.js";
-import { ACCEPT, filesOf, type Medium, mediumOf } from "./medium.js";
+import { kindOf } from "./file-kind.js";
+import { ACCEPT, filesOf, type Medium, mediumOf, pictureOf } from "./medium.js";
 import "./medium-picture.js";
 
 /** Tells what was given, in the order in which it was. */
 export type MediaEvent = CustomEvent<readonly Medium[]>;
+
+/** Milliseconds before it is said that something takes its time. */
+const PATIENCE_MS = 200;
 
 export class MediaInput extends LightElement {
   static override properties = {
@@ -116,7 +120,7 @@ export class MediaInput extends LightElement {
         ${icon("picture")}
         <strong>${this.invitation}</strong>
         <span>or drop or paste ${this.multiple ? "some" : "one"}</span>
-        <small>JPEG, PNG, WebP or a video</small>
+        <small>A picture or a video</small>
       </span>
     `;
   }
@@ -192,21 +196,36 @@ export class MediaInput extends LightElement {
     });
 
   #take(files: readonly File[]): void {
-    const media = (this.multiple ? files : files.slice(0, 1)).map(mediumOf);
-    if (media.length === 0) return;
-    // What is there already is told at once: whatever is pressed next is about it.
-    if (media.every(isThere)) this.#tell(media);
-    else void this.#receive(() => Promise.all(media));
+    const taken = this.multiple ? files : files.slice(0, 1);
+    const [first] = taken;
+    if (first === undefined) return;
+    if (!this.multiple && first.type.startsWith("image/")) this.#takePicture(first);
+    else void this.#receive(() => Promise.all(taken.map(mediumOf)));
+  }
+
+  /** Takes what is called a picture as one at once: whatever is pressed next is about it. */
+  #takePicture(file: File): void {
+    this.#tell([pictureOf(file)]);
+    void kindOf(file).then(
+      (kind) => {
+        if (kind === "video") void this.#receive(async () => [await mediumOf(file)]);
+      },
+      // What cannot be read is told where it is needed.
+      () => {},
+    );
   }
 
   async #receive(get: () => Promise<readonly Medium[]>): Promise<void> {
     this.#fault = undefined;
-    this.#set({ waiting: true });
+    this.requestUpdate();
+    // What is there in a moment need not be waited for in words.
+    const timer = setTimeout(() => this.#set({ waiting: true }), PATIENCE_MS);
     try {
       this.#tell(await get());
     } catch (error) {
       this.#fault = faultOf(error);
     }
+    clearTimeout(timer);
     this.#set({ waiting: false });
   }
 
@@ -216,8 +235,5 @@ export class MediaInput extends LightElement {
     if (media.length > 0) this.dispatchEvent(new CustomEvent("media", { detail: media }));
   }
 }
-
-const isThere = (medium: Medium | Promise<Medium>): medium is Medium =>
-  !(medium instanceof Promise);
 
 customElements.define("media-input", MediaInput);

@@ -3,6 +3,7 @@
 import { framesOf, type MediaSource } from "flamingo-web";
 import { MediaError } from "../errors.js";
 import { encodeFrame } from "./encode-frame.js";
+import { kindOf } from "./file-kind.js";
 
 /** What a text may be about: one frame is a picture, several are a clip. */
 export interface Medium {
@@ -13,7 +14,7 @@ export interface Medium {
 }
 
 /** What a place for pictures and clips lets the user choose. What the model cannot read it refuses in words. */
-export const ACCEPT = "image/jpeg,image/png,image/webp,video/*";
+export const ACCEPT = "image/*,video/*";
 
 /** Frames taken of a clip: enough to tell what happens, few enough for every device. */
 export const CLIP_FRAMES = 8;
@@ -36,10 +37,17 @@ export function filesOf(transfer: DataTransfer | null): File[] {
   return [...(transfer?.files ?? [])];
 }
 
-/** A picture is there at once; a clip has to be looked through first. */
-export function mediumOf(file: File): Medium | Promise<Medium> {
-  return file.type.startsWith("video/") ? clipOf(file) : { name: file.name, frames: [file] };
+/**
+ * What a file holds, by its bytes. What they do not tell, its type does: it may be a video that only
+ * this browser knows, and of anything else the model says what is wrong with it.
+ */
+export async function mediumOf(file: File): Promise<Medium> {
+  const kind = (await kindOf(file)) ?? (file.type.startsWith("video/") ? "video" : "picture");
+  return kind === "video" ? clipOf(file) : pictureOf(file);
 }
+
+/** A file as a picture, whatever is in it. */
+export const pictureOf = (file: File): Medium => ({ name: file.name, frames: [file] });
 
 async function clipOf(file: File): Promise<Medium> {
   const video = document.createElement("video");

@@ -9,16 +9,18 @@
 mod photos;
 
 use std::io::{self, Write};
+use std::path::PathBuf;
 
 use clap::Args;
+use flamingo_convert::progress::Progress;
 use flamingo_runtime::prompt::Task;
 use flamingo_runtime::{ChooseOptions, ImagePixels, Model, Query, RuntimeError, Session};
 use futures_lite::future::block_on;
 use thiserror::Error;
 
+use crate::device::DeviceChoice;
 use crate::failure::Failure;
 use crate::model_args::ModelArgs;
-use flamingo_convert::progress::Progress;
 use photos::PHOTOS;
 
 /// Plain English that no model was trained on.
@@ -37,19 +39,12 @@ const SAME_WEIGHT: f64 = 1e-9;
 
 #[derive(Args)]
 pub(crate) struct CheckArgs {
-    /// Folder with a model.json and its shards, or a single GGUF file
+    /// Folder with a model.json and its shards, that model.json, or a single GGUF file
     #[arg(value_name = "MODEL")]
-    model: std::path::PathBuf,
-    #[command(flatten)]
-    model_args: CheckDevice,
-}
-
-/// Where to compute.
-#[derive(Args)]
-struct CheckDevice {
+    model: PathBuf,
     /// Where to compute
-    #[arg(long, value_enum, default_value_t = crate::device::DeviceChoice::Auto)]
-    device: crate::device::DeviceChoice,
+    #[arg(long, value_enum, default_value_t = DeviceChoice::Auto)]
+    device: DeviceChoice,
 }
 
 /// A model that does not compute what it should.
@@ -93,7 +88,7 @@ pub(crate) enum CheckError {
 pub(crate) fn run(args: &CheckArgs) -> Result<(), Failure> {
     let model = ModelArgs {
         model: args.model.clone(),
-        device: args.model_args.device,
+        device: args.device,
         int8_activations: false,
     }
     .load()?;
@@ -108,7 +103,8 @@ pub(crate) fn run(args: &CheckArgs) -> Result<(), Failure> {
     writeln!(
         out,
         "Language  perplexity {perplexity:.1} on plain English, expected at most {MOST_PERPLEXITY}"
-    )?;
+    )
+    .map_err(Failure::Output)?;
     let fits = block_on(weigh_photos(&model)).map_err(failed("captioning the photos"))?;
     let found = own_caption_is_best(&fits);
     let total = fits.len();
@@ -116,7 +112,8 @@ pub(crate) fn run(args: &CheckArgs) -> Result<(), Failure> {
         out,
         "Photos    {found} of {total} told apart by their captions, expected {LEAST_PHOTOS} or \
          more; by chance 1"
-    )?;
+    )
+    .map_err(Failure::Output)?;
     if !(perplexity <= MOST_PERPLEXITY) {
         return Err(CheckError::Language { perplexity }.into());
     }
@@ -126,8 +123,7 @@ pub(crate) fn run(args: &CheckArgs) -> Result<(), Failure> {
     if found < LEAST_PHOTOS {
         return Err(CheckError::Photos { found, total }.into());
     }
-    writeln!(out, "The model computes what it should.")?;
-    Ok(())
+    writeln!(out, "The model computes what it should.").map_err(Failure::Output)
 }
 
 /// How much likelier each photo makes each of the captions, `[photo][caption]`.

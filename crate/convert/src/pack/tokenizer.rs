@@ -7,7 +7,7 @@ use flamingo_architecture::config::TokensConfig;
 use flamingo_weights::gguf::Metadata;
 use serde::{Serialize, Serializer};
 
-use super::ConvertError;
+use super::PackError;
 
 /// Token types of llama.cpp (`llama_token_type`).
 const CONTROL: i32 = 3;
@@ -54,8 +54,8 @@ pub(super) fn from_gguf(
     metadata: &Metadata,
     path: &Path,
     added: Tokens,
-) -> Result<String, ConvertError> {
-    let error = ConvertError::metadata(path);
+) -> Result<String, PackError> {
+    let error = PackError::metadata(path);
     expect(metadata, path, "tokenizer.ggml.model", "gpt2")?;
     expect(metadata, path, "tokenizer.ggml.pre", "smollm")?;
     let tokens = metadata.strings("tokenizer.ggml.tokens").map_err(&error)?;
@@ -66,7 +66,7 @@ pub(super) fn from_gguf(
         ("tokenizer.ggml.token_type", types.len()),
     ] {
         if length != added.end_of_chunk as usize {
-            return Err(ConvertError::MetadataValue {
+            return Err(PackError::MetadataValue {
                 path: path.to_owned(),
                 key,
                 found: format!("a list of {length}"),
@@ -117,10 +117,7 @@ pub(super) fn from_gguf(
             merges,
         },
     };
-    serde_json::to_string(&tokenizer).map_err(|source| ConvertError::Json {
-        what: "tokenizer",
-        source,
-    })
+    serde_json::to_string(&tokenizer).map_err(PackError::Json)
 }
 
 /// Checks that the text under `key` is `expected`.
@@ -129,10 +126,10 @@ pub(super) fn expect(
     path: &Path,
     key: &'static str,
     expected: &str,
-) -> Result<(), ConvertError> {
-    let found = metadata.string(key).map_err(ConvertError::metadata(path))?;
+) -> Result<(), PackError> {
+    let found = metadata.string(key).map_err(PackError::metadata(path))?;
     if found != expected {
-        return Err(ConvertError::MetadataValue {
+        return Err(PackError::MetadataValue {
             path: path.to_owned(),
             key,
             found: format!("`{found}`"),

@@ -229,7 +229,6 @@ fn every_plan_fuses() {
         FusedFinish::Sum,
         FusedFinish::Activation(Activation::GeluErf),
         FusedFinish::Gated(Activation::Silu),
-        FusedFinish::Gated(Activation::GeluTanh),
         FusedFinish::AddTo { columns: false },
         FusedFinish::AddTo { columns: true },
     ];
@@ -265,7 +264,6 @@ fn every_plan_fuses() {
                 number += 1;
                 let fused = Fused {
                     norm,
-                    // Of the two gates one has a bias.
                     bias: number % 2 == 0,
                     finish,
                 };

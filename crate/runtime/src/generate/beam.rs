@@ -41,7 +41,10 @@ impl Default for BeamOptions {
 
 impl BeamOptions {
     /// Whether every number is one that makes sense.
-    pub(crate) fn check(&self) -> Result<(), RuntimeError> {
+    ///
+    /// # Errors
+    /// Where one does not; the search says the same, once a model is there.
+    pub fn check(&self) -> Result<(), RuntimeError> {
         check_range("beams", self.beams as f32, 1.0..=MAX_BEAMS)?;
         check_range("length_penalty", self.length_penalty, f32::MIN..=f32::MAX)
     }

@@ -6,6 +6,7 @@
 
 use std::sync::Arc;
 
+use flamingo_weights::excerpt::{Excerpt, one_line};
 use regex_automata::dfa::{Automaton, StartKind, dense};
 use regex_automata::nfa::thompson;
 use regex_automata::util::primitives::StateID;
@@ -23,7 +24,7 @@ const SIZE_LIMIT: usize = 16 << 20;
 pub enum ConstraintError {
     /// It is no regular expression, or one that no automaton of a sensible size
     /// decides: one with look-around, say.
-    #[error("the pattern {pattern:?} cannot be used: {reason}")]
+    #[error("the pattern {} cannot be used: {reason}", Excerpt(pattern))]
     Pattern {
         /// The pattern.
         pattern: String,
@@ -38,23 +39,29 @@ pub enum ConstraintError {
     Tokenizer(#[from] TokenizerError),
 }
 
-/// A pattern that a whole text must match. Cloning is cheap.
+/// A pattern that a whole text must match, of whatever tokens it is made. Cloning is cheap.
+#[derive(Clone, Debug)]
+pub struct Pattern {
+    automaton: Arc<dense::DFA<Vec<u32>>>,
+    start: StateID,
+}
+
+/// A pattern over the tokens of one model. Cloning is cheap.
 #[derive(Clone, Debug)]
 pub struct Constraint {
-    automaton: Arc<dense::DFA<Vec<u32>>>,
+    pattern: Pattern,
     /// Bytes of every token; none where a token has no text.
     tokens: Arc<[Box<[u8]>]>,
     /// Spaces at the start of a text that have no place in it.
     spaces_dropped: usize,
-    start: StateID,
 }
 
-impl Constraint {
+impl Pattern {
     /// The text is one of `choices`.
     ///
     /// # Errors
     /// Where there is none, or they are too many to be told apart.
-    pub fn choices(choices: &[String], tokenizer: &Tokenizer) -> Result<Self, ConstraintError> {
+    pub fn choices(choices: &[String]) -> Result<Self, ConstraintError> {
         if choices.is_empty() {
             return Err(ConstraintError::NoChoices);
         }
@@ -62,7 +69,7 @@ impl Constraint {
             .iter()
             .map(|text| regex_syntax::escape(text))
             .collect();
-        Self::regex(&escaped.join("|"), tokenizer)
+        Self::regex(&escaped.join("|"))
     }
 
     /// The text matches a regular expression, from its first character to its last.
@@ -70,10 +77,10 @@ impl Constraint {
     /// # Errors
     /// Where the pattern is no regular expression of the `regex` crate, has
     /// look-around, or needs an automaton of more than 16 MiB.
-    pub fn regex(pattern: &str, tokenizer: &Tokenizer) -> Result<Self, ConstraintError> {
+    pub fn regex(pattern: &str) -> Result<Self, ConstraintError> {
         let refused = |reason: String| ConstraintError::Pattern {
             pattern: pattern.to_owned(),
-            reason,
+            reason: one_line(&reason),
         };
         let config = dense::Config::new()
             // All alternatives, not the first that matches: the end decides.
@@ -92,17 +99,61 @@ impl Constraint {
             .map_err(|error| refused(error.to_string()))?;
         Ok(Self {
             automaton: Arc::new(automaton),
-            tokens: tokenizer.token_bytes()?.into(),
-            spaces_dropped: tokenizer.spaces_dropped_at_start(),
             start,
         })
+    }
+
+    /// The pattern over the tokens of a model.
+    ///
+    /// # Errors
+    /// Where the bytes of its tokens are unknown.
+    pub fn over(&self, tokenizer: &Tokenizer) -> Result<Constraint, ConstraintError> {
+        Ok(Constraint {
+            pattern: self.clone(),
+            tokens: tokenizer.token_bytes()?.into(),
+            spaces_dropped: tokenizer.spaces_dropped_at_start(),
+        })
+    }
+
+    fn after(&self, state: StateID, bytes: &[u8]) -> StateID {
+        let next = |state, &byte| self.automaton.next_state(state, byte);
+        bytes.iter().fold(state, next)
+    }
+
+    fn may_end(&self, state: StateID) -> bool {
+        let end = self.automaton.next_eoi_state(state);
+        self.automaton.is_match_state(end)
+    }
+}
+
+impl Constraint {
+    /// The text is one of `choices`.
+    ///
+    /// # Errors
+    /// Where there is none, or they are too many to be told apart.
+    pub fn choices(choices: &[String], tokenizer: &Tokenizer) -> Result<Self, ConstraintError> {
+        Pattern::choices(choices)?.over(tokenizer)
+    }
+
+    /// The text matches a regular expression: see [`Pattern::regex`].
+    ///
+    /// # Errors
+    /// As [`Pattern::regex`] and [`Pattern::over`].
+    pub fn regex(pattern: &str, tokenizer: &Tokenizer) -> Result<Self, ConstraintError> {
+        Pattern::regex(pattern)?.over(tokenizer)
+    }
+
+    /// Whether a text is as it must be, from its first character to its last.
+    pub fn is_met(&self, text: &str) -> bool {
+        let pattern = &self.pattern;
+        pattern.may_end(pattern.after(pattern.start, text.as_bytes()))
     }
 
     /// Before the first token.
     pub(crate) fn progress(&self) -> Progress<'_> {
         Progress {
             constraint: self,
-            state: self.start,
+            state: self.pattern.start,
             spaces_left: self.spaces_dropped,
         }
     }
@@ -121,13 +172,13 @@ impl Progress<'_> {
     /// Whether a token may come next.
     pub(crate) fn allows(&self, id: u32) -> bool {
         let (_, bytes) = self.text_of(id);
-        !bytes.is_empty() && !self.constraint.automaton.is_dead_state(self.after(bytes))
+        let automaton = &self.constraint.pattern.automaton;
+        !bytes.is_empty() && !automaton.is_dead_state(self.after(bytes))
     }
 
     /// Whether the text may end here.
     pub(crate) fn may_end(&self) -> bool {
-        let automaton = &self.constraint.automaton;
-        automaton.is_match_state(automaton.next_eoi_state(self.state))
+        self.constraint.pattern.may_end(self.state)
     }
 
     /// Takes a token.
@@ -151,10 +202,7 @@ impl Progress<'_> {
     }
 
     fn after(&self, bytes: &[u8]) -> StateID {
-        let automaton = &self.constraint.automaton;
-        bytes
-            .iter()
-            .fold(self.state, |state, &byte| automaton.next_state(state, byte))
+        self.constraint.pattern.after(self.state, bytes)
     }
 }
 

@@ -19,8 +19,16 @@ pub(crate) struct Decoding<'a> {
     token_ids: Vec<u32>,
     /// What was shown so far.
     shown: String,
-    /// Whether a stop text has come: then what was shown is all there is.
-    stopped: bool,
+}
+
+/// What a generation has come to.
+pub(crate) struct Decoded {
+    /// The text, of whole characters, without white space around it.
+    pub(crate) text: String,
+    /// The tokens.
+    pub(crate) token_ids: Vec<u32>,
+    /// Whether the text is as it had to be; none where anything would do.
+    pub(crate) meets_constraint: Option<bool>,
 }
 
 /// What a step of decoding has led to.
@@ -47,7 +55,6 @@ impl<'a> Decoding<'a> {
             stream: tokenizer.text_stream(),
             token_ids: Vec::new(),
             shown: String::new(),
-            stopped: false,
         }
     }
 
@@ -85,8 +92,17 @@ impl<'a> Decoding<'a> {
                 })
             })
             .collect::<Result<_, RuntimeError>>()?;
-        let Scanned { text, stopped } = self.stop.push(&self.stream.push(id)?);
-        self.stopped = stopped;
+        let Scanned { mut text, stopped } = self.stop.push(&self.stream.push(id)?);
+        let reason = if stopped {
+            // What stands behind it is nobody's.
+            self.stop.rest();
+            Some(StopReason::StopText)
+        } else if self.token_ids.len() >= self.options.max_new_tokens {
+            text.push_str(&self.stop.rest());
+            Some(StopReason::MaxNewTokens)
+        } else {
+            None
+        };
         self.shown.push_str(&text);
         let piece = TokenPiece {
             id,
@@ -95,22 +111,19 @@ impl<'a> Decoding<'a> {
             alternatives,
             attention: None,
         };
-        let reason = if stopped {
-            Some(StopReason::StopText)
-        } else if self.token_ids.len() >= self.options.max_new_tokens {
-            Some(StopReason::MaxNewTokens)
-        } else {
-            None
-        };
         Ok(Step::Token(piece, reason))
     }
 
-    /// The text and the tokens.
-    pub(crate) fn finish(self) -> Result<(String, Vec<u32>), RuntimeError> {
-        let text = match self.stopped {
-            true => self.shown,
-            false => self.tokenizer.decode(&self.token_ids)?,
-        };
-        Ok((text.trim().to_owned(), self.token_ids))
+    /// What came of it. The text is what was shown, and what was held back in case a stop
+    /// text would come of it: the same whole characters that came out token by token, and
+    /// nothing of one that was cut off.
+    pub(crate) fn finish(mut self) -> Decoded {
+        self.shown.push_str(&self.stop.rest());
+        let constraint = self.options.constraint.as_ref();
+        Decoded {
+            text: self.shown.trim().to_owned(),
+            token_ids: self.token_ids,
+            meets_constraint: constraint.map(|constraint| constraint.is_met(&self.shown)),
+        }
     }
 }

@@ -15,8 +15,8 @@ use crate::attention_map::AttentionMap;
 use crate::error::RuntimeError;
 
 pub use beam::{BeamOptions, Hypothesis};
-pub use constraint::{Constraint, ConstraintError};
-pub(crate) use decoding::{Decoding, Step};
+pub use constraint::{Constraint, ConstraintError, Pattern};
+pub(crate) use decoding::{Decoded, Decoding, Step};
 pub(crate) use probability::LogProbabilities;
 
 /// What a caller may choose about decoding. The default is greedy.
@@ -76,7 +76,10 @@ impl Default for GenerateOptions {
 
 impl GenerateOptions {
     /// Whether every number is one that makes sense.
-    pub(crate) fn check(&self) -> Result<(), RuntimeError> {
+    ///
+    /// # Errors
+    /// Where one does not; decoding says the same, once a model is there.
+    pub fn check(&self) -> Result<(), RuntimeError> {
         let ranges = [
             ("temperature", self.temperature, 0.0..=f32::MAX),
             ("top_p", self.top_p, 0.0..=1.0),
@@ -177,7 +180,8 @@ pub struct Timings {
 /// What the model said.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Generation {
-    /// The text, without white space around it.
+    /// The text, without white space around it: the whole characters that came out token
+    /// by token.
     pub text: String,
     /// The tokens, without `<|endofchunk|>`.
     pub token_ids: Vec<u32>,
@@ -187,4 +191,7 @@ pub struct Generation {
     pub timings: Timings,
     /// Why it ended.
     pub stop_reason: StopReason,
+    /// Whether the text is as [`GenerateOptions::constraint`] has it; none without one. A
+    /// text that was cut off before its end may not be.
+    pub meets_constraint: Option<bool>,
 }

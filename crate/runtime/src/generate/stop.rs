@@ -41,6 +41,11 @@ impl<'a> StopScanner<'a> {
         Scanned { text, stopped }
     }
 
+    /// What is held back, where no more text comes: it begins no stop text then.
+    pub(super) fn rest(&mut self) -> String {
+        std::mem::take(&mut self.held)
+    }
+
     /// Length in bytes of the longest end of the text that begins a stop text.
     fn may_begin_a_stop(&self) -> usize {
         self.held
@@ -66,7 +71,8 @@ mod tests {
                 return (shown, true, String::new());
             }
         }
-        (shown, false, scanner.held)
+        let rest = scanner.rest();
+        (shown, false, rest)
     }
 
     #[test]

@@ -147,15 +147,23 @@ impl ModelFolder {
     /// # Errors
     /// Where `model.json` cannot be read or is malformed.
     pub fn open(folder: &Path) -> Result<Self, FolderError> {
-        let path = folder.join(MANIFEST_FILE);
-        let file = File::open(&path).map_err(at(&path))?;
+        Self::of_manifest(&folder.join(MANIFEST_FILE))
+    }
+
+    /// Opens the folder in which a manifest lies, whatever that is called.
+    ///
+    /// # Errors
+    /// Where it cannot be read or is malformed.
+    pub fn of_manifest(path: &Path) -> Result<Self, FolderError> {
+        let folder = path.parent().unwrap_or(Path::new(""));
+        let file = File::open(path).map_err(at(path))?;
         let mut json = Vec::new();
         // One byte more than is accepted, so that the manifest sees it is too long.
         io::Read::read_to_end(
             &mut io::Read::take(file, MAX_MANIFEST_BYTES as u64 + 1),
             &mut json,
         )
-        .map_err(at(&path))?;
+        .map_err(at(path))?;
         Ok(Self {
             folder: folder.to_owned(),
             manifest: ModelManifest::from_json(&json)?,

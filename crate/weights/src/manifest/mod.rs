@@ -13,6 +13,9 @@ use std::collections::HashSet;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use crate::excerpt::{Excerpt, one_line};
+use crate::text::{EncodingError, text_of};
+
 pub use folder::{FolderError, FolderWriter, ModelFolder};
 pub use verifier::{ShardError, ShardVerifier};
 
@@ -99,13 +102,14 @@ impl ModelManifest {
         if json.len() > MAX_MANIFEST_BYTES {
             return Err(ManifestError::TooLong { bytes: json.len() });
         }
-        let Version { format_version } = serde_json::from_slice(json).map_err(malformed)?;
+        let json = text_of(json)?;
+        let Version { format_version } = serde_json::from_str(json).map_err(malformed)?;
         if format_version != FORMAT_VERSION {
             return Err(ManifestError::FormatVersion {
                 found: format_version,
             });
         }
-        let manifest: Self = serde_json::from_slice(json).map_err(malformed)?;
+        let manifest: Self = serde_json::from_str(json).map_err(malformed)?;
         manifest.check()?;
         Ok(manifest)
     }
@@ -165,7 +169,7 @@ impl ModelManifest {
 
 /// Whether `file` names a file beside `model.json` on every file system and in
 /// every URL, and nothing else.
-fn is_file_name(file: &str) -> bool {
+pub fn is_file_name(file: &str) -> bool {
     file.len() <= MAX_FILE_NAME_BYTES
         && file.starts_with(|c: char| c.is_ascii_alphanumeric())
         && file
@@ -179,7 +183,7 @@ fn is_sha256(hex: &str) -> bool {
 
 fn malformed(error: serde_json::Error) -> ManifestError {
     ManifestError::Malformed {
-        message: error.to_string(),
+        message: one_line(&error.to_string()),
     }
 }
 
@@ -192,6 +196,9 @@ pub enum ManifestError {
         /// Its length.
         bytes: usize,
     },
+    /// In another encoding than UTF-8, or no text.
+    #[error("model.json: {0}")]
+    Encoding(#[from] EncodingError),
     /// No JSON, or a field that is missing or of the wrong type.
     #[error("model.json: {message}")]
     Malformed {
@@ -211,7 +218,10 @@ pub enum ManifestError {
         found: usize,
     },
     /// A file that does not lie beside `model.json`.
-    #[error("model.json: shards[{index}].file is `{file}`, not the plain name of a file")]
+    #[error(
+        "model.json: shards[{index}].file is {}, not the plain name of a file",
+        Excerpt(file)
+    )]
     FileName {
         /// Which shard.
         index: usize,
@@ -346,6 +356,30 @@ mod tests {
             let error = read(&manifest).unwrap_err().to_string();
             assert!(error.contains(field), "{field}: {error}");
         }
+    }
+
+    #[test]
+    fn an_editor_may_mark_its_bytes_and_another_encoding_is_told_in_words() {
+        let marked = format!("\u{feff}{}\r\n", example());
+        assert_eq!(
+            ModelManifest::from_json(marked.as_bytes()),
+            read(&example())
+        );
+        let wide: Vec<u8> = marked.encode_utf16().flat_map(u16::to_le_bytes).collect();
+        let error = ModelManifest::from_json(&wide).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "model.json: the file is in UTF-16; save it as UTF-8"
+        );
+    }
+
+    #[test]
+    fn what_is_quoted_is_short() {
+        let mut manifest = example();
+        *manifest.pointer_mut("/shards/1/file").unwrap() = json!("/".repeat(100_000));
+        assert!(read(&manifest).unwrap_err().to_string().len() < 250);
+        *manifest.pointer_mut("/total_bytes").unwrap() = json!("x".repeat(100_000));
+        assert!(read(&manifest).unwrap_err().to_string().len() < 400);
     }
 
     #[test]

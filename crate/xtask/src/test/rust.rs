@@ -21,8 +21,10 @@ pub(super) fn xtask(workspace: &Workspace) -> Result<Tally> {
 
 /// All other tests but those that fuzz.
 pub(super) fn tests(workspace: &Workspace) -> Result<Tally> {
-    // A Vulkan driver for the WebGPU tests, and the models for those of the program.
+    // A Vulkan driver for the WebGPU tests, and what the program reads videos with and the models
+    // for its own.
     packages::install(packages::BROWSER_TESTS)?;
+    packages::install(packages::PROGRAM_TESTS)?;
     pack::models(workspace)?;
     count(
         workspace

@@ -1,24 +1,34 @@
 /** A clip, looked at frame by frame: its caption, or answers about it. */
 
-import { type AttentionMap, framesOf } from "flamingo-web";
+import {
+  type AttentionMap,
+  type CaptionStream,
+  type GenerateOptions,
+  type Session,
+  type TokenPiece,
+  timedFramesOf,
+} from "flamingo-web";
 import { html, nothing } from "lit";
 import { ExampleSource } from "../../board/example-source.js";
 import { type Fault, faultOf } from "../../errors.js";
 import { closeCamera, openCamera } from "../../media/camera.js";
 import { shareOfFrame } from "../../media/draw-attention.js";
 import { encodeFrame } from "../../media/encode-frame.js";
-import { filesOf, type Medium, sourceOf } from "../../media/medium.js";
+import { ACCEPT, type Medium, sourceOf } from "../../media/medium.js";
 import { ExampleSession } from "../../model/example-session.js";
 import { TextWriter } from "../../model/text-writer.js";
 import { waitingFor } from "../../model/waiting.js";
 import { faultMessage } from "../../parts/fault-message.js";
+import { fileButton } from "../../parts/file-button.js";
 import { icon } from "../../parts/icon.js";
 import { takeFiles } from "../../parts/take-files.js";
 import { questionField, writeControls } from "../../parts/write-controls.js";
 import { LOOKING, type TokenEvent } from "../../parts/written-text.js";
 import { ViewElement } from "../view-element.js";
+import { clipFilesOf, type PlacedFile, placed } from "./clip-files.js";
+import { droppedFiles } from "./dropped-files.js";
 import { record } from "./record.js";
-import { clipTime, frameCount, frameTimes, MAX_FRAMES, type Sampling } from "./sampling.js";
+import { clipTime, MAX_FRAMES, picturePlaces, type Sampling } from "./sampling.js";
 import "../../board/example-board.js";
 import "../../media/medium-picture.js";
 import "../../parts/written-text.js";
@@ -30,19 +40,25 @@ const LONGEST_RECORDING = 10;
 /** Frames a second that one can choose. */
 const RATES = [0.5, 1, 2, 4] as const;
 
-/** A clip's frame with its time. */
-interface TimedFrame {
-  readonly seconds: number;
+/** A clip's frame, and where in it that is: its time, or the name of its file. */
+interface PlacedFrame {
+  readonly place: string;
   readonly picture: Medium;
 }
 
 /** What a clip was given as, and what was found in it. */
 interface Clip {
   readonly name: string;
-  /** Address of the file on this page. */
-  readonly url: string;
-  readonly frames: readonly TimedFrame[];
+  /** The address of a video on this page, or pictures. */
+  readonly source: string | readonly File[];
+  readonly frames: readonly PlacedFrame[];
 }
+
+/** A text as it was asked for. */
+type Asked = (
+  signal: AbortSignal,
+  options: Pick<GenerateOptions, "alternatives" | "attention">,
+) => Promise<CaptionStream>;
 
 type Recording = { readonly stop: AbortController; readonly seconds: number };
 
@@ -56,6 +72,11 @@ export class ClipView extends ViewElement {
   #medium: Medium | undefined;
   /** Where the model looked for the token that was tapped. */
   #attention: AttentionMap | undefined;
+  /** Where it looked for each token of the text, once one was tapped. */
+  #maps: { readonly of: Asked; readonly maps: Promise<readonly AttentionMap[]> } | undefined;
+  #asked: Asked | undefined;
+  #tapped: TokenPiece | undefined;
+  #mapping = new AbortController();
   #question = "";
   #looking = new AbortController();
   #isLooking = false;
@@ -66,6 +87,7 @@ export class ClipView extends ViewElement {
   override disconnectedCallback(): void {
     super.disconnectedCallback();
     this.#recording?.stop.abort();
+    this.#forgetMaps();
   }
 
   override render() {
@@ -82,10 +104,7 @@ export class ClipView extends ViewElement {
           <written-text
             .writing=${this.#writer.writing}
             .name=${this.#source.board.asks ? "Answer" : "Caption"}
-            @token=${({ detail }: TokenEvent) => {
-              this.#attention = detail?.attention;
-              this.requestUpdate();
-            }}
+            @token=${({ detail }: TokenEvent) => void this.#tap(detail)}
           ></written-text>
         </section>
         <section class="card" aria-label="Examples">
@@ -102,9 +121,9 @@ export class ClipView extends ViewElement {
     const clip = this.#clip;
     return html`
       ${
-        clip === undefined
+        typeof clip?.source !== "string"
           ? nothing
-          : html`<video class="clip-video" controls muted playsinline src=${clip.url} aria-label=${`The clip, ${clip.name}`}></video>`
+          : html`<video class="clip-video" controls muted playsinline src=${clip.source} aria-label=${`The clip, ${clip.name}`}></video>`
       }
       <label
         class=${this.#over ? "drop over" : "drop"}
@@ -115,14 +134,15 @@ export class ClipView extends ViewElement {
         <input
           class="visually-hidden"
           type="file"
-          accept="video/*"
-          aria-label=${clip === undefined ? "Choose a video" : `Choose another video than ${clip.name}`}
+          accept=${ACCEPT}
+          multiple
+          aria-label=${clip === undefined ? "Choose a video, or pictures" : `Choose another video than ${clip.name}, or pictures`}
           @change=${this.#choose}
         />
         <span class=${clip === undefined ? "invitation" : "invitation small"}>
           ${clip === undefined ? icon("clip") : nothing}
           <strong>${clip === undefined ? "Choose a video" : "Choose another"}</strong>
-          <span>or drop one</span>
+          <span>or drop one, or the pictures of one</span>
         </span>
       </label>
     `;
@@ -135,8 +155,9 @@ export class ClipView extends ViewElement {
         ${
           recording === undefined
             ? html`<button type="button" class="quiet" @click=${this.#record}>
-                ${icon("camera")}Record
-              </button>`
+                  ${icon("camera")}Record
+                </button>
+                ${fileButton("Folder of frames", { folder: true }, (files) => void this.#take(placed(files)))}`
             : html`<button type="button" class="quiet" @click=${() => recording.stop.abort()}>
                 Stop recording
               </button>`
@@ -225,7 +246,7 @@ export class ClipView extends ViewElement {
     return html`
       <ol class="clip-frames" aria-label="Frames">
         ${this.#clip.frames.map(
-          ({ seconds, picture }, place) => html`
+          ({ place: name, picture }, place) => html`
             <li>
               <medium-picture
                 .medium=${picture}
@@ -233,14 +254,22 @@ export class ClipView extends ViewElement {
                 .attention=${attention}
                 .place=${place}
               ></medium-picture>
-              <small class="figures">${clipTime(seconds)}</small>
+              <small class="figures">${name}</small>
               ${attention === undefined ? nothing : lookedAt(shareOfFrame(attention, place))}
             </li>
           `,
         )}
       </ol>
-      ${attention === undefined ? nothing : html`<p class="hint">How much of its look went to each frame.</p>`}
+      ${this.#lookHint()}
     `;
+  }
+
+  #lookHint() {
+    if (this.#attention !== undefined) {
+      return html`<p class="hint">How much of its look went to each frame.</p>`;
+    }
+    if (this.#tapped === undefined) return nothing;
+    return html`<p class="hint" role="status">Finding where it looked …</p>`;
   }
 
   #questionField() {
@@ -270,14 +299,61 @@ export class ClipView extends ViewElement {
     const { asks } = this.#source.board;
     const task = asks ? "visual-question" : "caption";
     const question = asks ? this.#question.trim() : "";
-    void this.#writer.write(model, async (signal) => {
-      const examples = await this.#source.examplesFor(model, medium, signal);
-      const session = this.#session.for(model, task, examples);
-      return session.ask(sourceOf(medium), question, { signal, ...LOOKING });
-    });
+    this.#forgetMaps();
+    let session: Session | undefined;
+    const asked: Asked = async (signal, options) => {
+      // The second time as the first, whatever has become of the examples.
+      session ??= this.#session.for(
+        model,
+        task,
+        await this.#source.examplesFor(model, medium, signal),
+      );
+      return session.ask(sourceOf(medium), question, { signal, ...options });
+    };
+    this.#asked = asked;
+    const { alternatives } = LOOKING;
+    void this.#writer.write(model, (signal) => asked(signal, { alternatives }));
   };
 
-  readonly #choose = (event: Event) => this.#take(takeFiles(event));
+  /**
+   * Shows where the model looked for a token. The maps of many frames cost more than the text, so it
+   * is written a second time with them, when the first of its tokens is tapped.
+   */
+  async #tap(piece: TokenPiece | undefined): Promise<void> {
+    this.#tapped = piece;
+    this.#attention = undefined;
+    this.requestUpdate();
+    const { writing } = this.#writer;
+    const asked = this.#asked;
+    if (piece === undefined || asked === undefined || !("pieces" in writing)) return;
+    if (this.#maps?.of !== asked) {
+      this.#maps = { of: asked, maps: mapsOf(asked, this.#mapping.signal) };
+    }
+    try {
+      const map = (await this.#maps.maps)[writing.pieces.indexOf(piece)];
+      if (this.#tapped !== piece) return;
+      this.#attention = map;
+      if (map === undefined) this.#tapped = undefined;
+    } catch (error) {
+      if (this.#tapped !== piece) return;
+      this.#tapped = undefined;
+      // The next tap tries again.
+      this.#maps = undefined;
+      this.#fault = faultOf(error);
+    }
+    this.requestUpdate();
+  }
+
+  #forgetMaps(): void {
+    this.#mapping.abort();
+    this.#mapping = new AbortController();
+    this.#maps = undefined;
+    this.#asked = undefined;
+    this.#tapped = undefined;
+    this.#attention = undefined;
+  }
+
+  readonly #choose = (event: Event) => void this.#take(placed(takeFiles(event)));
 
   #drag(event: DragEvent, over: boolean): void {
     event.preventDefault();
@@ -287,14 +363,32 @@ export class ClipView extends ViewElement {
 
   readonly #drop = (event: DragEvent) => {
     this.#drag(event, false);
-    this.#take(filesOf(event.dataTransfer));
+    void this.#take(droppedFiles(event.dataTransfer));
   };
 
-  #take([file]: readonly File[]): void {
-    if (file === undefined) return;
-    if (this.#clip !== undefined) URL.revokeObjectURL(this.#clip.url);
-    this.#clip = { name: file.name, url: URL.createObjectURL(file), frames: [] };
-    void this.#look();
+  async #take(given: readonly PlacedFile[] | Promise<readonly PlacedFile[]>): Promise<void> {
+    this.#fault = undefined;
+    try {
+      const files = await given;
+      if (files.length === 0) return;
+      const clip = await clipFilesOf(files);
+      this.#forget();
+      this.#clip =
+        clip.kind === "video"
+          ? { name: clip.file.name, source: URL.createObjectURL(clip.file), frames: [] }
+          : { name: clip.name, source: clip.files, frames: [] };
+    } catch (error) {
+      this.#fault = faultOf(error);
+      this.requestUpdate();
+      return;
+    }
+    await this.#look();
+  }
+
+  #forget(): void {
+    const { source } = this.#clip ?? {};
+    if (typeof source === "string") URL.revokeObjectURL(source);
+    this.#clip = undefined;
   }
 
   #sample(sampling: Sampling): void {
@@ -311,18 +405,22 @@ export class ClipView extends ViewElement {
     this.#looking = new AbortController();
     const { signal } = this.#looking;
     this.#writer.clear();
+    this.#forgetMaps();
     this.#medium = undefined;
     this.#fault = undefined;
     this.#isLooking = true;
     this.requestUpdate();
     try {
-      const frames = await timedFrames(clip.url, this.#sampling, signal);
+      const frames =
+        typeof clip.source === "string"
+          ? await timedFrames(clip.source, this.#sampling, signal)
+          : chosenFrames(clip.source, this.#sampling);
       if (signal.aborted) return;
       this.#clip = { ...clip, frames };
       this.#medium = { name: clip.name, frames: frames.flatMap(({ picture }) => picture.frames) };
     } catch (error) {
       if (signal.aborted) return;
-      this.#clip = undefined;
+      this.#forget();
       this.#fault = faultOf(error);
     }
     this.#isLooking = false;
@@ -344,7 +442,7 @@ export class ClipView extends ViewElement {
       timer = setInterval(() => this.#tick(), 1000);
       const file = await record(stream, stop.signal);
       this.#recording = undefined;
-      this.#take([file]);
+      await this.#take(placed([file]));
     } catch (error) {
       this.#recording = undefined;
       this.#fault = faultOf(error);
@@ -377,27 +475,46 @@ async function timedFrames(
   url: string,
   sampling: Sampling,
   signal: AbortSignal,
-): Promise<TimedFrame[]> {
+): Promise<PlacedFrame[]> {
   const video = document.createElement("video");
   video.muted = true;
   video.preload = "auto";
   video.src = url;
   try {
-    // A look at one frame finds the length too, where the file does not tell it.
-    if (sampling.kind === "rate") await framesOf(video, { count: 1, signal });
-    const count = frameCount(sampling, video.duration);
-    const frames = await framesOf(video, { count, signal });
-    const times = frameTimes(count, video.duration);
+    const frames = await timedFramesOf(video, {
+      signal,
+      ...(sampling.kind === "count"
+        ? { count: sampling.count }
+        : { rate: sampling.rate, most: MAX_FRAMES }),
+    });
     return await Promise.all(
-      frames.map(async (frame, i) => {
-        const seconds = times[i] ?? 0;
-        const picture = await encodeFrame(frame);
-        return { seconds, picture: { name: `Frame at ${clipTime(seconds)}`, frames: [picture] } };
+      frames.map(async ({ image, seconds }) => {
+        const place = clipTime(seconds);
+        const picture = await encodeFrame(image);
+        return { place, picture: { name: `Frame at ${place}`, frames: [picture] } };
       }),
     );
   } finally {
     video.removeAttribute("src");
   }
+}
+
+/** Pictures that were given as the frames of a clip, as they are. */
+function chosenFrames(files: readonly File[], sampling: Sampling): PlacedFrame[] {
+  return picturePlaces(sampling, files.length).flatMap((place) => {
+    const file = files[place];
+    if (file === undefined) return [];
+    return [{ place: file.name, picture: { name: file.name, frames: [file] } }];
+  });
+}
+
+/** Where the model looked for each token of a text, which is written anew for that. */
+async function mapsOf(asked: Asked, signal: AbortSignal): Promise<AttentionMap[]> {
+  const maps: AttentionMap[] = [];
+  for await (const { attention } of await asked(signal, { attention: true })) {
+    if (attention !== undefined) maps.push(attention);
+  }
+  return maps;
 }
 
 customElements.define("clip-view", ClipView);

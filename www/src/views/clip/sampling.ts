@@ -8,15 +8,11 @@ export type Sampling =
 /** Most frames of one clip: each is encoded, and a long video would take minutes. */
 export const MAX_FRAMES = 32;
 
-/** Number of frames for a clip of some seconds; at least one. */
-export function frameCount(sampling: Sampling, seconds: number): number {
-  const frames = sampling.kind === "count" ? sampling.count : Math.round(seconds * sampling.rate);
-  return Math.min(MAX_FRAMES, Math.max(1, frames));
-}
-
-/** When the frames of `framesOf` are taken, in seconds: each in the middle of its share of the clip. */
-export function frameTimes(count: number, seconds: number): number[] {
-  return Array.from({ length: count }, (_, i) => ((i + 0.5) * seconds) / count);
+/** Which of so many pictures are taken: all, or as many as there may be, each from the middle of its share. */
+export function picturePlaces(sampling: Sampling, pictures: number): number[] {
+  const wanted = sampling.kind === "count" ? sampling.count : pictures;
+  const count = Math.min(MAX_FRAMES, wanted, pictures);
+  return Array.from({ length: count }, (_, i) => Math.floor(((i + 0.5) * pictures) / count));
 }
 
 /** A time within a clip: minutes, seconds and tenths. */

@@ -286,7 +286,13 @@ function keptText({ totalBytes }: ModelInfo, bytes: number): string {
   return bytes < totalBytes ? `${megabytes(bytes)} of it kept` : "kept for offline use";
 }
 
-const absolute = (url: string): string => new URL(url, document.baseURI).href;
+/** An address as it is kept: without a fragment and, where it is that of a folder, with the file. */
+function absolute(url: string): string {
+  const address = new URL(url, document.baseURI);
+  address.hash = "";
+  if (address.pathname.endsWith("/")) address.pathname += "model.json";
+  return address.href;
+}
 
 /** An address of this page's own server, seen from the page; another one as it is. */
 function relative(url: string): string {
