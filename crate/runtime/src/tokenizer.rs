@@ -8,8 +8,8 @@ use std::collections::HashMap;
 
 use flamingo::config::TokensConfig;
 use thiserror::Error;
-use tokenizers::DecoderWrapper;
 use tokenizers::pre_tokenizers::metaspace::PrependScheme;
+use tokenizers::{Decoder, DecoderWrapper};
 
 /// Text of the token that stands where an image stands.
 pub const IMAGE: &str = "<image>";
@@ -293,12 +293,7 @@ impl Spelling {
         for step in steps {
             match step {
                 DecoderWrapper::ByteLevel(_) if steps.len() == 1 => return Self::ByteLevel,
-                DecoderWrapper::Replace(replace)
-                    if replace.content == " "
-                        && replace_pattern(step).as_deref() == Some(SPACE_TEXT) =>
-                {
-                    is_spaced = true;
-                }
+                DecoderWrapper::Replace(_) if writes_spaces(step) => is_spaced = true,
                 DecoderWrapper::Metaspace(metaspace)
                     if metaspace.get_replacement() == SPACE_OF_PIECES =>
                 {
@@ -321,14 +316,11 @@ impl Spelling {
     }
 }
 
-/// [`SPACE_OF_PIECES`] as text.
-const SPACE_TEXT: &str = "\u{2581}";
-
-/// The text that a step replaces, which the library tells as JSON only.
-fn replace_pattern(step: &DecoderWrapper) -> Option<String> {
-    let json = serde_json::to_value(step).ok()?;
-    let pattern = json.get("pattern")?.get("String")?;
-    pattern.as_str().map(str::to_owned)
+/// Whether a step writes a space for each [`SPACE_OF_PIECES`] and leaves all else; the
+/// library does not tell what it replaces.
+fn writes_spaces(step: &DecoderWrapper) -> bool {
+    let written = step.decode_chain(vec![format!("{SPACE_OF_PIECES}a b{SPACE_OF_PIECES}")]);
+    written.is_ok_and(|written| written == [" a b "])
 }
 
 /// The character that stands for each byte in the vocabulary of a byte-level

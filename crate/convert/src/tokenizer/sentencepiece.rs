@@ -18,6 +18,9 @@ const SPACE: &str = "\u{2581}";
 /// Most pieces of a model.
 const MAX_PIECES: usize = 4 << 20;
 
+/// Longest piece, in bytes: a piece can be two others in as many ways as it has places.
+const MAX_PIECE: usize = 256;
+
 /// More spaces than a text begins with.
 const ALL_SPACES: u32 = u32::MAX;
 
@@ -130,6 +133,9 @@ fn piece_of(message: &[u8]) -> Result<Piece, TokenizerError> {
     }
     if piece.text.is_empty() || !piece.score.is_finite() {
         return Err(malformed("a piece has no text, or its score is no number"));
+    }
+    if piece.text.len() > MAX_PIECE {
+        return Err(malformed("a piece is too long"));
     }
     Ok(piece)
 }
