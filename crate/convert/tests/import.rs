@@ -123,7 +123,7 @@ fn a_checkpoint_becomes_a_folder_in_load_order() {
         ("xattn.2.attn_k.weight", TensorType::Q4_0),
         ("xattn.2.attn_gate", TensorType::F32),
         ("resampler.blk.1.attn_q.weight", TensorType::Q8_0),
-        ("v.blk.0.attn_qkv.weight", TensorType::Q8_0),
+        ("v.blk.0.attn_qkv.weight", TensorType::Q4_0),
         // 147 columns.
         ("v.patch_embd.weight", TensorType::F16),
     ] {
