@@ -579,6 +579,10 @@ fn a_part_that_is_missing_or_of_another_model_is_named() {
         text.contains("this checkpoint needs the language model"),
         "{text}"
     );
+    assert!(
+        text.contains("has a GPT-NeoX, 4 layers of width 64"),
+        "{text}"
+    );
     let shallow: Dump = dump(files.options.language.as_deref().unwrap());
     let shallow = renamed(&shallow, |name| {
         (!name.contains("blocks.3.")).then(|| name.to_owned())
