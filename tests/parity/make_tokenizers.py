@@ -223,6 +223,8 @@ def main() -> None:
         lines,
         model_type="unigram",
         vocab_size=300,
+        # Those of its control pieces.
+        required_chars="<>/sunk",
         normalization_rule_tsv=str(rules),
     )
     rules.unlink()

@@ -9,8 +9,8 @@ use std::collections::HashMap;
 use flamingo::FlamingoConfig;
 use flamingo::config::{PromptConfig, TokensConfig};
 use thiserror::Error;
-use tokenizers::DecoderWrapper;
 use tokenizers::pre_tokenizers::metaspace::PrependScheme;
+use tokenizers::{Decoder, DecoderWrapper};
 
 /// Text of the token that stands where an image stands.
 pub const IMAGE: &str = "<image>";
@@ -321,10 +321,19 @@ impl Tokenizer {
 
     /// Starts to turn tokens into text as they come.
     pub fn text_stream(&self) -> TextStream<'_> {
+        let state = match self.spelling {
+            Spelling::SentencePiece { dropped } => StreamState::Bytes {
+                pending: Vec::new(),
+                spaces_left: dropped,
+            },
+            Spelling::ByteLevel | Spelling::Other => StreamState::Tokens {
+                shown: Vec::new(),
+                pending: Vec::new(),
+            },
+        };
         TextStream {
             tokenizer: self,
-            shown: Vec::new(),
-            pending: Vec::new(),
+            state,
         }
     }
 }
@@ -352,12 +361,7 @@ impl Spelling {
         for step in steps {
             match step {
                 DecoderWrapper::ByteLevel(_) if steps.len() == 1 => return Self::ByteLevel,
-                DecoderWrapper::Replace(replace)
-                    if replace.content == " "
-                        && replace_pattern(step).as_deref() == Some(SPACE_TEXT) =>
-                {
-                    is_spaced = true;
-                }
+                DecoderWrapper::Replace(_) if writes_spaces(step) => is_spaced = true,
                 DecoderWrapper::Metaspace(metaspace)
                     if metaspace.get_replacement() == SPACE_OF_PIECES =>
                 {
@@ -380,14 +384,11 @@ impl Spelling {
     }
 }
 
-/// [`SPACE_OF_PIECES`] as text.
-const SPACE_TEXT: &str = "\u{2581}";
-
-/// The text that a step replaces, which the library tells as JSON only.
-fn replace_pattern(step: &DecoderWrapper) -> Option<String> {
-    let json = serde_json::to_value(step).ok()?;
-    let pattern = json.get("pattern")?.get("String")?;
-    pattern.as_str().map(str::to_owned)
+/// Whether a step writes a space for each [`SPACE_OF_PIECES`] and leaves all else; the
+/// library does not tell what it replaces.
+fn writes_spaces(step: &DecoderWrapper) -> bool {
+    let written = step.decode_chain(vec![format!("{SPACE_OF_PIECES}a b{SPACE_OF_PIECES}")]);
+    written.is_ok_and(|written| written == [" a b "])
 }
 
 /// The character that stands for each byte in the vocabulary of a byte-level
@@ -413,12 +414,26 @@ fn byte_level_alphabet() -> impl Iterator<Item = (char, u8)> {
 /// over the same tokens.
 pub struct TextStream<'a> {
     tokenizer: &'a Tokenizer,
-    /// The tokens whose text came out last. Decoders look at neighbours (a
-    /// leading space may depend on what stands before), so new tokens are
-    /// decoded after these; older ones no longer matter.
-    shown: Vec<u32>,
-    /// Tokens since then, which do not end with a whole character yet.
-    pending: Vec<u32>,
+    state: StreamState,
+}
+
+enum StreamState {
+    /// For tokens whose text the library makes.
+    Tokens {
+        /// The tokens whose text came out last. Decoders look at neighbours (a leading
+        /// space may depend on what stands before), so new tokens are decoded after
+        /// these; older ones no longer matter.
+        shown: Vec<u32>,
+        /// Tokens since then, which do not end with a whole character yet.
+        pending: Vec<u32>,
+    },
+    /// For tokens whose bytes are known.
+    Bytes {
+        /// The first bytes of a character.
+        pending: Vec<u8>,
+        /// Spaces that have no place in the text, as it has not begun yet.
+        spaces_left: usize,
+    },
 }
 
 impl TextStream<'_> {
@@ -428,17 +443,53 @@ impl TextStream<'_> {
     /// # Errors
     /// Where the library refuses the tokens.
     pub fn push(&mut self, id: u32) -> Result<String, TokenizerError> {
-        self.pending.push(id);
-        let before = self.tokenizer.decode(&self.shown)?;
-        let both = self
-            .tokenizer
-            .decode(&[&self.shown[..], &self.pending].concat())?;
-        match both.strip_prefix(&before) {
-            Some(new) if !new.ends_with(char::REPLACEMENT_CHARACTER) => {
-                self.shown = std::mem::take(&mut self.pending);
-                Ok(new.to_owned())
+        let tokenizer = self.tokenizer;
+        match &mut self.state {
+            StreamState::Tokens { shown, pending } => {
+                pending.push(id);
+                let before = tokenizer.decode(shown)?;
+                let both = tokenizer.decode(&[&shown[..], pending].concat())?;
+                match both.strip_prefix(&before) {
+                    Some(new) if !new.ends_with(char::REPLACEMENT_CHARACTER) => {
+                        *shown = std::mem::take(pending);
+                        Ok(new.to_owned())
+                    }
+                    _ => Ok(String::new()),
+                }
             }
-            _ => Ok(String::new()),
+            StreamState::Bytes {
+                pending,
+                spaces_left,
+            } => {
+                let bytes = tokenizer.piece_bytes(id);
+                let spaces = bytes.iter().take(*spaces_left);
+                let spaces = spaces.take_while(|&&byte| byte == b' ').count();
+                *spaces_left = match spaces == bytes.len() {
+                    true => *spaces_left - spaces,
+                    false => 0,
+                };
+                pending.extend_from_slice(&bytes[spaces..]);
+                Ok(take_characters(pending))
+            }
         }
     }
+}
+
+/// Takes all characters off the front of `bytes` but one that may still become whole.
+fn take_characters(bytes: &mut Vec<u8>) -> String {
+    let mut whole = 0;
+    while let Err(error) = std::str::from_utf8(&bytes[whole..]) {
+        whole += error.valid_up_to();
+        match error.error_len() {
+            Some(length) => whole += length,
+            None => break,
+        }
+    }
+    if std::str::from_utf8(&bytes[whole..]).is_ok() {
+        whole = bytes.len();
+    }
+    let rest = bytes.split_off(whole);
+    let text = String::from_utf8_lossy(bytes).into_owned();
+    *bytes = rest;
+    text
 }

@@ -1,6 +1,6 @@
 //! Tokenizers of released models, small ones of each form, in the runtime
 //! (`tests/parity/make_tokenizers.py`).
-#![allow(clippy::unwrap_used, clippy::expect_used)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -126,8 +126,16 @@ fn a_stream_gives_out_whole_characters_and_takes_nothing_back() {
             }
         }
     }
-    // A byte that makes no character, behind one of several bytes.
+    // A token without text in between, and a space behind it that is one.
     let tokenizer = tokenizer("llama");
+    let [a] = tokenizer.encode("a").unwrap()[..] else {
+        panic!("a piece of one space and a letter");
+    };
+    let mut stream = tokenizer.text_stream();
+    let text: String = [a, 0, a].map(|id| stream.push(id).unwrap()).concat();
+    assert_eq!(text, "a a");
+    assert_eq!(tokenizer.decode(&[a, 0, a]).unwrap(), text);
+    // A byte that makes no character, behind one of several bytes.
     let ids = [
         &tokenizer.encode("€").unwrap()[..],
         &[3 + 0xf0],

@@ -21,8 +21,8 @@ pub struct AddedToken<'a> {
 
 /// A tokenizer as the crate `tokenizers` reads it.
 ///
-/// Every token is in the vocabulary of its model with its id; so `tokenizers`, which
-/// counts ids on for added tokens that are not, gives none of its own.
+/// Every token is in the vocabulary of its model with its id, where that is a map; so
+/// `tokenizers`, which counts ids on for added tokens that are not, gives none of its own.
 #[derive(Clone, Debug, PartialEq)]
 pub struct TokenizerJson {
     /// All but `added_tokens`.
@@ -178,16 +178,17 @@ impl TokenizerJson {
                     Some(Value::Object(vocab)) => {
                         vocab.insert(content.clone(), Value::from(*id));
                     }
-                    Some(Value::Array(list)) => {
-                        if *id as usize != list.len() {
+                    // `tokenizers` counts on from its end; within, a text could be read as
+                    // the token.
+                    Some(Value::Array(_)) => {
+                        let next = self.texts.keys().max().map_or(0, |&id| id as usize + 1);
+                        if *id as usize != next {
                             return Err(TokenizerError::Gap {
                                 token: content.clone(),
                                 id: *id,
-                                next: list.len(),
+                                next,
                             });
                         }
-                        let score = unreachable_score(list);
-                        list.push(json!([content, score]));
                     }
                     _ => return Err(TokenizerError::part("model.vocab", "missing")),
                 }
@@ -217,21 +218,4 @@ fn vocabulary(value: &Map<String, Value>) -> Result<Vec<(String, u32)>, Tokenize
             .ok_or_else(|| TokenizerError::part("model.vocab", "no list of texts with scores")),
         _ => Err(TokenizerError::part("model.vocab", "missing")),
     }
-}
-
-/// A score so low that no text is taken for the token where any other way of reading it is
-/// left.
-fn unreachable_score(list: &[Value]) -> f64 {
-    let scores = list.iter().filter_map(|entry| entry.get(1)?.as_f64());
-    unreachable_below(scores)
-}
-
-/// The score of [`unreachable_score`] for a vocabulary with these scores.
-pub(super) fn unreachable_below(scores: impl Iterator<Item = f64>) -> f64 {
-    const UNREACHABLE: f64 = -1e6;
-    let least = scores
-        .filter(|&score| score > UNREACHABLE)
-        .fold(0.0, f64::min);
-    // A text of a hundred tokens of the least score is still read as those.
-    UNREACHABLE.min(100.0 * least)
 }

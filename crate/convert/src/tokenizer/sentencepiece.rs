@@ -4,11 +4,10 @@
 //! text becomes a chain of normalizers, without a split by words: its own search runs
 //! over the whole text too.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use serde_json::{Value as Json, json};
 
-use super::json::unreachable_below;
 use super::protobuf::{Fields, Value};
 use super::{AddedToken, TokenizerError, TokenizerJson};
 
@@ -17,6 +16,15 @@ const SPACE: &str = "\u{2581}";
 
 /// Most pieces of a model.
 const MAX_PIECES: usize = 4 << 20;
+
+/// Longest piece, in bytes: a piece can be two others in as many ways as it has places.
+const MAX_PIECE: usize = 256;
+
+/// Score of what no text is read as; that of any other reading is far above it.
+const UNREACHABLE: f64 = -1e6;
+
+/// Least score of a piece: a hundred of them are still above [`UNREACHABLE`].
+const LEAST_SCORE: f32 = -1e4;
 
 /// More spaces than a text begins with.
 const ALL_SPACES: u32 = u32::MAX;
@@ -128,8 +136,11 @@ fn piece_of(message: &[u8]) -> Result<Piece, TokenizerError> {
             _ => {}
         }
     }
-    if piece.text.is_empty() || !piece.score.is_finite() {
-        return Err(malformed("a piece has no text, or its score is no number"));
+    if piece.text.is_empty() {
+        return Err(malformed("a piece has no text"));
+    }
+    if piece.text.len() > MAX_PIECE {
+        return Err(malformed("a piece is too long"));
     }
     Ok(piece)
 }
@@ -173,7 +184,15 @@ impl Model {
 
     /// The same as a `tokenizer.json`.
     pub(super) fn to_json(&self) -> Result<TokenizerJson, TokenizerError> {
+        // BPE's are the negative numbers of its merges.
+        let least = match self.algorithm {
+            Algorithm::Unigram => LEAST_SCORE,
+            Algorithm::Bpe => f32::MIN,
+        };
         for piece in &self.pieces {
+            if !piece.score.is_finite() || piece.score < least {
+                return Err(malformed("the score of a piece is no number, or too low"));
+            }
             let what = match piece.kind {
                 Kind::UserDefined => "which the user defined",
                 Kind::Unused => "which is unused",
@@ -188,7 +207,7 @@ impl Model {
         let has_bytes = self.pieces.iter().any(|piece| piece.kind == Kind::Byte);
         let model = match self.algorithm {
             Algorithm::Bpe => self.bpe(unknown, has_bytes),
-            Algorithm::Unigram => self.unigram(unknown, has_bytes),
+            Algorithm::Unigram => self.unigram(unknown, has_bytes)?,
         };
         let mut decoders = vec![
             json!({ "type": "Replace", "pattern": { "String": SPACE }, "content": " " }),
@@ -303,23 +322,39 @@ impl Model {
             .collect()
     }
 
-    fn unigram(&self, unknown: Option<usize>, has_bytes: bool) -> Json {
-        // SentencePiece takes no text for a piece that is none; here a score sees to it.
-        let scores = self.pieces.iter().map(|piece| f64::from(piece.score));
-        let unreachable = unreachable_below(scores);
+    /// # Errors
+    /// Where a text could be read as a piece that stands for none.
+    ///
+    /// SentencePiece's search passes over such pieces. That of `tokenizers` takes any, so
+    /// a score sees to it that it never does, as long as their characters have pieces of
+    /// their own: what has none costs more than everything else.
+    fn unigram(&self, unknown: Option<usize>, has_bytes: bool) -> Result<Json, TokenizerError> {
+        let is_text = |piece: &&Piece| piece.kind == Kind::Normal;
+        let pieces = self.pieces.iter().filter(is_text);
+        let texts: HashSet<&str> = pieces.map(|piece| piece.text.as_str()).collect();
+        let mut characters = [0; 4];
+        for piece in self.pieces.iter().filter(|piece| !is_text(piece)) {
+            let mut characters_of = piece.text.chars();
+            if !characters_of.all(|c| texts.contains(&*c.encode_utf8(&mut characters))) {
+                return Err(unsupported(format!(
+                    "a unigram model without a piece for each character of {:?}",
+                    piece.text
+                )));
+            }
+        }
         let vocab = self.pieces.iter().map(|piece| {
             let score = match piece.kind {
                 Kind::Normal => f64::from(piece.score),
-                _ => unreachable,
+                _ => UNREACHABLE,
             };
             json!([piece.text, score])
         });
-        json!({
+        Ok(json!({
             "type": "Unigram",
             "unk_id": unknown,
             "byte_fallback": has_bytes,
             "vocab": vocab.collect::<Vec<_>>(),
-        })
+        }))
     }
 }
 

@@ -1,0 +1,87 @@
+//! The pickles within PyTorch's and TorchScript's archives, whose checksums keep a changed
+//! archive from reaching them.
+#![allow(clippy::unwrap_used)]
+
+use std::fs::File;
+use std::io::Write;
+use std::path::Path;
+
+use flamingo_convert::source::Checkpoint;
+use flamingo_fuzz::{CountingAllocator, fuzz, peak_during};
+use zip::write::SimpleFileOptions;
+use zip::{CompressionMethod, ZipWriter};
+
+#[global_allocator]
+static ALLOCATOR: CountingAllocator = CountingAllocator;
+
+/// Most bytes allocated for each byte of input: a value of a pickle can take one byte.
+const BYTES_PER_BYTE: usize = 512;
+
+/// Most bytes allocated for an input of no bytes: the readers of archives; and for
+/// PyTorch's, what its crate lets a pickle copy.
+const BYTES_AT_LEAST: [usize; 2] = [1 << 20, 256 << 20];
+
+/// An archive of two storages of 96 bytes with `pickle`.
+fn write(path: &Path, pickle: &[u8], is_torchscript: bool) {
+    let options = SimpleFileOptions::default().compression_method(CompressionMethod::Stored);
+    let mut writer = ZipWriter::new(File::create(path).unwrap());
+    let mut member = |name: &str, bytes: &[u8]| {
+        writer.start_file(name, options).unwrap();
+        writer.write_all(bytes).unwrap();
+    };
+    member("a/data.pkl", pickle);
+    member("a/data/0", &[1; 96]);
+    member("a/data/1", &[2; 96]);
+    member("a/version", b"3\n");
+    if is_torchscript {
+        member("a/constants.pkl", b"\x80\x02).");
+    }
+    writer.finish().unwrap();
+}
+
+fn read(path: &Path) -> String {
+    let checkpoint = match Checkpoint::open(path) {
+        Ok(checkpoint) => checkpoint,
+        Err(error) => return error.to_string(),
+    };
+    for entry in checkpoint.tensors() {
+        let tensor = checkpoint.read(&entry.name).unwrap();
+        assert_eq!(tensor.data.len(), entry.byte_len);
+        // A storage of 96 bytes is whole in a file of some hundred.
+        assert!(entry.byte_len < 4096);
+    }
+    format!("read {}", checkpoint.tensors().len())
+}
+
+#[test]
+fn fuzz_pickle() {
+    let folder = tempfile::tempdir().unwrap();
+    let words: &[&[u8]] = &[
+        b"ctorch._utils\n_rebuild_tensor_v2\n",
+        b"ctorch._utils\n_rebuild_parameter\n",
+        b"ctorch.jit._pickle\nbuild_intlist\n",
+        b"ctorch\nHalfStorage\n",
+        b"c__torch__\nM\n",
+        b"ccollections\nOrderedDict\n)R",
+        b"cposix\nsystem\n",
+        b"X\x07\0\0\0storage",
+        b"\x8a\x08\xff\xff\xff\xff\xff\xff\xff\x7f",
+        b"K\x18tQ",
+        b"q\x00h\x00",
+        b"\x81}",
+        b"\x86R",
+        b"sb.",
+    ];
+    fuzz("pickle", words, |input| {
+        let mut fates = Vec::new();
+        for (is_torchscript, at_least) in [true, false].into_iter().zip(BYTES_AT_LEAST) {
+            let path = folder.path().join("archive");
+            write(&path, input, is_torchscript);
+            let (fate, peak) = peak_during(|| read(&path));
+            let limit = at_least + BYTES_PER_BYTE * input.len();
+            assert!(peak <= limit, "{peak} bytes allocated for {}", input.len());
+            fates.push(fate);
+        }
+        fates.concat()
+    });
+}
