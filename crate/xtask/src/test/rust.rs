@@ -23,7 +23,7 @@ pub(super) fn xtask(workspace: &Workspace) -> Result<Tally> {
 pub(super) fn tests(workspace: &Workspace) -> Result<Tally> {
     // A Vulkan driver for the WebGPU tests, and the models for those of the program.
     packages::install(packages::BROWSER_TESTS)?;
-    pack::models(workspace)?;
+    pack::models_and_programs(workspace)?;
     count(
         workspace
             .command("cargo")
