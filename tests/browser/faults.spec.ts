@@ -507,7 +507,7 @@ test.describe("a picture", () => {
     [
       "of no bytes",
       () => Buffer.alloc(0),
-      "The file is empty; download or copy it again.",
+      "The file is not a picture of a known format; save the picture as JPEG, PNG or WebP.",
     ],
   ];
   for (const [name, picture, message] of refused) {

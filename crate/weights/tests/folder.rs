@@ -109,44 +109,6 @@ fn a_folder_is_no_model_until_it_is_whole() {
     assert!(ModelFolder::open(folder.path()).is_err());
 }
 
-/// What is left of a writer that was interrupted is replaced, and nothing that is somebody's.
-#[test]
-fn files_that_no_writer_made_stay_as_they_are() {
-    for (name, content) in [
-        (MANIFEST_FILE, &b"{\"name\": \"somebody's\"}"[..]),
-        (MANIFEST_FILE, b"not json"),
-        ("weights-000.bin", b"somebody's weights"),
-        ("weights-001.bin", b"somebody's weights"),
-    ] {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join(name);
-        fs::write(&path, content).unwrap();
-        let error = FolderWriter::create(folder.path()).err().unwrap();
-        assert!(matches!(error, FolderError::Foreign { .. }), "{error}");
-        assert!(error.to_string().contains(name), "{error}");
-        assert_eq!(fs::read(&path).unwrap(), content);
-        assert_eq!(files(folder.path()), [name]);
-    }
-    // A shard that the model there does not name is not its own.
-    let folder = tempfile::tempdir().unwrap();
-    write(folder.path(), b"abc", 3);
-    fs::write(folder.path().join("weights-001.bin"), b"somebody's").unwrap();
-    assert!(FolderWriter::create(folder.path()).is_err());
-    assert_eq!(read(folder.path()).unwrap(), b"abc");
-
-    let folder = tempfile::tempdir().unwrap();
-    let mut writer = FolderWriter::create(folder.path()).unwrap();
-    writer.write_all(b"half").unwrap();
-    drop(writer);
-    fs::write(folder.path().join("README"), b"mine").unwrap();
-    write(folder.path(), b"whole", 3);
-    assert_eq!(read(folder.path()).unwrap(), b"whole");
-    assert_eq!(
-        files(folder.path()),
-        ["README", MANIFEST_FILE, "weights-000.bin"]
-    );
-}
-
 #[test]
 fn a_model_of_no_bytes_is_refused() {
     let folder = tempfile::tempdir().unwrap();

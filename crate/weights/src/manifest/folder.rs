@@ -1,6 +1,5 @@
 //! The folder on a disk.
 
-use std::collections::HashSet;
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -10,18 +9,14 @@ use thiserror::Error;
 
 use super::verifier::hex;
 use super::{
-    FORMAT_VERSION, MANIFEST_FILE, MAX_MANIFEST_BYTES, MAX_SHARD_BYTES, MAX_SHARDS, ManifestError,
+    FORMAT_VERSION, MANIFEST_FILE, MAX_MANIFEST_BYTES, MAX_SHARD_BYTES, ManifestError,
     ModelManifest, ModelSummary, Shard, ShardError, ShardVerifier,
 };
-
-/// Stands in a folder in place of `model.json` while its shards are being written: what a
-/// writer that was interrupted has left there is known by it.
-const UNFINISHED_FILE: &str = "model.json.unfinished";
 
 /// Cuts the byte stream written to it into the shards of a folder.
 ///
 /// `model.json` is removed first and written last, so that a folder has one only
-/// while its shards belong to it. Files that no writer has made are never replaced.
+/// while its shards belong to it.
 pub struct FolderWriter {
     folder: PathBuf,
     shards: Vec<Shard>,
@@ -38,14 +33,10 @@ impl FolderWriter {
     /// A writer into `folder`, which is created where it does not exist.
     ///
     /// # Errors
-    /// Those of the file system; and where a file is in the way that is no part of an earlier
-    /// model. Nothing is changed then.
+    /// Those of the file system.
     pub fn create(folder: &Path) -> Result<Self, FolderError> {
         fs::create_dir_all(folder).map_err(at(folder))?;
-        check_what_is_there(folder)?;
         let manifest = folder.join(MANIFEST_FILE);
-        let unfinished = folder.join(UNFINISHED_FILE);
-        File::create(&unfinished).map_err(at(&unfinished))?;
         match fs::remove_file(&manifest) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
                 return Err(at(&manifest)(error));
@@ -76,8 +67,6 @@ impl FolderWriter {
         };
         let path = self.folder.join(MANIFEST_FILE);
         fs::write(&path, manifest.to_json()?).map_err(at(&path))?;
-        let unfinished = self.folder.join(UNFINISHED_FILE);
-        fs::remove_file(&unfinished).map_err(at(&unfinished))?;
         Ok(manifest)
     }
 
@@ -140,34 +129,6 @@ impl Write for FolderWriter {
             None => Ok(()),
         }
     }
-}
-
-/// Checks that every file that a writer would replace or remove is one of an earlier model.
-fn check_what_is_there(folder: &Path) -> Result<(), FolderError> {
-    let manifest = folder.join(MANIFEST_FILE);
-    let mut known = HashSet::new();
-    match ModelFolder::of_manifest(&manifest) {
-        Ok(earlier) => {
-            let shards = earlier.manifest.shards.into_iter();
-            known.extend(shards.map(|shard| shard.file));
-        }
-        Err(FolderError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
-            if folder.join(UNFINISHED_FILE).is_file() {
-                return Ok(());
-            }
-        }
-        Err(FolderError::Io { path, source }) => return Err(FolderError::Io { path, source }),
-        Err(_) => return Err(FolderError::Foreign { path: manifest }),
-    }
-    for index in 0..MAX_SHARDS {
-        let file = shard_file(index);
-        if !known.contains(&file) && folder.join(&file).exists() {
-            return Err(FolderError::Foreign {
-                path: folder.join(file),
-            });
-        }
-    }
-    Ok(())
 }
 
 fn shard_file(index: usize) -> String {
@@ -247,15 +208,6 @@ pub enum FolderError {
         path: PathBuf,
         /// Why.
         source: io::Error,
-    },
-    /// A file is in the way that no model here has made.
-    #[error(
-        "{} is there already and is no part of a model; name another folder, or move it away",
-        path.display()
-    )]
-    Foreign {
-        /// The file.
-        path: PathBuf,
     },
     /// `model.json` is malformed.
     #[error(transparent)]
