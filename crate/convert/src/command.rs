@@ -2,14 +2,16 @@
 //! the same.
 
 use std::io::{self, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
 use flamingo_weights::manifest::ModelManifest;
 
 use crate::error::ConvertError;
+use crate::import::{CheckpointOptions, ImportOptions, StoredAs, checkpoint};
 use crate::output::{Earlier, Output};
 use crate::pack::{default_model, open_flamingo_3b, tiny};
+use crate::recognise::Family;
 
 /// What to make.
 #[derive(Args)]
@@ -22,6 +24,9 @@ pub struct ConvertArgs {
 enum ModelArgs {
     /// The default model: SmolLM2-135M-Instruct, EfficientNet-Lite2 and this repository's bridges
     Default(DefaultArgs),
+    /// A released checkpoint: OpenFlamingo, Med-Flamingo, Otter, IDEFICS or flamingo-mini
+    #[command(after_help = CHECKPOINT_HELP)]
+    Checkpoint(CheckpointArgs),
     /// A model of a few MB with random weights and the default model's tokenizer, for tests
     Tiny(RandomArgs),
     /// A model of 1.4 GB with the shape of OpenFlamingo-3B-vitl-mpt1b, random weights and the
@@ -46,6 +51,63 @@ struct DefaultArgs {
     f32_vision: bool,
 }
 
+/// What stands below the options of a checkpoint.
+const CHECKPOINT_HELP: &str = "\
+Which files each family needs, and from where, is in docs/models.md. `flamingo check` measures
+whether the model computes what it should.";
+
+#[derive(Args)]
+struct CheckpointArgs {
+    /// The file, index or folder with the bridges
+    #[arg(value_name = "CHECKPOINT")]
+    checkpoint: PathBuf,
+    /// The vision encoder, if it is not in the checkpoint
+    #[arg(long, value_name = "FILE|FOLDER")]
+    vision: Option<PathBuf>,
+    /// The language model, if it is not in the checkpoint, with its config.json beside it
+    #[arg(long, value_name = "FILE|FOLDER")]
+    language: Option<PathBuf>,
+    /// The tokenizer; the one beside the language model, or beside the checkpoint, if not given
+    #[arg(long, value_name = "FILE|FOLDER")]
+    tokenizer: Option<PathBuf>,
+    /// How the bulk is stored: q4_0, q4_1, q8_0, f16 or f32
+    #[arg(long = "type", value_name = "TYPE", default_value_t = StoredAs::default())]
+    stored_as: StoredAs,
+    /// Read and prompt it as this family, if it is not recognised as what it is
+    #[arg(long, value_name = "FAMILY")]
+    family: Option<Family>,
+    /// Name for people
+    #[arg(long, value_name = "TEXT")]
+    name: Option<String>,
+    /// Terms of the model as an SPDX expression
+    #[arg(long, value_name = "SPDX")]
+    licence: Option<String>,
+    /// Folder for model.json and its shards; it appears when the model is whole
+    #[arg(long, value_name = "FOLDER", visible_alias = "out")]
+    output: PathBuf,
+    /// Replace the model that is in the folder already
+    #[arg(long)]
+    force: bool,
+}
+
+impl CheckpointArgs {
+    fn options(&self) -> CheckpointOptions {
+        CheckpointOptions {
+            files: ImportOptions {
+                checkpoint: self.checkpoint.clone(),
+                vision: self.vision.clone(),
+                language: self.language.clone(),
+                tokenizer: self.tokenizer.clone(),
+                family: self.family,
+                ..ImportOptions::default()
+            },
+            stored_as: self.stored_as,
+            name: self.name.clone(),
+            licence: self.licence.clone(),
+        }
+    }
+}
+
 #[derive(Args)]
 struct RandomArgs {
     #[command(flatten)]
@@ -68,36 +130,53 @@ struct CommonArgs {
     force: bool,
 }
 
+/// Where a model is to be.
+struct Target<'a> {
+    folder: &'a Path,
+    force: bool,
+}
+
+impl Target<'_> {
+    fn earlier(&self) -> Earlier {
+        match self.force {
+            true => Earlier::Replace,
+            false => Earlier::Keep,
+        }
+    }
+}
+
+impl ConvertArgs {
+    fn target(&self) -> Target<'_> {
+        let (folder, force) = match &self.model {
+            ModelArgs::Default(DefaultArgs { common, .. })
+            | ModelArgs::Tiny(RandomArgs { common, .. })
+            | ModelArgs::OpenFlamingo3b(RandomArgs { common, .. }) => {
+                (&common.output, common.force)
+            }
+            ModelArgs::Checkpoint(args) => (&args.output, args.force),
+        };
+        Target { folder, force }
+    }
+}
+
 /// Makes the model and says how large it is.
 ///
 /// # Errors
 /// Where a part is missing, damaged or does not fit the others, or the folder
 /// cannot be written.
 pub fn run(args: &ConvertArgs) -> Result<(), ConvertError> {
-    let common = match &args.model {
-        ModelArgs::Default(DefaultArgs { common, .. })
-        | ModelArgs::Tiny(RandomArgs { common, .. })
-        | ModelArgs::OpenFlamingo3b(RandomArgs { common, .. }) => common,
-    };
-    let CommonArgs {
-        parts,
-        output: target,
-        force,
-    } = common;
-    let output = Output::begin(
-        target,
-        match force {
-            true => Earlier::Replace,
-            false => Earlier::Keep,
-        },
-    )?;
+    let target = args.target();
+    let output = Output::begin(target.folder, target.earlier())?;
     let manifest = match &args.model {
         ModelArgs::Default(args) => {
             let bridges = (&*args.bridges, args.f32_bridges.as_deref());
-            default_model::make(parts, bridges, args.f32_vision, output)?
+            default_model::make(&args.common.parts, bridges, args.f32_vision, output)?
         }
-        ModelArgs::Tiny(args) => tiny::make(parts, args.seed, output)?,
-        ModelArgs::OpenFlamingo3b(args) => open_flamingo_3b::make(parts, args.seed, output)?,
+        ModelArgs::Checkpoint(args) => checkpoint(&args.options(), output)?.manifest,
+        ModelArgs::Tiny(args) => tiny::make(&args.common.parts, args.seed, output)?,
+        ModelArgs::OpenFlamingo3b(args) => {
+            open_flamingo_3b::make(&args.common.parts, args.seed, output)?
+        }
     };
     let ModelManifest {
         summary,
@@ -107,7 +186,7 @@ pub fn run(args: &ConvertArgs) -> Result<(), ConvertError> {
     } = manifest;
     let line = format!(
         "{}: {}, {:.1} MB in {}",
-        target.display(),
+        target.folder.display(),
         summary.name,
         total_bytes as f64 / 1e6,
         if shards.len() == 1 {
@@ -117,6 +196,14 @@ pub fn run(args: &ConvertArgs) -> Result<(), ConvertError> {
         }
     );
     // The model is there, even where nobody listens.
-    let _ = writeln!(io::stdout(), "{line}");
+    let mut out = io::stdout();
+    let _ = writeln!(out, "{line}");
+    if matches!(args.model, ModelArgs::Checkpoint(_)) {
+        let _ = writeln!(
+            out,
+            "whether it computes what it should: flamingo check {}",
+            target.folder.display()
+        );
+    }
     Ok(())
 }

@@ -2,6 +2,7 @@
 
 use thiserror::Error;
 
+use crate::import::ImportError;
 use crate::output::OutputError;
 use crate::pack::PackError;
 
@@ -14,4 +15,7 @@ pub enum ConvertError {
     /// The parts make no model.
     #[error(transparent)]
     Pack(#[from] PackError),
+    /// A released checkpoint cannot be made a model.
+    #[error(transparent)]
+    Import(#[from] ImportError),
 }

@@ -4,6 +4,9 @@
 //! * [`pack`]: models made out of pretrained parts
 //! * [`model`]: a model's tensors as the shards of a folder
 //! * [`output`]: the folder, which is there when it is whole
+//! * [`import`]: released checkpoints as models, in three steps that know nothing of one
+//!   another: [`recognise`] says what files are, `flamingo_weights::names` which tensor is
+//!   which, and a table how each is packed
 //! * [`source`]: checkpoints of any kind behind one interface
 //! * [`tokenizer`]: tokenizers of any kind as a `tokenizer.json`
 //! * [`names`]: names of tensors without what training wrapped around them
@@ -16,13 +19,16 @@
 pub mod command;
 mod error;
 pub mod ggml;
+pub mod import;
 pub mod listing;
 pub mod model;
 pub mod names;
 pub mod output;
 pub mod pack;
 pub mod progress;
+pub mod recognise;
 pub mod source;
 pub mod tokenizer;
 
 pub use error::ConvertError;
+pub use import::checkpoint;

@@ -4,11 +4,11 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use flamingo_architecture::{ConfigError, FlamingoConfig, TensorRole, TensorSpec};
-use flamingo_weights::gguf::{GgufError, GgufWriter, Metadata};
+use flamingo_weights::gguf::{GgufError, GgufStream, GgufWriter, Metadata};
 use flamingo_weights::manifest::{
     FolderError, FolderWriter, GpuLimits, ModelManifest, ModelSummary,
 };
-use flamingo_weights::{LoadedTensor, TensorType};
+use flamingo_weights::{LoadedTensor, TensorInfo, TensorType};
 use thiserror::Error;
 
 use crate::output::{Output, OutputError};
@@ -58,7 +58,7 @@ impl ModelDescription {
                     expected: spec.shape,
                 }));
             }
-            needs.count(&spec, &tensor);
+            needs.count(&spec, tensor.data.len());
             writer.push(tensor).map_err(ModelError::from)?;
             progress.advance(1);
         }
@@ -76,6 +76,59 @@ impl ModelDescription {
         writer.write(&mut shards).map_err(ModelError::io(&folder))?;
         let manifest = shards.finish(self.summary(needs)?)?;
         output.finish()?;
+        Ok(manifest)
+    }
+
+    /// Writes the model to `output` tensor by tensor, each gone before the next one is asked
+    /// for: `tensor_type` says how one is stored, `provide` gives it in load order.
+    ///
+    /// # Errors
+    /// As [`Self::write`].
+    pub fn stream<E: From<ModelError>>(
+        &self,
+        output: Output,
+        tensor_type: impl Fn(&TensorSpec) -> TensorType,
+        mut provide: impl FnMut(&TensorSpec, TensorType) -> Result<LoadedTensor, E>,
+    ) -> Result<ModelManifest, E> {
+        self.config.validate().map_err(ModelError::from)?;
+        let specs = self.config.tensors();
+        let infos: Vec<TensorInfo> = specs
+            .iter()
+            .map(|spec| TensorInfo {
+                name: spec.name.clone(),
+                tensor_type: tensor_type(spec),
+                shape: spec.shape.clone(),
+            })
+            .collect();
+        let mut needs = Needs::default();
+        let mut total = 0;
+        for (spec, info) in specs.iter().zip(&infos) {
+            let bytes = info.byte_len().ok_or_else(|| {
+                E::from(ModelError::Unstorable {
+                    name: spec.name.clone(),
+                    tensor_type: info.tensor_type,
+                })
+            })?;
+            needs.count(spec, bytes);
+            total += bytes as u64;
+        }
+        let types: Vec<TensorType> = infos.iter().map(|info| info.tensor_type).collect();
+        let folder = output.folder();
+        let io = |error| E::from(ModelError::io(&folder)(error));
+        let gguf = |error: GgufError| E::from(ModelError::from(error));
+        let mut stream = GgufStream::new(self.metadata(), infos).map_err(gguf)?;
+        let mut shards = FolderWriter::create(&folder).map_err(ModelError::from)?;
+        stream.start(&mut shards).map_err(io)?;
+        let mut progress = Progress::bytes("packing", total);
+        for (spec, tensor_type) in specs.iter().zip(types) {
+            let tensor = provide(spec, tensor_type)?;
+            let written = stream.push(&tensor, &mut shards).map_err(gguf)?;
+            written.map_err(io)?;
+            progress.advance(tensor.data.len() as u64);
+        }
+        let summary = self.summary(&needs)?;
+        let manifest = shards.finish(summary).map_err(ModelError::from)?;
+        output.finish().map_err(ModelError::from)?;
         Ok(manifest)
     }
 
@@ -115,9 +168,9 @@ struct Needs {
 }
 
 impl Needs {
-    fn count(&mut self, spec: &TensorSpec, tensor: &LoadedTensor) {
+    fn count(&mut self, spec: &TensorSpec, bytes: usize) {
         let loaded = match spec.role {
-            TensorRole::Matrix => tensor.data.len(),
+            TensorRole::Matrix => bytes,
             // Held as f32, whatever it is stored as.
             TensorRole::Dense | TensorRole::Gate => {
                 spec.shape.iter().product::<usize>() * size_of::<f32>()
@@ -158,6 +211,14 @@ pub enum ModelError {
         found: Vec<usize>,
         /// The model's.
         expected: Vec<usize>,
+    },
+    /// A tensor's rows are no whole number of the type's blocks.
+    #[error("tensor `{name}` cannot be stored as {tensor_type:?}")]
+    Unstorable {
+        /// The tensor.
+        name: String,
+        /// The type.
+        tensor_type: TensorType,
     },
     /// The collected file cannot be stored.
     #[error(transparent)]

@@ -101,8 +101,7 @@ fn language(kind: &str, lm: &Fields<'_>) -> Result<LanguageConfig, ParityError> 
                     width,
                     tied_head: false,
                 },
-                // The table of names puts rows of queries and keys into pairs.
-                positions: rope(RopeStyle::Pairs, theta, head_dim),
+                positions: rope(RopeStyle::Halves, theta, head_dim),
                 norm: NormConfig::rms(lm.number("rms_norm_eps")? as f32),
                 norm_placement: NormPlacement::Before,
                 final_norm: true,

@@ -8,13 +8,13 @@ use flamingo_kernels::ComputeDevice;
 use flamingo_runtime::generate::beam;
 use flamingo_runtime::score::{self, Reduction};
 use flamingo_runtime::{BeamOptions, Hypothesis, ReadPrompt};
-use flamingo_weights::names;
 use flamingo_weights::safetensors::SafetensorsReader;
+use flamingo_weights::{LoadedTensor, names};
 use serde::Serialize;
 
 use crate::config;
 use crate::tensors::{Array, Expected, read};
-use crate::{ParityError, head_counts};
+use crate::{PLACES, ParityError};
 
 /// Tokens `gen_ref.py` lets the model generate.
 const NEW_TOKENS: usize = 8;
@@ -23,9 +23,9 @@ const NEW_TOKENS: usize = 8;
 const RANKED_ANSWERS: [&[u32]; 3] = [&[30], &[31, 32], &[33, 34, 35]];
 
 /// The files of a golden.
-pub struct Golden<'a> {
+pub struct Golden {
     config: FlamingoConfig,
-    weights: &'a [u8],
+    weights: Vec<LoadedTensor>,
     expected: Expected,
 }
 
@@ -90,18 +90,45 @@ impl Comparison {
     }
 }
 
-impl<'a> Golden<'a> {
+impl Golden {
     /// Takes the contents of `config.json`, `model_full.safetensors` and
     /// `expected.safetensors`.
     ///
     /// # Errors
     /// Where one of them cannot be read.
-    pub fn read(config: &str, weights: &'a [u8], expected: &'a [u8]) -> Result<Self, ParityError> {
+    pub fn read(config: &str, weights: &[u8], expected: &[u8]) -> Result<Self, ParityError> {
+        let config = config::read(config)?;
         Ok(Self {
-            config: config::read(config)?,
+            weights: read_weights(&config, weights)?,
+            config,
+            expected: Expected::read(expected)?,
+        })
+    }
+
+    /// As [`Self::read`], of a model whose facts and tensors are at hand.
+    ///
+    /// # Errors
+    /// If `expected` cannot be read.
+    pub fn of(
+        config: FlamingoConfig,
+        weights: Vec<LoadedTensor>,
+        expected: &[u8],
+    ) -> Result<Self, ParityError> {
+        Ok(Self {
+            config,
             weights,
             expected: Expected::read(expected)?,
         })
+    }
+
+    /// The facts of the model.
+    pub fn config(&self) -> &FlamingoConfig {
+        &self.config
+    }
+
+    /// The tensors of the model.
+    pub fn weights(&self) -> &[LoadedTensor] {
+        &self.weights
     }
 
     /// Runs the golden's inputs on `device` and compares everything.
@@ -148,36 +175,27 @@ impl<'a> Golden<'a> {
         })
     }
 
-    /// Builds the golden's model through the table of names, as a converter does.
     fn build(&self, device: &ComputeDevice, gates: Gates) -> Result<Flamingo, ParityError> {
         let mut config = self.config.clone();
         if gates == Gates::NoBlocks {
             config.cross_attention.offset = config.language.layers;
         }
         let mut builder = FlamingoBuilder::new(config, device)?;
-        let wanted = self.config.tensors();
-        let heads = head_counts(&self.config);
-        let mut reader = SafetensorsReader::new();
-        reader.push(self.weights)?;
-        while let Some(tensor) = reader.next_tensor() {
-            let Some(mut tensor) = names::import(tensor.into_loaded()?, heads)? else {
-                continue;
-            };
+        for tensor in &self.weights {
             let name = &tensor.info.name;
             let is_block = name.starts_with("xattn.");
-            // A tied head is stored twice by PyTorch.
-            let surplus = !wanted.iter().any(|spec| spec.name == *name);
-            if surplus || (is_block && gates == Gates::NoBlocks) {
+            if is_block && gates == Gates::NoBlocks {
                 continue;
             }
+            let mut tensor = tensor.clone();
             if gates == Gates::Zero
-                && (name.ends_with("attn_gate") || name.ends_with("ffn_gate_scale"))
+                && (tensor.info.name.ends_with("attn_gate")
+                    || tensor.info.name.ends_with("ffn_gate_scale"))
             {
                 tensor.data.fill(0);
             }
             builder.insert(tensor)?;
         }
-        reader.finish()?;
         Ok(builder.build()?)
     }
 
@@ -403,6 +421,36 @@ impl<'a> Golden<'a> {
     }
 }
 
+/// The tensors of `model_full.safetensors` through the table of names, as a converter takes
+/// them.
+fn read_weights(config: &FlamingoConfig, bytes: &[u8]) -> Result<Vec<LoadedTensor>, ParityError> {
+    let wanted = config.tensors();
+    let heads = config.language.attention.heads;
+    let mut weights = Vec::new();
+    let mut reader = SafetensorsReader::new();
+    reader.push(bytes)?;
+    while let Some(tensor) = reader.next_tensor() {
+        let mut tensor = tensor.into_loaded()?;
+        let name = &mut tensor.info.name;
+        if name.ends_with(".rotary_emb.inv_freq") {
+            continue;
+        }
+        // `gen_ref.py` puts MPT-1B's norms of queries and keys into the module before them.
+        *name = name.replace(".Wqkv.lin.", ".Wqkv.");
+        *name = name.replace(".Wqkv.q_ln.", ".q_ln.");
+        *name = name.replace(".Wqkv.k_ln.", ".k_ln.");
+        let Some(tensor) = names::import(tensor, &PLACES, heads)? else {
+            continue;
+        };
+        // A tied head is stored twice by PyTorch, and the encoder's last norm is not used.
+        if wanted.iter().any(|spec| spec.name == tensor.info.name) {
+            weights.push(tensor);
+        }
+    }
+    reader.finish()?;
+    Ok(weights)
+}
+
 /// Whether the cross-attention blocks are as trained, gated shut, or absent.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Gates {
@@ -490,13 +538,13 @@ fn image_places(ids: &[u32], config: &FlamingoConfig) -> Vec<usize> {
 
 /// Errors by activation, remembering the order they came in.
 #[derive(Default)]
-struct Errors {
+pub(crate) struct Errors {
     order: Vec<String>,
     by_name: BTreeMap<String, MaxError>,
 }
 
 impl Errors {
-    fn add(&mut self, name: &str, found: &[f32], expected: &[f32]) {
+    pub(crate) fn add(&mut self, name: &str, found: &[f32], expected: &[f32]) {
         let entry = self.by_name.entry(name.to_owned()).or_insert_with(|| {
             self.order.push(name.to_owned());
             MaxError {
@@ -509,7 +557,13 @@ impl Errors {
     }
 
     /// As [`Self::add`], leaving out the leading rows that are padding.
-    fn add_valid(&mut self, name: &str, found: &[f32], expected: &Array, padding: usize) {
+    pub(crate) fn add_valid(
+        &mut self,
+        name: &str,
+        found: &[f32],
+        expected: &Array,
+        padding: usize,
+    ) {
         let skipped = padding * expected.dim(1);
         self.add(
             name,
@@ -518,7 +572,7 @@ impl Errors {
         );
     }
 
-    fn in_order(mut self) -> Vec<MaxError> {
+    pub(crate) fn in_order(mut self) -> Vec<MaxError> {
         self.order
             .iter()
             .filter_map(|name| self.by_name.remove(name))

@@ -12,6 +12,8 @@
 mod config;
 mod cube;
 mod golden;
+#[cfg(not(target_family = "wasm"))]
+mod imported;
 mod matvec;
 mod resampler_video;
 mod tensors;
@@ -19,11 +21,12 @@ mod tensors;
 mod web;
 
 pub use golden::{Comparison, Golden, MaxError};
+#[cfg(not(target_family = "wasm"))]
+pub use imported::{Bare, ImportedComparison, build, compare_imported};
 pub use matvec::{Clock, MatvecReport, MatvecSpeed, WallClock, measure_matvecs};
 pub use resampler_video::compare_resampler_video;
 
-use flamingo::FlamingoConfig;
-use flamingo_weights::names::HeadCounts;
+use flamingo_weights::names::{self, Place};
 use thiserror::Error;
 
 /// Why a golden could not be read or run.
@@ -50,6 +53,10 @@ pub enum ParityError {
     /// Weights were refused.
     #[error(transparent)]
     Weights(#[from] flamingo_kernels::KernelError),
+    /// A checkpoint could not be imported.
+    #[cfg(not(target_family = "wasm"))]
+    #[error(transparent)]
+    Import(#[from] flamingo_convert::import::ImportError),
     /// What is asked of a GPU was asked of a CPU.
     #[error("this is measured on WebGPU only")]
     NoGpu,
@@ -67,10 +74,15 @@ pub enum ParityError {
     Device(#[from] flamingo_kernels::DeviceError),
 }
 
-/// What the table of names must know of a model to reorder its rows.
-pub(crate) fn head_counts(config: &FlamingoConfig) -> HeadCounts {
-    HeadCounts {
-        heads: config.language.attention.heads,
-        kv_heads: config.language.attention.kv_heads,
-    }
-}
+/// Where names lie in what `open_flamingo` writes: no two language models share one.
+pub(crate) const PLACES: [Place; 5] = [
+    Place::bare(&names::bridges::OPEN_FLAMINGO),
+    Place::wrapped("lang_encoder.", "decoder_layer.", &names::language::LLAMA),
+    Place::wrapped(
+        "lang_encoder.",
+        "decoder_layer.",
+        &names::language::GPT_NEOX,
+    ),
+    Place::wrapped("lang_encoder.", "decoder_layer.", &names::language::MPT),
+    Place::behind("vision_encoder.", &names::vision::OPEN_CLIP),
+];

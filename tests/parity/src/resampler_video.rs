@@ -13,7 +13,7 @@ use flamingo_weights::safetensors::SafetensorsReader;
 use flamingo_weights::{LoadedTensor, TensorInfo, TensorType, names};
 
 use crate::tensors::{Expected, read};
-use crate::{MaxError, ParityError, head_counts};
+use crate::{MaxError, PLACES, ParityError};
 
 /// Numbers of frames `gen_video.py` tries.
 const FRAME_COUNTS: [usize; 3] = [1, 3, 4];
@@ -87,7 +87,7 @@ fn build(weights: &[u8], device: &ComputeDevice) -> Result<Flamingo, ParityError
     let mut reader = SafetensorsReader::new();
     reader.push(weights)?;
     while let Some(tensor) = reader.next_tensor() {
-        if let Some(tensor) = names::import(tensor.into_loaded()?, head_counts(&config))? {
+        if let Some(tensor) = names::import(tensor.into_loaded()?, &PLACES, 1)? {
             builder.insert(tensor)?;
         }
     }

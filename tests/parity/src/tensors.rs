@@ -34,6 +34,11 @@ impl Expected {
             .ok_or_else(|| ParityError::Expected(format!("{name} is missing")))
     }
 
+    /// Whether a tensor is there.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.0.contains_key(name)
+    }
+
     /// A tensor of floats.
     pub(crate) fn floats(&self, name: &str) -> Result<Array, ParityError> {
         let tensor = self.tensor(name)?;

@@ -9,7 +9,7 @@ use flamingo_architecture::config::{
     ResamplerConfig,
 };
 use flamingo_weights::gguf::Metadata;
-use flamingo_weights::names::{self, HeadCounts};
+use flamingo_weights::names::{self, Place};
 
 use super::PackError;
 use super::parts::{Part, Tensors};
@@ -130,19 +130,25 @@ fn licence(metadata: &Metadata, path: &Path) -> Result<String, PackError> {
     })
 }
 
+/// Where names lie in a training checkpoint: beside the bridges, the rows of the added tokens
+/// and the last blocks of the vision encoder are trained.
+const TRAINING: [Place; 3] = [
+    Place::bare(&names::bridges::OPEN_FLAMINGO),
+    Place::behind("lang_encoder.", &names::language::LLAMA),
+    Place::behind("vision_encoder.", &names::vision::EFFICIENTNET_LITE),
+];
+
+/// No rows of these are in another order by heads.
+const HEADS: usize = 1;
+
 /// The tensors of a training checkpoint, under the names of a model folder.
 fn read_f32(path: &Path) -> Result<Tensors, PackError> {
-    // No bridge's rows are reordered, so the numbers of heads do not matter.
-    let heads = HeadCounts {
-        heads: 1,
-        kv_heads: 1,
-    };
     let mut tensors = Tensors::new();
     for tensor in Part::open(path, Format::Safetensors)?
         .tensors()?
         .into_values()
     {
-        let tensor = names::import(tensor, heads).map_err(|source| PackError::Name {
+        let tensor = names::import(tensor, &TRAINING, HEADS).map_err(|source| PackError::Name {
             path: path.to_owned(),
             source,
         })?;

@@ -1,11 +1,10 @@
 //! Checkpoints of several files, and which of a folder's files are the checkpoint.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Component, Path, PathBuf};
 
-use indexmap::IndexMap;
 use serde::Deserialize;
 
 use super::SourceError;
@@ -175,7 +174,7 @@ fn preferred<'a>(
 /// What an `index.json` says, as far as it is needed.
 #[derive(Deserialize)]
 struct IndexJson {
-    weight_map: IndexMap<String, String>,
+    weight_map: BTreeMap<String, String>,
 }
 
 /// A list of files and which tensors they must have.
@@ -202,7 +201,7 @@ pub(super) fn read_index(path: &Path) -> Result<Index, SourceError> {
     let IndexJson { weight_map } = serde_json::from_slice(&text)
         .map_err(|error| malformed(format!("it is no index of files: {error}")))?;
     let folder = path.parent().unwrap_or(Path::new(""));
-    let mut files: IndexMap<String, HashSet<String>> = IndexMap::new();
+    let mut files: BTreeMap<String, HashSet<String>> = BTreeMap::new();
     for (tensor, file) in weight_map {
         let mut components = Path::new(&file).components();
         let is_name = matches!(components.next(), Some(Component::Normal(_)))
@@ -216,7 +215,6 @@ pub(super) fn read_index(path: &Path) -> Result<Index, SourceError> {
     if files.len() > MAX_SHARDS {
         return Err(malformed(format!("it names more than {MAX_SHARDS} files")));
     }
-    files.sort_keys();
     let files = files.into_iter().map(|(file, tensors)| {
         let path = folder.join(file);
         (path, tensors)

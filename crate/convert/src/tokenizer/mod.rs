@@ -69,6 +69,11 @@ impl TokenizerJson {
         byte_level::open(json, path, folder)
     }
 
+    /// Whether a folder has a tokenizer's file.
+    pub(crate) fn is_in(folder: &Path) -> bool {
+        FILES.iter().any(|file| folder.join(file).is_file())
+    }
+
     /// Builds the tokenizer that the metadata of a GGUF file describes.
     fn from_gguf_file(path: &Path) -> Result<Self, TokenizerError> {
         let checkpoint = Checkpoint::open(path)?;

@@ -75,6 +75,14 @@ pub enum GgufError {
         /// The key.
         key: String,
     },
+    /// A tensor is written that is not the next one described.
+    #[error("tensor `{name}` is written where {expected} was described")]
+    OutOfTurn {
+        /// The tensor.
+        name: String,
+        /// The one that was described.
+        expected: String,
+    },
     /// The same tensor name twice.
     #[error("tensor `{name}` occurs twice")]
     DuplicateTensor {

@@ -24,7 +24,7 @@ pub use error::GgufError;
 pub use ggml_type::GgmlType;
 pub use metadata::{Metadata, MetadataArray, MetadataError, MetadataType, MetadataValue};
 pub use reader::{GgufHeader, GgufReader, TensorEntry};
-pub use writer::GgufWriter;
+pub use writer::{GgufStream, GgufWriter};
 
 /// First four bytes of every GGUF file.
 const MAGIC: [u8; 4] = *b"GGUF";

@@ -1,420 +1,300 @@
-//! The table. One [`Group`] a module, one [`Row`] a tensor.
-//!
-//! Checkpoint names are those of OpenFlamingo (`src/{flamingo,flamingo_lm,helpers}.py`),
-//! open_clip's `VisionTransformer` and transformers' causal language models;
-//! GGUF names of the language model are llama.cpp's (`gguf-py/gguf/constants.py`).
+//! What the tables are made of, and how they are read.
 
-use super::Spelling;
+/// The tensors of one kind of module.
+#[derive(Debug)]
+pub struct Part {
+    /// The tensors, module by module. If two groups have the same tensor of ours, the
+    /// first one says how it is written; the others are other spellings of it.
+    pub groups: &'static [Group],
+    /// Tensors that no model here needs: names as in the groups, with `{}` for a number
+    /// and, at the end, `*` for anything.
+    pub unused: &'static [&'static str],
+}
 
 /// The tensors of one module.
-pub(super) struct Group {
-    /// Prefix in a checkpoint; `{}` stands for the layer's number.
-    pub(super) checkpoint: &'static str,
-    /// Prefix in GGUF; `{}` stands for the layer's number.
-    pub(super) gguf: &'static str,
-    /// Where this prefix is written.
-    pub(super) spellings: Spellings,
+#[derive(Debug)]
+pub struct Group {
+    /// Prefix in a checkpoint; `{}` stands for a number.
+    pub theirs: &'static str,
+    /// Prefix in a model's file; `{}` stands for the layer's number.
+    pub ours: &'static str,
+    /// How the two numbers belong together.
+    pub numbering: Numbering,
     /// What follows the prefixes.
-    pub(super) rows: &'static [Row],
-    /// What follows the checkpoint's prefix in tensors that are not used.
-    pub(super) unused: &'static [&'static str],
+    pub rows: &'static [Row],
 }
 
-/// In which checkpoints a group is written as it stands.
-pub(super) enum Spellings {
-    /// In all.
-    Every,
-    /// In those of certain language models.
-    Only(&'static [Spelling]),
-    /// In none: the group is another way to write one that stands before it.
-    ReadOnly,
+/// How the numbers of a module on both sides belong together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Numbering {
+    /// They are the same.
+    Same,
+    /// The same, and the module may be wrapped by another ([`Place::wrapper`]).
+    Wrapped,
+    /// Theirs counts the cross-attention blocks, ours names the layer behind the block.
+    Blocks,
 }
 
-/// One tensor.
-pub(super) struct Row {
-    pub(super) checkpoint: &'static str,
-    pub(super) gguf: &'static str,
-    pub(super) order: Order,
+/// One tensor of ours.
+#[derive(Debug)]
+pub struct Row {
+    /// What its rows lie in, one below the other: one tensor, or several.
+    pub theirs: &'static [&'static str],
+    /// Its name.
+    pub ours: &'static str,
+    /// The order of its rows.
+    pub order: Order,
 }
 
-/// The rows' order, before it is known how many heads there are.
-pub(super) enum Order {
+/// Order of a matrix's rows, or of a bias' elements.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Order {
+    /// As in the checkpoint.
     AsIs,
-    RopeQueries,
-    RopeKeys,
-    FusedQkv,
+    /// The checkpoint has queries, keys and values head by head, `[heads, 3, head width]`
+    /// (GPT-NeoX); ours has all queries first, `[3, heads, head width]`.
+    HeadByHead,
 }
 
-const fn row(checkpoint: &'static str, gguf: &'static str) -> Row {
-    ordered(checkpoint, gguf, Order::AsIs)
+/// Where a part stands among the names of a file.
+#[derive(Clone, Copy, Debug)]
+pub struct Place {
+    /// The part.
+    pub part: &'static Part,
+    /// Before every name.
+    pub prefix: &'static str,
+    /// Behind the number of a [wrapped](Numbering::Wrapped) module, in files where the
+    /// cross-attention stands beside it; it may be missing.
+    pub wrapper: &'static str,
 }
 
-const fn ordered(checkpoint: &'static str, gguf: &'static str, order: Order) -> Row {
+/// Before which layers cross-attention blocks stand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Blocks {
+    /// A block before every n-th layer.
+    pub every: usize,
+    /// The first layer with a block.
+    pub offset: usize,
+}
+
+/// What a name in a file means.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Found {
+    /// A tensor of ours, or a piece of one.
+    Piece(Piece),
+    /// A tensor that no model here needs.
+    Unused,
+}
+
+/// A tensor of ours, or a piece of one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Piece {
+    /// Our name.
+    pub ours: String,
+    /// Which piece, from the top.
+    pub piece: usize,
+    /// How many pieces there are.
+    pub pieces: usize,
+    /// Order of the rows.
+    pub order: Order,
+    /// Number of the group in its part, so that two spellings are told apart.
+    pub group: usize,
+}
+
+/// A row whose tensor lies in one tensor, in the same order.
+pub(super) const fn row(theirs: &'static [&'static str], ours: &'static str) -> Row {
     Row {
-        checkpoint,
-        gguf,
-        order,
+        theirs,
+        ours,
+        order: Order::AsIs,
     }
 }
 
-const fn group(
-    checkpoint: &'static str,
-    gguf: &'static str,
-    spellings: Spellings,
-    rows: &'static [Row],
-) -> Group {
+/// A module whose numbers are the same on both sides.
+pub(super) const fn group(theirs: &'static str, ours: &'static str, rows: &'static [Row]) -> Group {
     Group {
-        checkpoint,
-        gguf,
-        spellings,
+        theirs,
+        ours,
+        numbering: Numbering::Same,
         rows,
-        unused: &[],
     }
 }
 
-impl Group {
-    const fn with_unused(self, unused: &'static [&'static str]) -> Self {
-        Self { unused, ..self }
+/// A decoder layer, which may be wrapped.
+pub(super) const fn layers(theirs: &'static str, rows: &'static [Row]) -> Group {
+    Group {
+        theirs,
+        ours: "blk.{}.",
+        numbering: Numbering::Wrapped,
+        rows,
     }
 }
 
-const LLAMA: Spellings = Spellings::Only(&[Spelling::Llama]);
-const GPT_NEOX: Spellings = Spellings::Only(&[Spelling::GptNeox]);
-const MPT: Spellings = Spellings::Only(&[Spelling::Mpt]);
-const MOSAIC_GPT: Spellings = Spellings::Only(&[Spelling::MosaicGpt]);
-const MPT_WRAPPED_NORMS: Spellings = Spellings::Only(&[Spelling::MptWrappedNorms]);
-const MPT_LIKE: Spellings = Spellings::Only(&[
-    Spelling::Mpt,
-    Spelling::MosaicGpt,
-    Spelling::MptWrappedNorms,
-]);
+impl Blocks {
+    /// For parts whose names do not depend on it.
+    pub const NONE: Self = Self {
+        every: 1,
+        offset: 0,
+    };
+}
 
-/// Every group. Where two read the same name, the first one counts.
-pub(super) const GROUPS: &[Group] = &[
-    group("lang_encoder.", "", LLAMA, LLAMA_ENDS),
-    group(
-        "lang_encoder.model.layers.{}.decoder_layer.",
-        "blk.{}.",
-        LLAMA,
-        LLAMA_LAYER,
-    )
-    .with_unused(LLAMA_BUFFERS),
-    group(
-        "lang_encoder.model.layers.{}.gated_cross_attn_layer.",
-        "xattn.{}.",
-        LLAMA,
-        CROSS_ATTENTION,
-    ),
-    group("lang_encoder.", "", GPT_NEOX, GPT_NEOX_ENDS),
-    group(
-        "lang_encoder.gpt_neox.layers.{}.decoder_layer.",
-        "blk.{}.",
-        GPT_NEOX,
-        GPT_NEOX_LAYER,
-    )
-    .with_unused(GPT_NEOX_BUFFERS),
-    group(
-        "lang_encoder.gpt_neox.layers.{}.gated_cross_attn_layer.",
-        "xattn.{}.",
-        GPT_NEOX,
-        CROSS_ATTENTION,
-    ),
-    group(
-        "lang_encoder.",
-        "",
-        Spellings::Only(&[Spelling::Mpt, Spelling::MptWrappedNorms]),
-        MPT_ENDS,
-    ),
-    group("lang_encoder.", "", MOSAIC_GPT, MOSAIC_GPT_ENDS),
-    group(
-        "lang_encoder.transformer.blocks.{}.decoder_layer.",
-        "blk.{}.",
-        MPT,
-        MPT_LAYER,
-    ),
-    group(
-        "lang_encoder.transformer.blocks.{}.decoder_layer.",
-        "blk.{}.",
-        MOSAIC_GPT,
-        MOSAIC_GPT_LAYER,
-    ),
-    group(
-        "lang_encoder.transformer.blocks.{}.decoder_layer.",
-        "blk.{}.",
-        MPT_WRAPPED_NORMS,
-        MPT_WRAPPED_NORMS_LAYER,
-    ),
-    group(
-        "lang_encoder.transformer.blocks.{}.gated_cross_attn_layer.",
-        "xattn.{}.",
-        MPT_LIKE,
-        CROSS_ATTENTION,
-    ),
-    group(
-        "perceiver.layers.{}.",
-        "resampler.blk.{}.",
-        Spellings::Every,
-        RESAMPLER_LAYER,
-    ),
-    group("perceiver.", "resampler.", Spellings::Every, RESAMPLER_ENDS),
-    group(
-        "vision_encoder.transformer.resblocks.{}.",
-        "v.blk.{}.",
-        Spellings::Every,
-        CLIP_LAYER,
-    ),
-    group(
-        "vision_encoder.blocks.{}.",
-        "v.blk.{}.",
-        Spellings::Every,
-        EFFICIENTNET_BLOCK,
-    ),
-    group(
-        "vision_encoder.head.",
-        "v.head.",
-        Spellings::Every,
-        EFFICIENTNET_HEAD,
-    ),
-    group("vision_encoder.", "v.", Spellings::Every, CLIP_ENDS).with_unused(&[
-        "ln_post.weight",
-        "ln_post.bias",
-        "proj",
-    ]),
-    // Without the wrapper that OpenFlamingo puts around a decoder layer.
-    group(
-        "lang_encoder.model.layers.{}.",
-        "blk.{}.",
-        Spellings::ReadOnly,
-        LLAMA_LAYER,
-    )
-    .with_unused(LLAMA_BUFFERS),
-    group(
-        "lang_encoder.gpt_neox.layers.{}.",
-        "blk.{}.",
-        Spellings::ReadOnly,
-        GPT_NEOX_LAYER,
-    )
-    .with_unused(GPT_NEOX_BUFFERS),
-    group(
-        "lang_encoder.transformer.blocks.{}.",
-        "blk.{}.",
-        Spellings::ReadOnly,
-        MPT_LAYER,
-    ),
-    group(
-        "lang_encoder.transformer.blocks.{}.",
-        "blk.{}.",
-        Spellings::ReadOnly,
-        MOSAIC_GPT_LAYER,
-    ),
-    group(
-        "lang_encoder.transformer.blocks.{}.",
-        "blk.{}.",
-        Spellings::ReadOnly,
-        MPT_WRAPPED_NORMS_LAYER,
-    ),
-    // Version 1 of the released LLaMA-7B bridges.
-    group(
-        "lang_encoder.gated_cross_attn_layers.{}.",
-        "xattn.{}.",
-        Spellings::ReadOnly,
-        CROSS_ATTENTION,
-    ),
-];
+impl Place {
+    /// A part whose names stand in a file as they are in its table.
+    pub const fn bare(part: &'static Part) -> Self {
+        Self::behind("", part)
+    }
 
-/// Embedding, the rows of added tokens, final norm, and the head where it is not tied.
-const LLAMA_ENDS: &[Row] = &[
-    row("model.embed_tokens.weight", "token_embd.weight"),
-    row(
-        "model.embed_tokens.additional_embedding.weight",
-        "token_embd_extra.weight",
-    ),
-    row("model.norm.weight", "output_norm.weight"),
-    row("lm_head.weight", "output.weight"),
-];
+    /// A part behind a prefix.
+    pub const fn behind(prefix: &'static str, part: &'static Part) -> Self {
+        Self {
+            part,
+            prefix,
+            wrapper: "",
+        }
+    }
 
-/// `LlamaDecoderLayer`.
-const LLAMA_LAYER: &[Row] = &[
-    row("input_layernorm.weight", "attn_norm.weight"),
-    ordered(
-        "self_attn.q_proj.weight",
-        "attn_q.weight",
-        Order::RopeQueries,
-    ),
-    ordered("self_attn.k_proj.weight", "attn_k.weight", Order::RopeKeys),
-    row("self_attn.v_proj.weight", "attn_v.weight"),
-    row("self_attn.o_proj.weight", "attn_output.weight"),
-    row("post_attention_layernorm.weight", "ffn_norm.weight"),
-    row("mlp.gate_proj.weight", "ffn_gate.weight"),
-    row("mlp.up_proj.weight", "ffn_up.weight"),
-    row("mlp.down_proj.weight", "ffn_down.weight"),
-];
+    /// A part behind a prefix, its layers in a wrapper.
+    pub const fn wrapped(prefix: &'static str, wrapper: &'static str, part: &'static Part) -> Self {
+        Self {
+            part,
+            prefix,
+            wrapper,
+        }
+    }
 
-/// Embedding, final norm and head.
-const GPT_NEOX_ENDS: &[Row] = &[
-    row("gpt_neox.embed_in.weight", "token_embd.weight"),
-    row("gpt_neox.final_layer_norm.weight", "output_norm.weight"),
-    row("gpt_neox.final_layer_norm.bias", "output_norm.bias"),
-    row("embed_out.weight", "output.weight"),
-];
+    /// What the tensor `name` of a file means; `None` if it is none of this part.
+    pub fn ours(&self, name: &str, blocks: Blocks) -> Option<Found> {
+        let name = name.strip_prefix(self.prefix)?;
+        for (number_of_group, group) in self.part.groups.iter().enumerate() {
+            let Some((number, mut rest)) = split(group.theirs, name) else {
+                continue;
+            };
+            if group.numbering == Numbering::Wrapped {
+                rest = rest.strip_prefix(self.wrapper).unwrap_or(rest);
+            }
+            let piece_of = |row: &Row| row.theirs.iter().position(|theirs| *theirs == rest);
+            let found = group
+                .rows
+                .iter()
+                .find_map(|row| Some((row, piece_of(row)?)));
+            let Some((row, piece)) = found else {
+                continue;
+            };
+            let number = match (group.numbering, number) {
+                (Numbering::Blocks, Some(block)) => Some(
+                    block
+                        .checked_mul(blocks.every)?
+                        .checked_add(blocks.offset)?,
+                ),
+                (_, number) => number,
+            };
+            return Some(Found::Piece(Piece {
+                ours: join(group.ours, number, row.ours),
+                piece,
+                pieces: row.theirs.len(),
+                order: row.order,
+                group: number_of_group,
+            }));
+        }
+        let mut unused = self.part.unused.iter();
+        let is_unused = unused.any(|pattern| matches_pattern(pattern, name));
+        is_unused.then_some(Found::Unused)
+    }
 
-/// `GPTNeoXLayer`.
-const GPT_NEOX_LAYER: &[Row] = &[
-    row("input_layernorm.weight", "attn_norm.weight"),
-    row("input_layernorm.bias", "attn_norm.bias"),
-    ordered(
-        "attention.query_key_value.weight",
-        "attn_qkv.weight",
-        Order::FusedQkv,
-    ),
-    ordered(
-        "attention.query_key_value.bias",
-        "attn_qkv.bias",
-        Order::FusedQkv,
-    ),
-    row("attention.dense.weight", "attn_output.weight"),
-    row("attention.dense.bias", "attn_output.bias"),
-    row("post_attention_layernorm.weight", "ffn_norm.weight"),
-    row("post_attention_layernorm.bias", "ffn_norm.bias"),
-    row("mlp.dense_h_to_4h.weight", "ffn_up.weight"),
-    row("mlp.dense_h_to_4h.bias", "ffn_up.bias"),
-    row("mlp.dense_4h_to_h.weight", "ffn_down.weight"),
-    row("mlp.dense_4h_to_h.bias", "ffn_down.bias"),
-];
+    /// The tensors of a file that make up our tensor `name`, from the top, and the order of
+    /// its rows; `None` if it is none of this part.
+    pub fn theirs(&self, name: &str, blocks: Blocks) -> Option<(Vec<String>, Order)> {
+        for group in self.part.groups {
+            let Some((number, rest)) = split(group.ours, name) else {
+                continue;
+            };
+            let Some(row) = group.rows.iter().find(|row| row.ours == rest) else {
+                continue;
+            };
+            let number = match (group.numbering, number) {
+                (Numbering::Blocks, Some(layer)) => {
+                    let behind = layer.checked_sub(blocks.offset)?;
+                    behind.is_multiple_of(blocks.every).then_some(())?;
+                    Some(behind / blocks.every)
+                }
+                (_, number) => number,
+            };
+            let wrapper = match group.numbering {
+                Numbering::Wrapped => self.wrapper,
+                Numbering::Same | Numbering::Blocks => "",
+            };
+            let theirs = row.theirs.iter().map(|theirs| {
+                let name = join(group.theirs, number, &format!("{wrapper}{theirs}"));
+                format!("{}{name}", self.prefix)
+            });
+            return Some((theirs.collect(), row.order));
+        }
+        None
+    }
+}
 
-/// Embedding and final norm; the tied head, which a state dict repeats.
-const MPT_ENDS: &[Row] = &[
-    row("transformer.wte.weight", "token_embd.weight"),
-    row("transformer.norm_f.weight", "output_norm.weight"),
-    row("lm_head.weight", "output.weight"),
-];
+impl Order {
+    /// The row of the checkpoint that is row `row` of ours, in a matrix of `rows` rows with
+    /// so many heads; `None` if the rows are not three times the same for each head.
+    pub fn source_row(self, row: usize, rows: usize, heads: usize) -> Option<usize> {
+        match self {
+            Self::AsIs => Some(row),
+            Self::HeadByHead => {
+                let parts = heads.checked_mul(3).filter(|&parts| parts > 0)?;
+                let width = (rows.is_multiple_of(parts) && rows > 0).then_some(rows / parts)?;
+                let kind = row / (heads * width);
+                let (head, inner) = (row / width % heads, row % width);
+                Some((head * 3 + kind) * width + inner)
+            }
+        }
+    }
+}
 
-/// Embedding, which is the head too, and final norm.
-const MOSAIC_GPT_ENDS: &[Row] = &[
-    row("transformer.wte.weight", "token_embd.weight"),
-    row("transformer.ln_f.weight", "output_norm.weight"),
-];
+/// Splits `name` at `prefix`, in which `{}` stands for a number: the number, if there is
+/// one, and what follows.
+fn split<'a>(prefix: &str, name: &'a str) -> Option<(Option<usize>, &'a str)> {
+    let Some((before, after)) = prefix.split_once("{}") else {
+        return Some((None, name.strip_prefix(prefix)?));
+    };
+    let (number, rest) = leading_number(name.strip_prefix(before)?)?;
+    Some((Some(number), rest.strip_prefix(after)?))
+}
 
-/// `MptBlock`.
-const MPT_LAYER: &[Row] = &[
-    row("norm_1.weight", "attn_norm.weight"),
-    row("attn.Wqkv.weight", "attn_qkv.weight"),
-    row("attn.out_proj.weight", "attn_output.weight"),
-    row("norm_2.weight", "ffn_norm.weight"),
-    row("ffn.up_proj.weight", "ffn_up.weight"),
-    row("ffn.down_proj.weight", "ffn_down.weight"),
-];
+/// The number at the start of a text, and the rest. Only the shortest form of a number
+/// counts, so that names map one to one.
+fn leading_number(text: &str) -> Option<(usize, &str)> {
+    let digits = text
+        .find(|c: char| !c.is_ascii_digit())
+        .unwrap_or(text.len());
+    let (number, rest) = text.split_at(digits);
+    if number.len() > 1 && number.starts_with('0') {
+        return None;
+    }
+    // No model has as many layers as a `u16` counts.
+    Some((usize::from(number.parse::<u16>().ok()?), rest))
+}
 
-/// MosaicGPT's `GPTBlock`: norms of queries and keys over the full width.
-const MOSAIC_GPT_LAYER: &[Row] = &[
-    row("ln_1.weight", "attn_norm.weight"),
-    row("attn.Wqkv.weight", "attn_qkv.weight"),
-    row("attn.q_ln.weight", "attn_q_norm.weight"),
-    row("attn.k_ln.weight", "attn_k_norm.weight"),
-    row("attn.out_proj.weight", "attn_output.weight"),
-    row("ln_2.weight", "ffn_norm.weight"),
-    row("mlp.mlp_up.weight", "ffn_up.weight"),
-    row("mlp.mlp_down.weight", "ffn_down.weight"),
-];
+/// The inverse of [`split`].
+fn join(prefix: &str, number: Option<usize>, rest: &str) -> String {
+    match number {
+        None => format!("{prefix}{rest}"),
+        Some(number) => format!("{}{rest}", prefix.replacen("{}", &number.to_string(), 1)),
+    }
+}
 
-/// `MptBlock` with the norms of queries and keys inside `Wqkv`.
-const MPT_WRAPPED_NORMS_LAYER: &[Row] = &[
-    row("norm_1.weight", "attn_norm.weight"),
-    row("attn.Wqkv.lin.weight", "attn_qkv.weight"),
-    row("attn.Wqkv.q_ln.weight", "attn_q_norm.weight"),
-    row("attn.Wqkv.k_ln.weight", "attn_k_norm.weight"),
-    row("attn.out_proj.weight", "attn_output.weight"),
-    row("norm_2.weight", "ffn_norm.weight"),
-    row("ffn.up_proj.weight", "ffn_up.weight"),
-    row("ffn.down_proj.weight", "ffn_down.weight"),
-];
-
-/// OpenFlamingo's `GatedCrossAttentionBlock`.
-const CROSS_ATTENTION: &[Row] = &[
-    row("attn.norm.weight", "attn_norm.weight"),
-    row("attn.norm.bias", "attn_norm.bias"),
-    row("attn.to_q.weight", "attn_q.weight"),
-    row("attn.to_kv.weight", "attn_kv.weight"),
-    row("attn.to_out.weight", "attn_out.weight"),
-    row("attn_gate", "attn_gate"),
-    row("ff_gate", "ffn_gate_scale"),
-    row("ff.0.weight", "ffn_norm.weight"),
-    row("ff.0.bias", "ffn_norm.bias"),
-    row("ff.1.weight", "ffn_up.weight"),
-    row("ff.3.weight", "ffn_down.weight"),
-];
-
-/// A layer of OpenFlamingo's `PerceiverResampler`.
-const RESAMPLER_LAYER: &[Row] = &[
-    row("0.norm_media.weight", "norm_media.weight"),
-    row("0.norm_media.bias", "norm_media.bias"),
-    row("0.norm_latents.weight", "norm_latents.weight"),
-    row("0.norm_latents.bias", "norm_latents.bias"),
-    row("0.to_q.weight", "attn_q.weight"),
-    row("0.to_kv.weight", "attn_kv.weight"),
-    row("0.to_out.weight", "attn_out.weight"),
-    row("1.0.weight", "ffn_norm.weight"),
-    row("1.0.bias", "ffn_norm.bias"),
-    row("1.1.weight", "ffn_up.weight"),
-    row("1.3.weight", "ffn_down.weight"),
-];
-
-/// What the resampler has once; the input norm and projection are this project's.
-const RESAMPLER_ENDS: &[Row] = &[
-    row("latents", "latents"),
-    row("frame_embs", "frame_embd"),
-    row("media_time_embs", "media_embd"),
-    row("input_norm.weight", "input_norm.weight"),
-    row("input_norm.bias", "input_norm.bias"),
-    row("input_proj.weight", "input_proj.weight"),
-    row("norm.weight", "norm.weight"),
-    row("norm.bias", "norm.bias"),
-];
-
-/// open_clip's `ResidualAttentionBlock`.
-const CLIP_LAYER: &[Row] = &[
-    row("ln_1.weight", "ln1.weight"),
-    row("ln_1.bias", "ln1.bias"),
-    row("attn.in_proj_weight", "attn_qkv.weight"),
-    row("attn.in_proj_bias", "attn_qkv.bias"),
-    row("attn.out_proj.weight", "attn_out.weight"),
-    row("attn.out_proj.bias", "attn_out.bias"),
-    row("ln_2.weight", "ln2.weight"),
-    row("ln_2.bias", "ln2.bias"),
-    row("mlp.c_fc.weight", "ffn_up.weight"),
-    row("mlp.c_fc.bias", "ffn_up.bias"),
-    row("mlp.c_proj.weight", "ffn_down.weight"),
-    row("mlp.c_proj.bias", "ffn_down.bias"),
-];
-
-/// What open_clip's `VisionTransformer` has once.
-const CLIP_ENDS: &[Row] = &[
-    row("class_embedding", "class_embd"),
-    row("positional_embedding", "position_embd.weight"),
-    row("conv1.weight", "patch_embd.weight"),
-    row("ln_pre.weight", "pre_ln.weight"),
-    row("ln_pre.bias", "pre_ln.bias"),
-];
-
-/// `InvertedBottleneck` of `training/`, with batch norm folded in.
-const EFFICIENTNET_BLOCK: &[Row] = &[
-    row("expand.weight", "expand.weight"),
-    row("expand.bias", "expand.bias"),
-    row("depthwise.weight", "depthwise.weight"),
-    row("depthwise.bias", "depthwise.bias"),
-    row("project.weight", "project.weight"),
-    row("project.bias", "project.bias"),
-];
-
-/// The last convolution of `EfficientNetLite` of `training/`.
-const EFFICIENTNET_HEAD: &[Row] = &[row("weight", "weight"), row("bias", "bias")];
-
-/// Recomputed from the config.
-const LLAMA_BUFFERS: &[&str] = &["self_attn.rotary_emb.inv_freq"];
-
-/// Recomputed from the config.
-const GPT_NEOX_BUFFERS: &[&str] = &[
-    "attention.rotary_emb.inv_freq",
-    "attention.bias",
-    "attention.masked_bias",
-];
+/// Whether `name` is what a pattern of unused names says.
+fn matches_pattern(pattern: &str, name: &str) -> bool {
+    let rest = match pattern.split_once("{}") {
+        None => (pattern, name),
+        Some((before, after)) => {
+            let Some(numbered) = name.strip_prefix(before).and_then(leading_number) else {
+                return false;
+            };
+            (after, numbered.1)
+        }
+    };
+    match rest.0.strip_suffix('*') {
+        Some(start) => rest.1.starts_with(start),
+        None => rest.0 == rest.1,
+    }
+}

@@ -1,0 +1,87 @@
+//! A checkpoint written as the folder of a model.
+
+use std::path::Path;
+
+use flamingo_weights::manifest::ModelManifest;
+
+use super::{Import, ImportError, ImportOptions, StoredAs};
+use crate::model::ModelDescription;
+use crate::output::Output;
+use crate::recognise::Family;
+
+/// What SPDX says if nobody told the terms of a model.
+const UNKNOWN_LICENCE: &str = "NOASSERTION";
+
+/// What to make of which files.
+#[derive(Clone, Debug)]
+pub struct CheckpointOptions {
+    /// The files.
+    pub files: ImportOptions,
+    /// How the bulk of the model is stored.
+    pub stored_as: StoredAs,
+    /// Name for people; the checkpoint's if there is none.
+    pub name: Option<String>,
+    /// SPDX expression of the licence.
+    pub licence: Option<String>,
+}
+
+/// What was made.
+#[derive(Clone, Debug)]
+pub struct Report {
+    /// The family.
+    pub family: Family,
+    /// Bytes of the files that were read.
+    pub bytes_read: u64,
+    /// What was written.
+    pub manifest: ModelManifest,
+}
+
+/// Makes a model's folder, `output`, of a released checkpoint. Only the tensor in hand is in
+/// memory.
+///
+/// # Errors
+/// Those of [`Import::open`] and [`Import::packed`]; if the tokenizer is missing; and those of
+/// the file system.
+pub fn checkpoint(options: &CheckpointOptions, output: Output) -> Result<Report, ImportError> {
+    let import = Import::open(&options.files)?;
+    let Some(tokenizer) = import.tokenizer() else {
+        return Err(ImportError::NoTokenizer {
+            family: import.family().title(),
+            tokenizer: "a tokenizer.json, vocab.json with merges.txt, or tokenizer.model; it lies \
+                        beside the language model",
+        });
+    };
+    let description = ModelDescription {
+        name: options.name.clone().unwrap_or_else(|| name(&import)),
+        licence: options
+            .licence
+            .clone()
+            .unwrap_or_else(|| UNKNOWN_LICENCE.to_owned()),
+        config: import.config().clone(),
+        tokenizer: tokenizer.to_text(),
+    };
+    let stored_as = options.stored_as;
+    let manifest = description.stream(
+        output,
+        |spec| stored_as.type_of(spec),
+        |spec, tensor_type| import.packed(spec, tensor_type),
+    )?;
+    Ok(Report {
+        family: import.family(),
+        bytes_read: import.byte_len(),
+        manifest,
+    })
+}
+
+/// The family, and what the checkpoint's file or folder is called.
+fn name(import: &Import) -> String {
+    let path = import.paths().next().unwrap_or(Path::new(""));
+    let stem = match path.is_dir() {
+        true => path.file_name(),
+        false => path.file_stem(),
+    };
+    match stem {
+        Some(stem) => format!("{}: {}", import.family(), stem.to_string_lossy()),
+        None => import.family().to_string(),
+    }
+}

@@ -1,0 +1,21 @@
+//! What a checkpoint is: its family, and all facts of the model in it.
+//!
+//! Names and shapes of tensors say most; the settings beside them (`config.json`) say what
+//! they do not, and are held against them. Nothing here reads a number of a weight.
+//!
+//! * [`Family`]: who trained the bridges, and on which prompts
+//! * `language`, `vision`, `bridges`: the facts of each part
+//! * `prompt`: how prompts are spelled
+
+pub(crate) mod bridges;
+mod family;
+mod fields;
+pub(crate) mod language;
+pub(crate) mod prompt;
+mod shapes;
+pub(crate) mod vision;
+
+pub(crate) use family::Layout;
+pub use family::{Family, UnknownFamily};
+pub(crate) use fields::Fields;
+pub(crate) use shapes::Shapes;
