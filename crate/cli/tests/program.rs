@@ -309,7 +309,10 @@ fn inspect_reads_a_single_file_and_refuses_one_that_breaks_off() {
 fn inspect_lists_the_tensors_of_a_checkpoint_of_another_format() {
     let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/fixtures/convert");
     for (file, line) in [
-        ("checkpoints/scripted.pt", "  BF16  [3, 5]        text.brain"),
+        (
+            "checkpoints/scripted.pt",
+            "  BF16  [3, 5]        text.brain",
+        ),
         ("checkpoints/sharded", "  BF16  [3, 5]        text.brain"),
         ("ggml.gguf", "  Q4_K     [2, 512]  Q4_K"),
     ] {
