@@ -6,10 +6,8 @@
 //! ```
 //!
 //! A line is a group of matrices and the root of their mean squared error over the root of
-//! their mean square, in per cent; the matrices of a file are those of two dimensions whose
-//! rows are whole numbers of blocks.
-
-#![allow(clippy::print_stdout, clippy::expect_used)]
+//! their mean square, in per cent; the matrices of a file are its tensors of two or more
+//! dimensions, all but the first of them a row of whole blocks.
 
 use std::error::Error;
 use std::path::PathBuf;
@@ -25,6 +23,9 @@ const TYPES: [TensorType; 3] = [TensorType::Q4_0, TensorType::Q4_1, TensorType::
 const SIZE: (usize, usize) = (256, 1024);
 
 type Quantize = fn(TensorType, &[f32], &mut Vec<u8>) -> Result<(), BlockError>;
+
+/// A random number.
+type Draw = fn(&mut Random) -> f32;
 
 /// Sums over the elements of a group of matrices.
 #[derive(Default)]
@@ -72,15 +73,13 @@ fn main() -> Result<(), Box<dyn Error>> {
         let mut losses = Losses::default();
         let mut count = 0;
         for entry in checkpoint.tensors() {
-            let is_matrix = entry.shape.len() == 2 && entry.shape[1].is_multiple_of(32);
+            let cols: usize = entry.shape.iter().skip(1).product();
+            let is_matrix = entry.shape.len() > 1 && cols > 0 && cols.is_multiple_of(32);
             if !is_matrix || !entry.element.is_float() {
                 continue;
             }
-            let tensor = checkpoint.read(&entry.name)?;
-            let mut row = vec![0.0; tensor.cols()];
-            for number in 0..tensor.rows() {
-                tensor.row_to_f32(number, &mut row)?;
-                losses.add(&row)?;
+            for row in checkpoint.read(&entry.name)?.to_f32()?.chunks_exact(cols) {
+                losses.add(row)?;
             }
             count += 1;
         }
@@ -91,7 +90,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         losses.print(&format!("{count} of {file}"));
     }
     let mut random = Random(1);
-    let distributions: [(&str, fn(&mut Random) -> f32); 4] = [
+    let distributions: [(&str, Draw); 4] = [
         ("uniform", |random| random.uniform() * 2.0 - 1.0),
         ("Gaussian", Random::normal),
         ("Laplace", Random::laplace),

@@ -2,7 +2,7 @@
 //! archive from reaching them.
 #![allow(clippy::unwrap_used)]
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::Write;
 use std::path::Path;
 
@@ -44,13 +44,17 @@ fn read(path: &Path) -> String {
         Ok(checkpoint) => checkpoint,
         Err(error) => return error.to_string(),
     };
+    let length = fs::metadata(path).unwrap().len();
+    let mut fate = String::new();
     for entry in checkpoint.tensors() {
-        let tensor = checkpoint.read(&entry.name).unwrap();
-        assert_eq!(tensor.data.len(), entry.byte_len);
-        // A storage of 96 bytes is whole in a file of some hundred.
-        assert!(entry.byte_len < 4096);
+        assert!(entry.byte_len as u64 <= length);
+        match checkpoint.read(&entry.name) {
+            Ok(tensor) => assert_eq!(tensor.data.len(), entry.byte_len),
+            // PyTorch's storages are looked for when they are read.
+            Err(error) => fate = error.to_string(),
+        }
     }
-    format!("read {}", checkpoint.tensors().len())
+    format!("read {} {fate}", checkpoint.tensors().len())
 }
 
 #[test]
