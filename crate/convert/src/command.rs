@@ -82,10 +82,10 @@ struct CheckpointArgs {
     /// Terms of the model as an SPDX expression
     #[arg(long, value_name = "SPDX")]
     licence: Option<String>,
-    /// Folder for model.json and its shards; it appears when the model is whole
+    /// Folder for model.json and its shards
     #[arg(long, value_name = "FOLDER", visible_alias = "out")]
     output: PathBuf,
-    /// Replace the model that is in the folder already
+    /// Replace a model that is there already
     #[arg(long)]
     force: bool,
 }
@@ -102,6 +102,8 @@ impl CheckpointArgs {
                 ..ImportOptions::default()
             },
             stored_as: self.stored_as,
+            output: self.output.clone(),
+            force: self.force,
             name: self.name.clone(),
             licence: self.licence.clone(),
         }
@@ -130,52 +132,35 @@ struct CommonArgs {
     force: bool,
 }
 
-/// Where a model is to be.
-struct Target<'a> {
-    folder: &'a Path,
-    force: bool,
-}
-
-impl Target<'_> {
-    fn earlier(&self) -> Earlier {
-        match self.force {
-            true => Earlier::Replace,
-            false => Earlier::Keep,
-        }
-    }
-}
-
-impl ConvertArgs {
-    fn target(&self) -> Target<'_> {
-        let (folder, force) = match &self.model {
-            ModelArgs::Default(DefaultArgs { common, .. })
-            | ModelArgs::Tiny(RandomArgs { common, .. })
-            | ModelArgs::OpenFlamingo3b(RandomArgs { common, .. }) => {
-                (&common.output, common.force)
-            }
-            ModelArgs::Checkpoint(args) => (&args.output, args.force),
-        };
-        Target { folder, force }
-    }
-}
-
 /// Makes the model and says how large it is.
 ///
 /// # Errors
 /// Where a part is missing, damaged or does not fit the others, or the folder
 /// cannot be written.
 pub fn run(args: &ConvertArgs) -> Result<(), ConvertError> {
-    let target = args.target();
-    let output = Output::begin(target.folder, target.earlier())?;
-    let manifest = match &args.model {
-        ModelArgs::Default(args) => {
-            let bridges = (&*args.bridges, args.f32_bridges.as_deref());
-            default_model::make(&args.common.parts, bridges, args.f32_vision, output)?
+    let (target, manifest) = match &args.model {
+        ModelArgs::Default(DefaultArgs {
+            common,
+            bridges,
+            f32_bridges,
+            f32_vision,
+        }) => {
+            let bridges = (&**bridges, f32_bridges.as_deref());
+            let (parts, output) = common.begin()?;
+            let manifest = default_model::make(parts, bridges, *f32_vision, output)?;
+            (&common.output, manifest)
         }
-        ModelArgs::Checkpoint(args) => checkpoint(&args.options(), output)?.manifest,
-        ModelArgs::Tiny(args) => tiny::make(&args.common.parts, args.seed, output)?,
-        ModelArgs::OpenFlamingo3b(args) => {
-            open_flamingo_3b::make(&args.common.parts, args.seed, output)?
+        ModelArgs::Checkpoint(args) => (&args.output, checkpoint(&args.options())?.manifest),
+        ModelArgs::Tiny(RandomArgs { common, seed }) => {
+            let (parts, output) = common.begin()?;
+            (&common.output, tiny::make(parts, *seed, output)?)
+        }
+        ModelArgs::OpenFlamingo3b(RandomArgs { common, seed }) => {
+            let (parts, output) = common.begin()?;
+            (
+                &common.output,
+                open_flamingo_3b::make(parts, *seed, output)?,
+            )
         }
     };
     let ModelManifest {
@@ -186,7 +171,7 @@ pub fn run(args: &ConvertArgs) -> Result<(), ConvertError> {
     } = manifest;
     let line = format!(
         "{}: {}, {:.1} MB in {}",
-        target.folder.display(),
+        target.display(),
         summary.name,
         total_bytes as f64 / 1e6,
         if shards.len() == 1 {
@@ -202,8 +187,19 @@ pub fn run(args: &ConvertArgs) -> Result<(), ConvertError> {
         let _ = writeln!(
             out,
             "whether it computes what it should: flamingo check {}",
-            target.folder.display()
+            target.display()
         );
     }
     Ok(())
+}
+
+impl CommonArgs {
+    /// The folder with the parts, and the place for the model.
+    fn begin(&self) -> Result<(&Path, Output), ConvertError> {
+        let earlier = match self.force {
+            true => Earlier::Replace,
+            false => Earlier::Keep,
+        };
+        Ok((&self.parts, Output::begin(&self.output, earlier)?))
+    }
 }

@@ -12,6 +12,9 @@ pub enum ConvertError {
     /// The model cannot be put where it is to be.
     #[error(transparent)]
     Output(#[from] OutputError),
+    /// A released checkpoint makes no model.
+    #[error(transparent)]
+    Import(#[from] ImportError),
     /// The parts make no model.
     #[error(transparent)]
     Pack(#[from] PackError),

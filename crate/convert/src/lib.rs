@@ -2,11 +2,11 @@
 //!
 //! * [`command`]: the command line
 //! * [`pack`]: models made out of pretrained parts
-//! * [`model`]: a model's tensors as the shards of a folder
-//! * [`output`]: the folder, which is there when it is whole
 //! * [`import`]: released checkpoints as models, in three steps that know nothing of one
 //!   another: [`recognise`] says what files are, `flamingo_weights::names` which tensor is
 //!   which, and a table how each is packed
+//! * [`model`]: a model's tensors as the shards of a folder
+//! * [`output`]: the folder, which is there when it is whole
 //! * [`source`]: checkpoints of any kind behind one interface
 //! * [`tokenizer`]: tokenizers of any kind as a `tokenizer.json`
 //! * [`names`]: names of tensors without what training wrapped around them

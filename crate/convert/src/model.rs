@@ -65,6 +65,51 @@ impl ModelDescription {
         Ok(self.write_shards(&writer, &needs, output)?)
     }
 
+    /// Writes the model to `output` tensor by tensor, each gone before the next one is asked
+    /// for: `tensor_type` says how one is stored, `provide` gives it in load order.
+    ///
+    /// # Errors
+    /// Those of `provide`; if the configuration makes no model, a tensor is not what it and
+    /// `tensor_type` say, or the folder cannot be written.
+    pub fn stream<E: From<ModelError>>(
+        &self,
+        output: Output,
+        tensor_type: impl Fn(&TensorSpec) -> TensorType,
+        mut provide: impl FnMut(&TensorSpec, TensorType) -> Result<LoadedTensor, E>,
+    ) -> Result<ModelManifest, E> {
+        self.config.validate().map_err(ModelError::from)?;
+        let specs = self.config.tensors();
+        let infos = specs.iter().map(|spec| TensorInfo {
+            name: spec.name.clone(),
+            tensor_type: tensor_type(spec),
+            shape: spec.shape.clone(),
+        });
+        let infos: Vec<TensorInfo> = infos.collect();
+        let types: Vec<TensorType> = infos.iter().map(|info| info.tensor_type).collect();
+        let mut needs = Needs::default();
+        let mut total = 0;
+        for (spec, info) in specs.iter().zip(&infos) {
+            // Where there are none, the header says so.
+            let bytes = info.byte_len().unwrap_or_default();
+            needs.count(spec, bytes);
+            total += bytes as u64;
+        }
+        let folder = output.folder();
+        let mut stream = GgufStream::new(self.metadata(), infos).map_err(ModelError::from)?;
+        let mut shards = FolderWriter::create(&folder).map_err(ModelError::from)?;
+        stream.start(&mut shards).map_err(ModelError::io(&folder))?;
+        let mut progress = Progress::bytes("packing tensors", total);
+        for (spec, tensor_type) in specs.iter().zip(types) {
+            let tensor = provide(spec, tensor_type)?;
+            let written = stream
+                .push(&tensor, &mut shards)
+                .map_err(ModelError::from)?;
+            written.map_err(ModelError::io(&folder))?;
+            progress.advance(tensor.data.len() as u64);
+        }
+        Ok(self.finish(shards, &needs, output)?)
+    }
+
     fn write_shards(
         &self,
         writer: &GgufWriter,
@@ -74,61 +119,18 @@ impl ModelDescription {
         let folder = output.folder();
         let mut shards = FolderWriter::create(&folder)?;
         writer.write(&mut shards).map_err(ModelError::io(&folder))?;
-        let manifest = shards.finish(self.summary(needs)?)?;
-        output.finish()?;
-        Ok(manifest)
+        self.finish(shards, needs, output)
     }
 
-    /// Writes the model to `output` tensor by tensor, each gone before the next one is asked
-    /// for: `tensor_type` says how one is stored, `provide` gives it in load order.
-    ///
-    /// # Errors
-    /// As [`Self::write`].
-    pub fn stream<E: From<ModelError>>(
+    /// Ends the shards and puts the model in its place.
+    fn finish(
         &self,
+        shards: FolderWriter,
+        needs: &Needs,
         output: Output,
-        tensor_type: impl Fn(&TensorSpec) -> TensorType,
-        mut provide: impl FnMut(&TensorSpec, TensorType) -> Result<LoadedTensor, E>,
-    ) -> Result<ModelManifest, E> {
-        self.config.validate().map_err(ModelError::from)?;
-        let specs = self.config.tensors();
-        let infos: Vec<TensorInfo> = specs
-            .iter()
-            .map(|spec| TensorInfo {
-                name: spec.name.clone(),
-                tensor_type: tensor_type(spec),
-                shape: spec.shape.clone(),
-            })
-            .collect();
-        let mut needs = Needs::default();
-        let mut total = 0;
-        for (spec, info) in specs.iter().zip(&infos) {
-            let bytes = info.byte_len().ok_or_else(|| {
-                E::from(ModelError::Unstorable {
-                    name: spec.name.clone(),
-                    tensor_type: info.tensor_type,
-                })
-            })?;
-            needs.count(spec, bytes);
-            total += bytes as u64;
-        }
-        let types: Vec<TensorType> = infos.iter().map(|info| info.tensor_type).collect();
-        let folder = output.folder();
-        let io = |error| E::from(ModelError::io(&folder)(error));
-        let gguf = |error: GgufError| E::from(ModelError::from(error));
-        let mut stream = GgufStream::new(self.metadata(), infos).map_err(gguf)?;
-        let mut shards = FolderWriter::create(&folder).map_err(ModelError::from)?;
-        stream.start(&mut shards).map_err(io)?;
-        let mut progress = Progress::bytes("packing", total);
-        for (spec, tensor_type) in specs.iter().zip(types) {
-            let tensor = provide(spec, tensor_type)?;
-            let written = stream.push(&tensor, &mut shards).map_err(gguf)?;
-            written.map_err(io)?;
-            progress.advance(tensor.data.len() as u64);
-        }
-        let summary = self.summary(&needs)?;
-        let manifest = shards.finish(summary).map_err(ModelError::from)?;
-        output.finish().map_err(ModelError::from)?;
+    ) -> Result<ModelManifest, ModelError> {
+        let manifest = shards.finish(self.summary(needs)?)?;
+        output.finish()?;
         Ok(manifest)
     }
 
@@ -211,14 +213,6 @@ pub enum ModelError {
         found: Vec<usize>,
         /// The model's.
         expected: Vec<usize>,
-    },
-    /// A tensor's rows are no whole number of the type's blocks.
-    #[error("tensor `{name}` cannot be stored as {tensor_type:?}")]
-    Unstorable {
-        /// The tensor.
-        name: String,
-        /// The type.
-        tensor_type: TensorType,
     },
     /// The collected file cannot be stored.
     #[error(transparent)]

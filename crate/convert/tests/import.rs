@@ -11,10 +11,8 @@ use flamingo_architecture::config::{
     RopeScaling, RopeStyle, VisionEncoderConfig, VitConfig,
 };
 use flamingo_convert::checkpoint;
-use flamingo_convert::import::{
-    CheckpointOptions, Import, ImportError, ImportOptions, Report, StoredAs,
-};
-use flamingo_convert::output::{Earlier, Output};
+use flamingo_convert::import::{CheckpointOptions, Import, ImportError, ImportOptions, StoredAs};
+use flamingo_convert::output::OutputError;
 use flamingo_convert::recognise::Family;
 use flamingo_convert::tokenizer::TokenizerJson;
 use flamingo_weights::gguf::{GgufHeader, GgufReader};
@@ -51,14 +49,11 @@ fn idefics(folder: &Path) -> CheckpointOptions {
             ..ImportOptions::default()
         },
         stored_as: StoredAs::Q4_0,
+        output: folder.join("model"),
+        force: false,
         name: None,
         licence: None,
     }
-}
-
-/// Makes the model that is to be in `folder`, in place of an earlier one.
-fn make(options: &CheckpointOptions, folder: &Path) -> Result<Report, ImportError> {
-    checkpoint(options, Output::begin(folder, Earlier::Replace).unwrap())
 }
 
 /// A model's folder, read as a runtime reads it.
@@ -87,15 +82,14 @@ fn names(folder: &Path) -> Vec<String> {
 fn a_checkpoint_becomes_a_folder_in_load_order() {
     let folder = TempDir::new().unwrap();
     let options = idefics(folder.path());
-    let output = folder.path().join("model");
-    let report = make(&options, &output).unwrap();
+    let report = checkpoint(&options).unwrap();
     assert_eq!(report.family, Family::IdeficsInstruct);
     assert!(report.bytes_read > 1_000_000);
     assert_eq!(report.manifest.summary.licence, "NOASSERTION");
     assert_eq!(report.manifest.summary.name, "IDEFICS instruct: idefics");
     assert_eq!(names(folder.path()), ["model", "tokenizer.json"]);
 
-    let (header, tensors) = read(&output);
+    let (header, tensors) = read(&options.output);
     let text = header.metadata.string("flamingo.config").unwrap();
     let config = FlamingoConfig::from_json(text).unwrap();
     let import = Import::open(&options.files).unwrap();
@@ -129,7 +123,7 @@ fn a_checkpoint_becomes_a_folder_in_load_order() {
         ("xattn.2.attn_k.weight", TensorType::Q4_0),
         ("xattn.2.attn_gate", TensorType::F32),
         ("resampler.blk.1.attn_q.weight", TensorType::Q8_0),
-        ("v.blk.0.attn_qkv.weight", TensorType::Q8_0),
+        ("v.blk.0.attn_qkv.weight", TensorType::Q4_0),
         // 147 columns.
         ("v.patch_embd.weight", TensorType::F16),
     ] {
@@ -161,19 +155,61 @@ fn every_way_of_storing_is_read_back() {
     for stored_as in StoredAs::ALL {
         let options = CheckpointOptions {
             stored_as,
+            output: folder.path().join(stored_as.name()),
             name: Some("A name".to_owned()),
             licence: Some("MIT".to_owned()),
             ..idefics(folder.path())
         };
-        let output = folder.path().join(stored_as.name());
-        let report = make(&options, &output).unwrap();
+        let report = checkpoint(&options).unwrap();
         assert_eq!(report.manifest.summary.name, "A name");
         assert_eq!(report.manifest.summary.licence, "MIT");
-        let (_, tensors) = read(&output);
+        let (_, tensors) = read(&options.output);
         let bytes = tensors.iter().map(|tensor| tensor.data.len()).sum();
         assert!(bytes > before, "{stored_as}: {bytes}");
         before = bytes;
     }
+}
+
+fn is_there(error: &ImportError) -> bool {
+    matches!(error, ImportError::Output(OutputError::Exists { .. }))
+}
+
+fn is_foreign(error: &ImportError) -> bool {
+    matches!(error, ImportError::Output(OutputError::Foreign { .. }))
+}
+
+#[test]
+fn nothing_is_replaced_unless_told() {
+    let folder = TempDir::new().unwrap();
+    let mut options = idefics(folder.path());
+    fs::create_dir(&options.output).unwrap();
+    // An empty folder is no model.
+    checkpoint(&options).unwrap();
+    let manifest = fs::read(options.output.join("model.json")).unwrap();
+    let error = checkpoint(&options).unwrap_err();
+    assert!(is_there(&error), "{error}");
+
+    options.force = true;
+    options.stored_as = StoredAs::Q8_0;
+    checkpoint(&options).unwrap();
+    assert_ne!(
+        fs::read(options.output.join("model.json")).unwrap(),
+        manifest
+    );
+    assert_eq!(names(folder.path()), ["model", "tokenizer.json"]);
+    read(&options.output);
+
+    // What is no model stays, forced or not.
+    let photos = folder.path().join("photos");
+    fs::create_dir(&photos).unwrap();
+    fs::write(photos.join("1.jpg"), "a photo").unwrap();
+    options.output = photos.clone();
+    let error = checkpoint(&options).unwrap_err();
+    assert!(is_foreign(&error), "{error}");
+    options.output = photos.join("1.jpg");
+    let error = checkpoint(&options).unwrap_err();
+    assert!(is_foreign(&error), "{error}");
+    assert_eq!(names(&photos), ["1.jpg"]);
 }
 
 /// A copy of the IDEFICS checkpoint in which a tensor's bytes are changed.
@@ -197,19 +233,30 @@ fn damaged(folder: &Path, name: &str, value: f32) -> PathBuf {
 #[test]
 fn what_fails_on_its_way_leaves_nothing_and_takes_nothing() {
     let folder = TempDir::new().unwrap();
-    let output = folder.path().join("model");
     let mut options = idefics(folder.path());
-    make(&options, &output).unwrap();
-    let manifest = fs::read(output.join("model.json")).unwrap();
+    checkpoint(&options).unwrap();
+    let manifest = fs::read(options.output.join("model.json")).unwrap();
 
     let name = "model.layers.3.mlp.down_proj.weight";
     options.files.checkpoint = damaged(folder.path(), name, f32::INFINITY);
-    let error = make(&options, &output).unwrap_err();
+    options.force = true;
+    let error = checkpoint(&options).unwrap_err();
     let text = error.to_string();
     assert!(text.contains("blk.3.ffn_down.weight"), "{text}");
     assert!(text.contains("--type f32"), "{text}");
     assert_eq!(names(folder.path()), ["damaged", "model", "tokenizer.json"]);
-    assert_eq!(fs::read(output.join("model.json")).unwrap(), manifest);
+    assert_eq!(
+        fs::read(options.output.join("model.json")).unwrap(),
+        manifest
+    );
+    // And what a run that was cut off left is gone after the next.
+    let partial = folder.path().join(".model.partial");
+    fs::create_dir_all(partial.join("new")).unwrap();
+    fs::write(partial.join("lock"), "").unwrap();
+    fs::write(partial.join("new/weights-000.bin"), "x").unwrap();
+    options.files.checkpoint = fixture("golden/idefics");
+    checkpoint(&options).unwrap();
+    assert_eq!(names(folder.path()), ["damaged", "model", "tokenizer.json"]);
 }
 
 #[test]
@@ -217,7 +264,7 @@ fn a_model_without_tokenizer_is_not_written() {
     let folder = TempDir::new().unwrap();
     let mut options = idefics(folder.path());
     options.files.tokenizer = None;
-    let error = make(&options, &folder.path().join("model")).unwrap_err();
+    let error = checkpoint(&options).unwrap_err();
     assert!(matches!(error, ImportError::NoTokenizer { .. }), "{error}");
     assert_eq!(names(folder.path()), ["tokenizer.json"]);
 }

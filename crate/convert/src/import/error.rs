@@ -8,6 +8,7 @@ use flamingo_weights::blocks::BlockError;
 use thiserror::Error;
 
 use crate::model::ModelError;
+use crate::output::OutputError;
 use crate::source::SourceError;
 use crate::tokenizer::TokenizerError;
 
@@ -259,6 +260,9 @@ pub enum ImportError {
     /// The parts' sizes make no model.
     #[error("the parts do not fit each other: {0}")]
     Config(#[from] ConfigError),
+    /// The model cannot be put where it is to be.
+    #[error(transparent)]
+    Output(#[from] OutputError),
     /// The model cannot be written.
     #[error(transparent)]
     Write(#[from] ModelError),

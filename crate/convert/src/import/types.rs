@@ -53,15 +53,15 @@ const PURPOSES: [(&str, Purpose); 9] = [
     ("output", Purpose::Head),
 ];
 
-/// The types of matrices: a row for each way, a column for each purpose. What all that the
-/// model reads or writes passes through loses more by coarse blocks than a layer does, and
-/// is little beside the decoder.
+/// The types of matrices: a row for each way, a column for each purpose. What every token and
+/// every image passes through loses more by coarse blocks than one layer of many does, and is
+/// little beside the layers.
 const TYPES: [(StoredAs, [TensorType; 6]); 5] = {
     use TensorType::{F16, F32, Q4_0, Q4_1, Q8_0};
     [
         // decoder, cross-attention, vision, resampler, embedding, head
-        (StoredAs::Q4_0, [Q4_0, Q4_0, Q8_0, Q8_0, Q8_0, Q8_0]),
-        (StoredAs::Q4_1, [Q4_1, Q4_1, Q8_0, Q8_0, Q8_0, Q8_0]),
+        (StoredAs::Q4_0, [Q4_0, Q4_0, Q4_0, Q8_0, Q8_0, Q8_0]),
+        (StoredAs::Q4_1, [Q4_1, Q4_1, Q4_1, Q8_0, Q8_0, Q8_0]),
         (StoredAs::Q8_0, [Q8_0; 6]),
         (StoredAs::F16, [F16; 6]),
         (StoredAs::F32, [F32; 6]),
@@ -158,7 +158,7 @@ mod tests {
         for (name, tensor_type) in [
             ("blk.3.attn_q.weight", TensorType::Q4_0),
             ("xattn.3.ffn_up.weight", TensorType::Q4_0),
-            ("v.blk.0.attn_qkv.weight", TensorType::Q8_0),
+            ("v.blk.0.attn_qkv.weight", TensorType::Q4_0),
             ("resampler.blk.0.attn_q.weight", TensorType::Q8_0),
             ("token_embd.weight", TensorType::Q8_0),
             ("token_embd_proj.weight", TensorType::Q8_0),

@@ -1,12 +1,12 @@
 //! A checkpoint written as the folder of a model.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use flamingo_weights::manifest::ModelManifest;
 
 use super::{Import, ImportError, ImportOptions, StoredAs};
 use crate::model::ModelDescription;
-use crate::output::Output;
+use crate::output::{Earlier, Output};
 use crate::recognise::Family;
 
 /// What SPDX says if nobody told the terms of a model.
@@ -19,6 +19,10 @@ pub struct CheckpointOptions {
     pub files: ImportOptions,
     /// How the bulk of the model is stored.
     pub stored_as: StoredAs,
+    /// The folder to write.
+    pub output: PathBuf,
+    /// Whether a model that is there already is replaced.
+    pub force: bool,
     /// Name for people; the checkpoint's if there is none.
     pub name: Option<String>,
     /// SPDX expression of the licence.
@@ -36,13 +40,21 @@ pub struct Report {
     pub manifest: ModelManifest,
 }
 
-/// Makes a model's folder, `output`, of a released checkpoint. Only the tensor in hand is in
-/// memory.
+/// Makes a model's folder of a released checkpoint.
+///
+/// The folder is there when it is whole. Only the tensor in hand is in memory.
 ///
 /// # Errors
 /// Those of [`Import::open`] and [`Import::packed`]; if the tokenizer is missing; and those of
-/// the file system.
-pub fn checkpoint(options: &CheckpointOptions, output: Output) -> Result<Report, ImportError> {
+/// [`Output`].
+pub fn checkpoint(options: &CheckpointOptions) -> Result<Report, ImportError> {
+    let output = Output::begin(
+        &options.output,
+        match options.force {
+            true => Earlier::Replace,
+            false => Earlier::Keep,
+        },
+    )?;
     let import = Import::open(&options.files)?;
     let Some(tokenizer) = import.tokenizer() else {
         return Err(ImportError::NoTokenizer {
