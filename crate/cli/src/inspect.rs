@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use flamingo::FlamingoConfig;
 use flamingo_convert::listing;
+use flamingo_convert::progress::Progress;
 use flamingo_convert::source::{Checkpoint, SourceError};
 use flamingo_kernels::DeviceReport;
 use flamingo_runtime::LoadError;

@@ -18,7 +18,4 @@ pub enum ConvertError {
     /// The parts make no model.
     #[error(transparent)]
     Pack(#[from] PackError),
-    /// A released checkpoint cannot be made a model.
-    #[error(transparent)]
-    Import(#[from] ImportError),
 }
