@@ -29,9 +29,9 @@ pub(crate) fn programs(workspace: &Workspace) -> Result<()> {
 
 /// Builds `flamingo-convert` by itself, which compiles none of Burn.
 ///
-/// Chosen alone it asks for fewer features than among [`NATIVE`], so its dependencies are
-/// others than those of Burn: mostly the ones that this tool was compiled with before. To
-/// ask for the same features would compile more here, not less.
+/// Chosen alone it asks for fewer features than among [`NATIVE`], so what it shares with
+/// Burn is compiled for it: some forty small crates. As many again are those that this
+/// tool itself was compiled with. Those of [`NATIVE`] stay as they are.
 pub(crate) fn converter(workspace: &Workspace) -> Result<()> {
     process::step(
         "compiling the program that packs models",
