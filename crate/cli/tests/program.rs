@@ -303,6 +303,28 @@ fn inspect_reads_a_single_file_and_refuses_one_that_breaks_off() {
 }
 
 #[test]
+fn inspect_lists_the_tensors_of_a_checkpoint_of_another_format() {
+    let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/fixtures/convert");
+    for (file, line) in [
+        (
+            "checkpoints/scripted.pt",
+            "  BF16  [3, 5]        text.brain",
+        ),
+        ("checkpoints/sharded", "  BF16  [3, 5]        text.brain"),
+        ("ggml.gguf", "  Q4_K     [2, 512]  Q4_K"),
+    ] {
+        let output = flamingo(&["inspect"]).arg(fixtures.join(file)).output();
+        let listing = success(&output.unwrap());
+        assert!(listing.lines().any(|found| found == line), "{listing}");
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("model.safetensors");
+    std::fs::write(&file, "<!DOCTYPE html>").unwrap();
+    let error = failure(&flamingo(&["inspect"]).arg(&file).output().unwrap(), 3);
+    assert!(error.contains("it is a web page"), "{error}");
+}
+
+#[test]
 fn help_documents_the_exit_codes() {
     for arguments in [
         &["--help"][..],
