@@ -3,7 +3,7 @@
  * `open_flamingo` package: the harness of `tests/parity`, compiled for browsers.
  */
 
-import { readdirSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { fileURLToPath } from "node:url";
@@ -76,7 +76,11 @@ test.beforeAll(async () => {
 
 test.afterAll(() => new Promise((resolve) => server.close(resolve)));
 
-const folders = readdirSync(GOLDENS);
+/** Those that a page can read by itself: checkpoints of other projects take the importer. */
+const folders = readdirSync(GOLDENS).filter(
+  (folder) =>
+    folder === "resampler_video" || existsSync(`${GOLDENS}/${folder}/model_full.safetensors`),
+);
 
 test("there are goldens", () => {
   expect(folders).not.toHaveLength(0);

@@ -479,3 +479,105 @@ fn settings_that_contradict_the_tensors_or_are_not_computed_here_are_told() {
         .unwrap();
     assert!(matches!(error, ImportError::Json { .. }), "{error}");
 }
+
+/// Values that no field expects all of.
+fn hostile() -> Vec<Value> {
+    vec![
+        json!(0),
+        json!(1),
+        json!(3),
+        json!(-1),
+        json!(0.5),
+        json!(1e300),
+        json!(u64::MAX),
+        json!(1_u64 << 62),
+        json!(true),
+        json!("relu"),
+        json!(null),
+        json!([]),
+        json!({}),
+    ]
+}
+
+/// Every settings in which one field, or one of an object within, has another value.
+fn altered(settings: &Value) -> Vec<Value> {
+    let Value::Object(fields) = settings else {
+        return Vec::new();
+    };
+    let mut all = Vec::new();
+    for (key, value) in fields {
+        for other in altered(value).into_iter().chain(hostile()) {
+            let mut fields = fields.clone();
+            fields.insert(key.clone(), other);
+            all.push(Value::Object(fields));
+        }
+    }
+    all
+}
+
+#[test]
+fn whatever_settings_say_is_a_model_or_an_error() {
+    let folder = TempDir::new().unwrap();
+    let write = |name: &str, settings: &Value| {
+        let folder = folder.path().join(name);
+        fs::create_dir_all(&folder).unwrap();
+        fs::write(folder.join("config.json"), settings.to_string()).unwrap();
+        folder
+    };
+    let read = |path: &str| -> Value {
+        serde_json::from_str(&fs::read_to_string(fixture(path)).unwrap()).unwrap()
+    };
+    let (mut models, mut errors) = (0, 0);
+    let mut count = |result: Result<Import, ImportError>| match result {
+        Ok(import) => {
+            import.config().validate().unwrap();
+            models += 1;
+        }
+        Err(error) => {
+            assert!(!error.to_string().is_empty());
+            errors += 1;
+        }
+    };
+
+    let model = folder.path().join("idefics");
+    fs::create_dir(&model).unwrap();
+    let weights = "model.safetensors";
+    fs::copy(fixture("golden/idefics").join(weights), model.join(weights)).unwrap();
+    for settings in altered(&read("golden/idefics/config.json")) {
+        let checkpoint = write("idefics", &settings);
+        count(Import::open(&ImportOptions {
+            checkpoint,
+            ..ImportOptions::default()
+        }));
+    }
+
+    let golden = "golden/flamingo_mini_opt350";
+    let parts = read(&format!("{golden}/parts.json"));
+    let model = folder.path().join("mini");
+    fs::create_dir(&model).unwrap();
+    let weights = "pytorch_model.bin";
+    fs::copy(fixture(golden).join(weights), model.join(weights)).unwrap();
+    let own = read(&format!("{golden}/config.json"));
+    let settings = altered(&own)
+        .into_iter()
+        .map(|own| (own, parts["opt"].clone()));
+    let of_opt = altered(&parts["opt"])
+        .into_iter()
+        .map(|opt| (own.clone(), opt));
+    for (own, opt) in settings.chain(of_opt) {
+        count(Import::open(&ImportOptions {
+            checkpoint: write("mini", &own),
+            language: Some(write("opt", &opt)),
+            vision: Some(write("clip", &parts["clip"])),
+            tokens: Some(flamingo_architecture::config::TokensConfig {
+                image: 40,
+                end_of_chunk: 96,
+            }),
+            ..ImportOptions::default()
+        }));
+    }
+    assert!(
+        models > 200 && errors > 200,
+        "{models} models, {errors} errors"
+    );
+}

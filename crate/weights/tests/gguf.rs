@@ -5,7 +5,7 @@
 mod support;
 
 use flamingo_weights::gguf::{
-    GgufError, GgufReader, GgufWriter, MAX_ARRAY_ELEMENTS, MAX_METADATA_ENTRIES, MAX_TENSORS,
+    GgufError, GgufReader, GgufStream, GgufWriter, MAX_ARRAY_ELEMENTS, MAX_METADATA_ENTRIES, MAX_TENSORS,
     Metadata, MetadataArray, MetadataError, MetadataValue,
 };
 use flamingo_weights::{LoadedTensor, TensorInfo, TensorType};
@@ -19,6 +19,38 @@ fn write(metadata: Metadata, tensors: Vec<LoadedTensor>) -> Vec<u8> {
     let mut bytes = Vec::new();
     writer.write(&mut bytes).unwrap();
     bytes
+}
+
+#[test]
+fn a_file_written_tensor_by_tensor_has_the_same_bytes() {
+    let (header, tensors) = read_gguf(&read_fixture("gguf/blocks.gguf"), usize::MAX);
+    let metadata = header.metadata;
+    let infos = tensors.iter().map(|tensor| tensor.info.clone());
+    let infos: Vec<TensorInfo> = infos.collect();
+    let mut bytes = Vec::new();
+    let mut stream = GgufStream::new(metadata.clone(), infos.clone()).unwrap();
+    stream.start(&mut bytes).unwrap();
+    for tensor in &tensors {
+        stream.push(tensor, &mut bytes).unwrap().unwrap();
+    }
+    assert_eq!(stream.waiting(), 0);
+    assert!(tensors.len() > 3);
+    assert!(bytes == write(metadata.clone(), tensors.clone()));
+
+    // Only what was described, in its turn and whole.
+    let mut stream = GgufStream::new(metadata.clone(), infos.clone()).unwrap();
+    let error = stream.push(&tensors[1], &mut bytes).unwrap_err();
+    assert!(
+        matches!(&error, GgufError::OutOfTurn { expected, .. } if *expected == infos[0].name),
+        "{error}"
+    );
+    let mut stream = GgufStream::new(metadata.clone(), infos.clone()).unwrap();
+    let mut short = tensors[0].clone();
+    short.data.pop();
+    assert!(stream.push(&short, &mut bytes).is_err());
+    let twice = vec![infos[0].clone(), infos[0].clone()];
+    let error = GgufStream::new(metadata, twice).err().unwrap();
+    assert!(matches!(error, GgufError::DuplicateTensor { .. }), "{error}");
 }
 
 #[test]

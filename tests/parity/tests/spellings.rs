@@ -588,7 +588,7 @@ fn a_part_that_is_missing_or_of_another_model_is_named() {
     settings["n_layers"] = json!(3);
     fs::write(files.path("shallow/config.json"), settings.to_string()).unwrap();
     let text = error(&|options| options.language = Some(path.clone()));
-    assert!(text.contains("has 3 layers of width 64"), "{text}");
+    assert!(text.contains("has an MPT, 3 layers of width 64"), "{text}");
 
     // Settings of another model, or none.
     settings["n_layers"] = json!(4);

@@ -75,11 +75,10 @@ impl Import {
     pub fn open(options: &ImportOptions) -> Result<Self, ImportError> {
         let mut checkpoint = Part::open(&options.checkpoint)?;
         let layout = layout(&checkpoint, options.family)?;
-        let fields = match layout {
-            // These lie among files of other models.
-            Layout::OpenFlamingo if !checkpoint.is_folder() => None,
-            _ => checkpoint.settings(CONFIG)?,
-        };
+        let fields = checkpoint.settings(CONFIG)?.filter(|fields| {
+            // OpenFlamingo's have none, and lie among files of other models.
+            layout != Layout::OpenFlamingo || fields.object("text_config").is_some()
+        });
         let mut places = vec![Place::bare(match layout {
             Layout::OpenFlamingo => &names::bridges::OPEN_FLAMINGO,
             Layout::Idefics => &names::bridges::IDEFICS,
@@ -104,7 +103,7 @@ impl Import {
         let within = settings_within(layout, fields.as_ref())?;
         let settings = language_settings(within, &parts, language_part)?;
         let language_config = language.kind.facts(&settings, &all)?;
-        needs.check_language(&parts, language_part, &language_config)?;
+        needs.check_language(&parts, language_part, language.kind, &language_config)?;
         let vision_config = vision
             .kind
             .facts(&parts[vision_part.unwrap_or(0)], &all)
@@ -405,6 +404,7 @@ impl Needs {
         &self,
         parts: &[Part],
         part: Option<usize>,
+        kind: &LanguageKind,
         found: &LanguageConfig,
     ) -> Result<(), ImportError> {
         // Every n-th layer has a block, so the last block tells how deep the model is.
@@ -420,7 +420,7 @@ impl Needs {
         Err(ImportError::UnfittingPart {
             needed: self.language.clone(),
             path: parts[part.unwrap_or(0)].path().to_owned(),
-            found: released::describe(found),
+            found: released::describe(kind, found),
         })
     }
 

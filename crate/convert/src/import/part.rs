@@ -70,11 +70,6 @@ impl Part {
         &self.path
     }
 
-    /// Whether it is a folder, so that what lies beside the weights belongs to them.
-    pub(crate) fn is_folder(&self) -> bool {
-        self.path.is_dir()
-    }
-
     /// The names of its tensors, without wrappers.
     pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
         self.names.iter().map(|(name, _)| name.as_str())

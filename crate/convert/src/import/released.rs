@@ -4,6 +4,8 @@ use flamingo_architecture::config::LanguageConfig;
 
 use flamingo_weights::names::Place;
 
+use crate::recognise::language::LanguageKind;
+
 /// A language model that bridges were trained in.
 struct Released {
     /// Where its blocks lie in the checkpoint.
@@ -86,9 +88,10 @@ pub(super) fn vision(width: usize) -> String {
     }
 }
 
-/// A language model's sizes in words.
-pub(super) fn describe(language: &LanguageConfig) -> String {
-    format!("{} layers of width {}", language.layers, language.width)
+/// A language model's kind and sizes in words.
+pub(super) fn describe(kind: &LanguageKind, found: &LanguageConfig) -> String {
+    let LanguageConfig { layers, width, .. } = found;
+    format!("{}, {layers} layers of width {width}", kind.name)
 }
 
 /// Settings of language models that flamingo-mini names and has in its own file.

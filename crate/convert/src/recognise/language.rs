@@ -13,6 +13,8 @@ use flamingo_weights::names::{self, Blocks, Found, Place, language};
 /// A kind of language model: a table of names, and how its settings are read.
 #[derive(Debug)]
 pub(crate) struct LanguageKind {
+    /// Its name for people.
+    pub(crate) name: &'static str,
     /// The names of its tensors.
     pub(crate) part: &'static names::Part,
     /// The values of `model_type` whose programs compute what is computed here. A field
@@ -22,30 +24,35 @@ pub(crate) struct LanguageKind {
 }
 
 pub(crate) static LLAMA: LanguageKind = LanguageKind {
+    name: "a LLaMA or its kin",
     part: &language::LLAMA,
     model_types: &["llama", "mistral", "qwen2", "qwen3", "smollm", "idefics"],
     facts: llama,
 };
 
 pub(crate) static GPT_NEOX: LanguageKind = LanguageKind {
+    name: "a GPT-NeoX",
     part: &language::GPT_NEOX,
     model_types: &["gpt_neox"],
     facts: gpt_neox,
 };
 
 pub(crate) static MPT: LanguageKind = LanguageKind {
+    name: "an MPT",
     part: &language::MPT,
     model_types: &["mpt"],
     facts: mpt,
 };
 
 pub(crate) static MOSAIC_GPT: LanguageKind = LanguageKind {
+    name: "a MosaicGPT",
     part: &language::MOSAIC_GPT,
     model_types: &["mosaic_gpt"],
     facts: mosaic_gpt,
 };
 
 pub(crate) static OPT: LanguageKind = LanguageKind {
+    name: "an OPT",
     part: &language::OPT,
     model_types: &["opt"],
     facts: opt,
