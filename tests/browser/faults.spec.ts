@@ -387,9 +387,10 @@ test.describe("an address", () => {
     page,
   }) => {
     await expectCaption(page, { url: "/model/model.json?name=one" });
-    server.down = true;
+    server.requests.length = 0;
+    server.faults.set("model.json", ["down"]);
     expect((await attempt(page, { url: "/model/model.json?name=two" })).code).toBe("network");
-    server.heal();
+    server.faults.clear();
     // What is the same in both is fetched once.
     await expectCaption(page, { url: "/model/model.json?name=two" });
     expect(server.requests).toEqual([]);

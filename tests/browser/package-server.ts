@@ -49,7 +49,10 @@ export function servePackage(
   { policy = POLICY, ...rest }: Answers = {},
 ): Promise<PackageServer> {
   // The frames of a video are tested with one that the page records, and with one that is served.
-  return serveFolder(ROOT, pages, { policy: `${policy}; media-src 'self' blob:`, ...rest });
+  const withMedia = policy.includes("media-src")
+    ? policy.replace("media-src", "media-src 'self'")
+    : `${policy}; media-src blob:`;
+  return serveFolder(ROOT, pages, { policy: withMedia, ...rest });
 }
 
 /** Serves the files of a folder, which pages of other origins may read. */

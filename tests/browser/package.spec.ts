@@ -163,7 +163,7 @@ test("its program writes a model folder, and says what is wrong with one", () =>
   const { status, stderr } = run("model", "tiny", "elsewhere");
   expect([status, stderr]).toEqual([1, expect.stringContaining(`${shards[0].file} should have`)]);
   expect(run("copy").status).toBe(2);
-  expect(run("model", "tiny", "elsewhere", "--forse").status).toBe(2);
+  expect(run("model", "tiny", "elsewhere", "--unknown").status).toBe(2);
 
   folder.copy("models/tiny", "tiny");
   const [{ file: name }] = shards as [{ file: string }];

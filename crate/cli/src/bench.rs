@@ -11,8 +11,7 @@ use clap::Args;
 use flamingo_convert::progress::Progress;
 use flamingo_runtime::prompt::Task;
 use flamingo_runtime::{
-    EncodedMedia, Example, GenerateOptions, Generation, ImagePixels, Model, PromptFormat, Query,
-    Session,
+    EncodedMedia, Example, GenerateOptions, Generation, ImagePixels, Model, Query, Session,
 };
 use futures_lite::future::block_on;
 use rand_chacha::ChaCha8Rng;

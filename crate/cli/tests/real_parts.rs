@@ -2,7 +2,7 @@
 //! EfficientNet-Lite2 against PyTorch, SmolLM2 against `transformers`. The
 //! expected values are written by the scripts in `tests/parity`.
 //!
-//! The parts are downloaded by `./x setup`; without them these tests fail.
+//! The parts are downloaded by `./x parts`; without them these tests fail.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::collections::HashMap;

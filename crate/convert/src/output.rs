@@ -80,6 +80,7 @@ impl Output {
             _lock: lock,
         };
         output.put_back_earlier()?;
+        check(&output.target, earlier)?;
         remove(&output.folder())?;
         fs::create_dir(output.folder()).map_err(OutputError::io(&output.folder()))?;
         Ok(output)
@@ -131,19 +132,26 @@ impl Output {
 
 impl Drop for Output {
     fn drop(&mut self) {
-        // Where the system refuses, the next run tries again.
-        drop(fs::remove_dir_all(&self.partial));
+        // Where the system refuses, the next run tries again. An earlier model that could
+        // not be put back stays in the hidden folder.
+        drop(fs::remove_dir_all(self.folder()));
+        drop(fs::remove_file(self.partial.join(LOCK)));
+        drop(fs::remove_dir(&self.partial));
     }
 }
 
 /// Makes the hidden folder and locks it.
 fn lock(partial: &Path, target: &Path) -> Result<File, OutputError> {
     let path = partial.join(LOCK);
-    if is_there(partial)? && !is_there(&path)? && entries(partial)?.next().is_some() {
-        return Err(OutputError::Foreign {
-            path: partial.to_owned(),
-            found: "it is hidden, and no run of this program made it".to_owned(),
-        });
+    if is_there(partial)? {
+        for name in names(partial)? {
+            if ![LOCK, NEW, EARLIER].iter().any(|ours| name == *ours) {
+                return Err(OutputError::Foreign {
+                    path: partial.to_owned(),
+                    found: format!("`{}` in it is of no model in the making", name.display()),
+                });
+            }
+        }
     }
     loop {
         fs::create_dir_all(partial).map_err(OutputError::io(partial))?;
@@ -183,10 +191,7 @@ fn check(target: &Path, earlier: Earlier) -> Result<bool, OutputError> {
     if !metadata.is_dir() {
         return Err(foreign("it is a file".to_owned()));
     }
-    let names: Result<Vec<OsString>, OutputError> = entries(target)?
-        .map(|entry| Ok(entry.map_err(OutputError::io(target))?.file_name()))
-        .collect();
-    let mut names = names?;
+    let names = names(target)?;
     // An empty folder has nothing to lose.
     if names.is_empty() {
         return Ok(true);
@@ -194,7 +199,6 @@ fn check(target: &Path, earlier: Earlier) -> Result<bool, OutputError> {
     let Some(files) = model_files(target)? else {
         return Err(foreign(format!("it has no {MANIFEST_FILE} of a model")));
     };
-    names.sort();
     let is_foreign = |name: &&OsString| !name.to_str().is_some_and(|name| files.contains(name));
     if let Some(name) = names.iter().find(is_foreign) {
         let name = name.display();
@@ -247,8 +251,16 @@ fn model_files(folder: &Path) -> Result<Option<HashSet<String>>, OutputError> {
     Ok(Some(files))
 }
 
-fn entries(folder: &Path) -> Result<fs::ReadDir, OutputError> {
-    fs::read_dir(folder).map_err(OutputError::io(folder))
+/// The names of what is in `folder`, sorted.
+fn names(folder: &Path) -> Result<Vec<OsString>, OutputError> {
+    let io = |error| OutputError::io(folder)(error);
+    let names: Result<Vec<_>, _> = fs::read_dir(folder)
+        .map_err(io)?
+        .map(|entry| entry.map(|entry| entry.file_name()))
+        .collect();
+    let mut names = names.map_err(io)?;
+    names.sort();
+    Ok(names)
 }
 
 fn is_there(path: &Path) -> Result<bool, OutputError> {

@@ -108,6 +108,21 @@ fn a_tensor_is_read_row_by_row_too() {
         tensor.row_to_f32(number, &mut row).unwrap();
         assert_eq!(row, whole[3 * number..][..3]);
     }
+    for (number, elements) in [(6, 3), (0, 2)] {
+        let mut row = vec![0.0; elements];
+        let error = tensor.row_to_f32(number, &mut row).unwrap_err();
+        assert!(
+            matches!(
+                error,
+                SourceError::Row {
+                    rows: 6,
+                    cols: 3,
+                    ..
+                }
+            ),
+            "{error}"
+        );
+    }
     let loaded = tensor.into_loaded().unwrap();
     assert_eq!(loaded.to_f32().unwrap(), whole);
 }

@@ -84,7 +84,7 @@ pub(crate) enum Gate {
     /// One number for all channels.
     Scalar(f32),
     /// `[width]`, one number a channel.
-    Vector(Tensor<1>),
+    Vector(Box<Tensor<1>>),
 }
 
 impl Gate {
@@ -95,7 +95,9 @@ impl Gate {
     pub(crate) fn load(weights: &mut Weights, spec: &TensorSpec) -> Result<Self, ModelError> {
         Ok(match spec.role {
             TensorRole::Gate => Self::Scalar(weights.gate(spec)?.tanh()),
-            TensorRole::Dense | TensorRole::Matrix => Self::Vector(weights.vector(spec)?.tanh()),
+            TensorRole::Dense | TensorRole::Matrix => {
+                Self::Vector(Box::new(weights.vector(spec)?.tanh()))
+            }
         })
     }
 

@@ -128,10 +128,12 @@ impl<M: Clone> Prompt<M> {
             return Ok(prompt);
         }
         let media = prompt.media.len();
-        let (asked, shown) = (tokens - examples.0, media - examples.1);
-        match asked > context {
+        let shown = media - examples.1;
+        let asked = tokens - examples.0 - shown;
+        // Of images alone there is no text to be shortened.
+        match asked + shown > context && asked >= shown {
             true => Err(PromptError::TextTooLong {
-                tokens: asked - shown,
+                tokens: asked,
                 most: context.saturating_sub(shown),
                 context,
             }),

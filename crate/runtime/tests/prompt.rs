@@ -161,17 +161,36 @@ fn a_prompt_longer_than_the_context_is_refused() {
     assert!(
         matches!(
             error,
-            PromptError::TooLong {
-                tokens: 3,
-                media: 1,
+            PromptError::TextTooLong {
+                tokens: 2,
+                most: 1,
                 context: 2
             }
         ),
         "{error:?}"
     );
+    assert_eq!(
+        error.to_string(),
+        "the text has 2 tokens and may have 1, because the model takes 2 in all; shorten it"
+    );
+    let segments = few_shot(CAPTION, [example("first", "", "A dog runs")], "photo", "");
+    let error = Prompt::new(&segments, &tokenizer(), 4).unwrap_err();
     assert!(
         error.to_string().contains("use fewer or shorter examples"),
         "{error}"
+    );
+    // Images alone have no text that could be shortened.
+    let error = Prompt::new(&vec![Segment::Media("photo"); 5], &tokenizer(), 4).unwrap_err();
+    assert!(
+        matches!(
+            error,
+            PromptError::TooLong {
+                tokens: 5,
+                media: 5,
+                context: 4
+            }
+        ),
+        "{error:?}"
     );
 }
 

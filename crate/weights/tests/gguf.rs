@@ -5,8 +5,8 @@
 mod support;
 
 use flamingo_weights::gguf::{
-    GgufError, GgufReader, GgufStream, GgufWriter, MAX_ARRAY_ELEMENTS, MAX_METADATA_ENTRIES, MAX_TENSORS,
-    Metadata, MetadataArray, MetadataError, MetadataValue,
+    GgufError, GgufReader, GgufStream, GgufWriter, MAX_ARRAY_ELEMENTS, MAX_METADATA_ENTRIES,
+    MAX_TENSORS, Metadata, MetadataArray, MetadataError, MetadataValue,
 };
 use flamingo_weights::{LoadedTensor, TensorInfo, TensorType};
 use support::{read_fixture, read_gguf};
@@ -50,7 +50,10 @@ fn a_file_written_tensor_by_tensor_has_the_same_bytes() {
     assert!(stream.push(&short, &mut bytes).is_err());
     let twice = vec![infos[0].clone(), infos[0].clone()];
     let error = GgufStream::new(metadata, twice).err().unwrap();
-    assert!(matches!(error, GgufError::DuplicateTensor { .. }), "{error}");
+    assert!(
+        matches!(error, GgufError::DuplicateTensor { .. }),
+        "{error}"
+    );
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! What is compiled: the command line program and the page.
+//! What is compiled: the programs and the page.
 
 use anyhow::Result;
 
@@ -13,8 +13,12 @@ use crate::{npm, process, wasm};
 /// browsers would each add to the union.
 pub(crate) const NATIVE: &[&str] = &["--workspace", "--exclude=xtask", "--exclude=flamingo-wasm"];
 
-/// Builds the command line program `flamingo`.
-pub(crate) fn program(workspace: &Workspace) -> Result<()> {
+/// Builds the programs for this machine: `flamingo`, and `flamingo-convert` along with it.
+pub(crate) fn programs(workspace: &Workspace) -> Result<()> {
+    process::step(
+        "compiling the programs for this machine",
+        "13 minutes the first time",
+    );
     process::run(
         workspace
             .command("cargo")
@@ -23,9 +27,27 @@ pub(crate) fn program(workspace: &Workspace) -> Result<()> {
     )
 }
 
+/// Builds `flamingo-convert` by itself, which compiles none of Burn.
+///
+/// Chosen alone it asks for fewer features than among [`NATIVE`], so its dependencies are
+/// others than those of Burn: mostly the ones that this tool was compiled with before. To
+/// ask for the same features would compile more here, not less.
+pub(crate) fn converter(workspace: &Workspace) -> Result<()> {
+    process::step(
+        "compiling the program that packs models",
+        "a minute the first time",
+    );
+    process::run(workspace.command("cargo").args([
+        "build",
+        "--release",
+        "--package=flamingo-convert",
+    ]))
+}
+
 /// Builds the WebAssembly module, the npm package and the page.
 pub(crate) fn page(workspace: &Workspace) -> Result<()> {
     npm::install(workspace)?;
     wasm::build(workspace)?;
+    process::step("bundling the package and the page", "half a minute");
     process::run(npm::npm(workspace).args(["run", "--silent", "build"]))
 }

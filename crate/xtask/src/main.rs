@@ -41,7 +41,7 @@ enum Command {
     Setup,
     /// Download the pretrained parts of the default model
     Parts,
-    /// Build the command line program, the WebAssembly module, the npm package and the page
+    /// Build the command line programs, the WebAssembly module, the npm package and the page
     Build,
     /// Pack the default model and the tiny test model into models/
     Pack,
@@ -81,7 +81,7 @@ fn run(command: Command) -> Result<ExitCode> {
             python::parts(&workspace)?;
         }
         Command::Build => {
-            build::program(&workspace)?;
+            build::programs(&workspace)?;
             build::page(&workspace)?;
         }
         Command::Pack => pack::models(&workspace)?,

@@ -14,6 +14,7 @@ pub(crate) fn install(workspace: &Workspace) -> Result<()> {
     let inputs = Inputs::new("1").file(&workspace.root().join("package-lock.json"))?;
     let installed = workspace.root().join("node_modules");
     stamp::make_if_changed(&installed, inputs, || {
+        process::step("installing npm packages", "half a minute, once");
         process::run(
             npm(workspace)
                 .args(["ci", "--no-audit", "--no-fund"])

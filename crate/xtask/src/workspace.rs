@@ -58,11 +58,20 @@ impl Workspace {
         &self.cache
     }
 
-    /// The command line program `flamingo`, once [`crate::build::program`] has run.
+    /// The command line program `flamingo`, once [`crate::build::programs`] has run.
     pub(crate) fn program(&self) -> PathBuf {
-        self.target
-            .join("release")
-            .join(format!("flamingo{}", env::consts::EXE_SUFFIX))
+        self.built("flamingo")
+    }
+
+    /// The program that packs models, once [`crate::build::converter`] or
+    /// [`crate::build::programs`] has run.
+    pub(crate) fn converter(&self) -> PathBuf {
+        self.built("flamingo-convert")
+    }
+
+    fn built(&self, name: &str) -> PathBuf {
+        let file = format!("{name}{}", env::consts::EXE_SUFFIX);
+        self.target.join("release").join(file)
     }
 
     /// The folder of packed models.

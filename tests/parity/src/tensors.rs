@@ -35,6 +35,7 @@ impl Expected {
     }
 
     /// Whether a tensor is there.
+    #[cfg(not(target_family = "wasm"))]
     pub(crate) fn has(&self, name: &str) -> bool {
         self.0.contains_key(name)
     }

@@ -358,7 +358,10 @@ impl Data {
                 self.enough(most, found.count())?;
             }
         }
-        if let (Some(images), Some(path)) = (&self.support_images, &args.support) {
+        // Texts alone need no images, unless they are chosen by what these look like.
+        let are_seen = args.shots.iter().any(|&shots| shots > 0)
+            || most > 0 && args.select == Selection::Rices;
+        if let (Some(images), Some(path), true) = (&self.support_images, &args.support, are_seen) {
             for item in &self.support {
                 for name in &item.frames {
                     images

@@ -93,12 +93,10 @@ impl Stream {
 
     /// Whether pictures may be transparent.
     pub(super) fn has_alpha(&self) -> bool {
-        let names = ["a", "pal8", "ya", "gbrap", "ayuv"];
-        let rgba = ["rgba", "bgra", "argb", "abgr"];
-        self.has_alpha_layer()
-            || rgba.iter().any(|name| self.pix_fmt.starts_with(name))
-            || self.pix_fmt.starts_with("yuva")
-            || names[1..].iter().any(|name| self.pix_fmt.starts_with(name))
+        const FORMATS: [&str; 9] = [
+            "rgba", "bgra", "argb", "abgr", "yuva", "gbrap", "ya", "ayuv", "pal8",
+        ];
+        self.has_alpha_layer() || FORMATS.iter().any(|name| self.pix_fmt.starts_with(name))
     }
 
     /// Whether transparency lies beside the pictures, as WebM has it.

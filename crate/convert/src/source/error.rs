@@ -129,6 +129,23 @@ pub enum SourceError {
         /// The name.
         name: String,
     },
+    /// A row that a tensor does not have.
+    #[error(
+        "tensor `{name}` has {rows} rows of {cols} elements; row {row} of {elements} elements was \
+         asked for"
+    )]
+    Row {
+        /// The tensor.
+        name: String,
+        /// The row that was asked for, from 0.
+        row: usize,
+        /// Elements that were asked for.
+        elements: usize,
+        /// Rows of the tensor.
+        rows: usize,
+        /// Elements of each.
+        cols: usize,
+    },
     /// A tensor larger than the file it is in.
     #[error(
         "{}: tensor `{name}` has {bytes} bytes by its shape, more than the whole file",

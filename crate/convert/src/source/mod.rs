@@ -5,10 +5,10 @@
 //! its name says. Only the tensor in hand is in memory, every count, length and offset is
 //! held against the file before memory is taken for it, and no code in a file is run.
 //!
-//! * [`pytorch`]: zip archives and the formats before them, by the crate `pytorch-reader`
-//! * [`torchscript`]: archives of modules with their code
-//! * [`safetensors`], [`gguf`]: these
-//! * [`folder`]: which files of a folder belong together, and their `index.json`
+//! * `pytorch`: zip archives and the formats before them, by the crate `pytorch-reader`
+//! * `torchscript`: archives of modules with their code
+//! * `safetensors`, `gguf`: these
+//! * `folder`: which files of a folder belong together, and their `index.json`
 
 mod archive;
 mod element;

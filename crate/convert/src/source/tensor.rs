@@ -39,13 +39,20 @@ impl SourceTensor {
     /// can be packed anew without all its numbers in memory.
     ///
     /// # Errors
-    /// Where GGML's type stores no weights.
-    ///
-    /// # Panics
-    /// Where there is no such row, or `values` is not as long as a row.
+    /// Where there is no such row, `values` is not as long as a row, or GGML's type stores
+    /// no weights.
     pub fn row_to_f32(&self, row: usize, values: &mut [f32]) -> Result<(), SourceError> {
-        assert_eq!(values.len(), self.cols(), "a row of another length");
-        let bytes = self.data.len() / self.rows().max(1);
+        let (rows, cols) = (self.rows(), self.cols());
+        if row >= rows || values.len() != cols {
+            return Err(SourceError::Row {
+                name: self.entry.name.clone(),
+                row,
+                elements: values.len(),
+                rows,
+                cols,
+            });
+        }
+        let bytes = self.data.len() / rows;
         self.unpack(&self.data[row * bytes..][..bytes], values)
     }
 

@@ -4,10 +4,10 @@
 //! `vocab.json` with `merges.txt`, a SentencePiece `tokenizer.model`, or the metadata of a
 //! GGUF file. [`TokenizerJson::add`] gives tokens the ids at which a model has them.
 //!
-//! * [`byte_level`]: GPT-2's BPE over bytes
-//! * [`sentencepiece`], [`protobuf`]: `tokenizer.model`
-//! * [`gguf`]: llama.cpp's metadata
-//! * [`json`]: the `tokenizer.json` itself
+//! * `byte_level`: GPT-2's BPE over bytes
+//! * `sentencepiece`, `protobuf`: `tokenizer.model`
+//! * `gguf`: llama.cpp's metadata
+//! * `json`: the `tokenizer.json` itself
 
 mod byte_level;
 mod error;

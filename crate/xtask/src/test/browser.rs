@@ -35,7 +35,7 @@ pub(super) fn page(workspace: &Workspace) -> Result<Tally> {
     packages::install(packages::BROWSER_TESTS)?;
     wasm::build_with_parity(workspace)?;
     build::page(workspace)?;
-    pack::models(workspace)?;
+    pack::models_and_programs(workspace)?;
     let site = workspace.target().join("site");
     export::write(
         &workspace.root().join("www/dist"),

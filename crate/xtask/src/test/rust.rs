@@ -25,7 +25,7 @@ pub(super) fn tests(workspace: &Workspace) -> Result<Tally> {
     // for its own.
     packages::install(packages::BROWSER_TESTS)?;
     packages::install(packages::PROGRAM_TESTS)?;
-    pack::models(workspace)?;
+    pack::models_and_programs(workspace)?;
     count(
         workspace
             .command("cargo")
