@@ -523,16 +523,13 @@ fn hostile() -> Vec<Value> {
     vec![
         json!(0),
         json!(1),
-        json!(3),
         json!(-1),
         json!(0.5),
         json!(1e300),
         json!(u64::MAX),
-        json!(1_u64 << 62),
         json!(true),
         json!("relu"),
         json!(null),
-        json!([]),
         json!({}),
     ]
 }
