@@ -556,7 +556,10 @@ fn whatever_settings_say_is_a_model_or_an_error() {
     let write = |name: &str, settings: &Value| {
         let folder = folder.path().join(name);
         fs::create_dir_all(&folder).unwrap();
-        fs::write(folder.join("config.json"), settings.to_string()).unwrap();
+        let path = folder.join("config.json");
+        // Some file systems wait for the disk where a file is written over.
+        drop(fs::remove_file(&path));
+        fs::write(path, settings.to_string()).unwrap();
         folder
     };
     let read = |path: &str| -> Value {
