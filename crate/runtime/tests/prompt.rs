@@ -174,13 +174,19 @@ fn a_prompt_longer_than_the_context_is_refused() {
         "the text has 2 tokens and may have 1, because the model takes 2 in all; shorten it"
     );
     let segments = few_shot(CAPTION, [example("first", "", "A dog runs")], "photo", "");
-    let error = Prompt::new(&segments, &tokenizer(), 4).unwrap_err();
+    let error = Prompt::new(&segments, &tokenizer(), &spelling(), 4).unwrap_err();
     assert!(
         error.to_string().contains("use fewer or shorter examples"),
         "{error}"
     );
     // Images alone have no text that could be shortened.
-    let error = Prompt::new(&vec![Segment::Media("photo"); 5], &tokenizer(), 4).unwrap_err();
+    let error = Prompt::new(
+        &vec![Segment::Media("photo"); 5],
+        &tokenizer(),
+        &spelling(),
+        4,
+    )
+    .unwrap_err();
     assert!(
         matches!(
             error,
