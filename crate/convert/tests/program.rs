@@ -71,8 +71,10 @@ fn missing_or_malformed_bridges_are_named() {
         malformed.contains("bridges.gguf") && malformed.contains("no checkpoint"),
         "{malformed}"
     );
-    // A file of another format: the header of a safetensors file without tensors.
-    fs::write(&bridges, b"\x02\0\0\0\0\0\0\0{}").unwrap();
+    // A file of another format: safetensors with one tensor.
+    let header = br#"{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}"#;
+    let length = (header.len() as u64).to_le_bytes();
+    fs::write(&bridges, [&length[..], header, &[0; 4]].concat()).unwrap();
     let other = message(&arguments, parts.path());
     assert!(
         other.contains("bridges.gguf is a safetensors file, not a GGUF file"),

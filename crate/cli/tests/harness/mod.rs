@@ -23,6 +23,7 @@ pub(crate) fn gguf() -> &'static [u8] {
     FILE.get_or_init(|| {
         let mut config = TinyModel::config();
         config.language.width = 48;
+        config.language.embedding.width = 48;
         TinyModel::with_config(config).gguf()
     })
 }
