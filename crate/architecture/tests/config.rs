@@ -74,6 +74,7 @@ fn the_format_before_says_the_same_in_fewer_words() {
     assert_eq!(config.language.feed_forward.activation, Activation::Silu);
     assert_eq!(config.cross_attention.feed_forward.width, 2 * 32);
     assert_eq!(config.prompt.end_of_answer, [50]);
+    assert!(!config.language.embedding.own_extra_head);
 
     let family = |kind: Value, kv_heads: usize| {
         let mut config = format_1();
@@ -127,7 +128,7 @@ fn a_newer_format_is_told_as_such() {
 fn every_fact_of_a_decoder_has_its_tensors() {
     let mut config = small();
     let language = &mut config["language"];
-    language["embedding"] = json!({"width": 16, "tied_head": false});
+    language["embedding"] = json!({"width": 16, "tied_head": false, "own_extra_head": true});
     language["positions"] = json!({"kind": "learned", "offset": 2});
     language["norm"] = json!({"kind": "layer", "bias": true, "eps": 1e-5});
     language["norm_placement"] = json!("after");

@@ -100,6 +100,7 @@ fn language(kind: &str, lm: &Fields<'_>) -> Result<LanguageConfig, ParityError> 
                 embedding: EmbeddingConfig {
                     width,
                     tied_head: false,
+                    own_extra_head: false,
                 },
                 positions: rope(RopeStyle::Halves, theta, head_dim),
                 norm: NormConfig::rms(lm.number("rms_norm_eps")? as f32),
@@ -133,6 +134,7 @@ fn language(kind: &str, lm: &Fields<'_>) -> Result<LanguageConfig, ParityError> 
                 embedding: EmbeddingConfig {
                     width,
                     tied_head: true,
+                    own_extra_head: false,
                 },
                 positions: PositionConfig::Alibi {
                     max_bias: lm.object("attn_config").number("alibi_bias_max")? as f32,
@@ -168,6 +170,7 @@ fn language(kind: &str, lm: &Fields<'_>) -> Result<LanguageConfig, ParityError> 
                 embedding: EmbeddingConfig {
                     width,
                     tied_head: false,
+                    own_extra_head: false,
                 },
                 positions: rope(RopeStyle::Halves, lm.number("rotary_emb_base")?, dims),
                 norm: NormConfig::layer(lm.number("layer_norm_eps")? as f32, true),

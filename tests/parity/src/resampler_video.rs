@@ -133,6 +133,7 @@ fn config() -> FlamingoConfig {
             embedding: EmbeddingConfig {
                 width: 2,
                 tied_head: true,
+                own_extra_head: false,
             },
             positions: PositionConfig::Alibi { max_bias: 8.0 },
             norm: NormConfig::rms(1e-5),

@@ -337,6 +337,7 @@ impl Language1 {
             embedding: EmbeddingConfig {
                 width: self.width,
                 tied_head: self.tied_head,
+                own_extra_head: false,
             },
             positions,
             norm,

@@ -44,6 +44,9 @@ pub struct EmbeddingConfig {
     pub width: usize,
     /// Whether the output head is the token embedding.
     pub tied_head: bool,
+    /// Whether the head's rows of the extra tokens are matrices of their own; if false they
+    /// are those of the embedding, whatever the other rows are.
+    pub own_extra_head: bool,
 }
 
 /// How a token knows where it stands.

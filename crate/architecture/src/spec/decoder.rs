@@ -49,6 +49,7 @@ impl LanguageSpec {
         let table = |name: &str, rows: usize| TensorSpec::matrix(name, rows, inner);
         let projected = config.has_projections();
         let (own_head, has_extra) = (!config.embedding.tied_head, extra > 0);
+        let own_extra_head = config.embedding.own_extra_head && has_extra;
         Self {
             embedding: table("token_embd.weight", vocab),
             extra_embedding: has_extra.then(|| table("token_embd_extra.weight", extra)),
@@ -66,7 +67,7 @@ impl LanguageSpec {
                 .then(|| NormSpec::new("output_norm", width, &config.norm)),
             project_out: projected.then(|| LinearSpec::new("output_proj", inner, width, false)),
             head: own_head.then(|| table("output.weight", vocab)),
-            extra_head: (own_head && has_extra).then(|| table("output_extra.weight", extra)),
+            extra_head: own_extra_head.then(|| table("output_extra.weight", extra)),
         }
     }
 

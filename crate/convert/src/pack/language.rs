@@ -56,6 +56,7 @@ fn config(metadata: &Metadata, path: &Path, has_head: bool) -> Result<LanguageCo
         embedding: EmbeddingConfig {
             width,
             tied_head: !has_head,
+            own_extra_head: false,
         },
         positions: PositionConfig::Rope {
             style: RopeStyle::Pairs,

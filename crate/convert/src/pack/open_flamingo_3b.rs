@@ -77,6 +77,7 @@ fn config(tokens: TokensConfig) -> FlamingoConfig {
             embedding: EmbeddingConfig {
                 width: 2048,
                 tied_head: true,
+                own_extra_head: false,
             },
             positions: PositionConfig::Alibi { max_bias: 8.0 },
             norm: NormConfig::layer(1e-5, false),

@@ -64,6 +64,7 @@ pub(crate) fn make(parts: &Path, seed: u64, output: Output) -> Result<ModelManif
                 embedding: EmbeddingConfig {
                     width: WIDTH,
                     tied_head: true,
+                    own_extra_head: false,
                 },
                 positions: PositionConfig::Rope {
                     style: RopeStyle::Pairs,

@@ -191,6 +191,7 @@ fn llama(fields: &Fields, shapes: &Shapes<'_>) -> Result<LanguageConfig, ImportE
         embedding: EmbeddingConfig {
             width: common.embedding_width,
             tied_head: common.tied(fields, None)?,
+            own_extra_head: shapes.has("output_extra.weight"),
         },
         positions: PositionConfig::Rope {
             style: RopeStyle::Halves,
@@ -241,6 +242,7 @@ fn gpt_neox(fields: &Fields, shapes: &Shapes<'_>) -> Result<LanguageConfig, Impo
         embedding: EmbeddingConfig {
             width: common.embedding_width,
             tied_head: common.tied(fields, Some(false))?,
+            own_extra_head: false,
         },
         positions: PositionConfig::Rope {
             style: RopeStyle::Halves,
@@ -318,6 +320,7 @@ fn mosaic(
         embedding: EmbeddingConfig {
             width: common.embedding_width,
             tied_head: true,
+            own_extra_head: false,
         },
         positions: PositionConfig::Alibi {
             max_bias: max_bias.unwrap_or(8.0),
@@ -362,6 +365,7 @@ fn opt(fields: &Fields, shapes: &Shapes<'_>) -> Result<LanguageConfig, ImportErr
         embedding: EmbeddingConfig {
             width: common.embedding_width,
             tied_head: common.tied(fields, Some(true))?,
+            own_extra_head: false,
         },
         positions: PositionConfig::Learned { offset: OFFSET },
         norm: NormConfig {
