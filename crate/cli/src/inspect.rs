@@ -64,7 +64,8 @@ fn is_packed(path: &Path) -> bool {
             .metadata()
             .is_some_and(|metadata| metadata.get(CONFIG_KEY).is_some()),
         Err(SourceError::Io { .. } | SourceError::Gguf { .. }) => true,
-        Err(_) => false,
+        // A model.json by itself.
+        Err(_) => ModelSource::open(path).is_ok(),
     }
 }
 

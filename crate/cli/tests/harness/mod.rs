@@ -24,6 +24,7 @@ pub(crate) fn gguf() -> &'static [u8] {
         let mut config = TinyModel::config();
         config.language.width = 48;
         config.language.embedding.width = 48;
+        config.cross_attention.feed_forward.width = 96;
         TinyModel::with_config(config).gguf()
     })
 }
