@@ -13,7 +13,7 @@ use flamingo_convert::source::{Checkpoint, SourceError};
 use flamingo_kernels::DeviceReport;
 use flamingo_runtime::LoadError;
 use flamingo_weights::gguf::{GgufHeader, GgufReader};
-use flamingo_weights::manifest::{MANIFEST_FILE, ModelManifest, Shard};
+use flamingo_weights::manifest::{MANIFEST_FILE, ModelFolder, ModelManifest, Shard};
 
 use crate::device::DeviceChoice;
 use crate::failure::Failure;
@@ -65,7 +65,7 @@ fn is_packed(path: &Path) -> bool {
             .is_some_and(|metadata| metadata.get(CONFIG_KEY).is_some()),
         Err(SourceError::Io { .. } | SourceError::Gguf { .. }) => true,
         // A model.json by itself.
-        Err(_) => ModelSource::open(path).is_ok(),
+        Err(_) => ModelFolder::of_manifest(path).is_ok(),
     }
 }
 
