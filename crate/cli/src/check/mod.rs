@@ -34,7 +34,7 @@ const MOST_PERPLEXITY: f64 = 60.0;
 /// 600 models.
 const LEAST_PHOTOS: usize = 5;
 
-/// Photos whose captions may weigh alike before no photo counts as having reached the text.
+/// Difference of two photos' log-probabilities up to which they are the same photo to a model.
 const SAME_WEIGHT: f64 = 1e-9;
 
 #[derive(Args)]
@@ -63,8 +63,8 @@ pub(crate) enum CheckError {
     },
     /// Photos change nothing about the captions' likelihoods.
     #[error(
-        "no photo reaches the text: its captions are as likely without it; likely causes: gates \
-         of the cross-attention that are 0, or blocks that were not loaded"
+        "no photo reaches the text: each caption is as likely with one as with any other; likely \
+         causes: gates of the cross-attention that are 0, or blocks that were not loaded"
     )]
     Blind,
     /// Captions do not fit their photos.
@@ -114,10 +114,10 @@ pub(crate) fn run(args: &CheckArgs) -> Result<(), Failure> {
          more; by chance 1"
     )
     .map_err(Failure::Output)?;
-    if !(perplexity <= MOST_PERPLEXITY) {
+    if perplexity.is_nan() || perplexity > MOST_PERPLEXITY {
         return Err(CheckError::Language { perplexity }.into());
     }
-    if fits.iter().flatten().all(|fit| fit.abs() < SAME_WEIGHT) {
+    if all_alike(&fits) {
         return Err(CheckError::Blind.into());
     }
     if found < LEAST_PHOTOS {
@@ -149,6 +149,14 @@ async fn weigh_photos(model: &Model) -> Result<Vec<Vec<f64>>, RuntimeError> {
         progress.advance(1);
     }
     Ok(fits)
+}
+
+/// Whether every photo makes the captions as likely as the first one does.
+fn all_alike(fits: &[Vec<f64>]) -> bool {
+    fits.windows(2).all(|pair| {
+        let both = pair[0].iter().zip(&pair[1]);
+        both.into_iter().all(|(a, b)| (a - b).abs() < SAME_WEIGHT)
+    })
 }
 
 /// How many photos make their own caption likelier than any other photo's, where each
@@ -183,6 +191,8 @@ mod tests {
 
     #[test]
     fn photos_that_change_nothing_are_told_apart_by_none() {
-        assert_eq!(own_caption_is_best(&vec![vec![0.5; 4]; 4]), 0);
+        let fits = vec![vec![0.5, 0.25, 0.0]; 3];
+        assert!(all_alike(&fits));
+        assert_eq!(own_caption_is_best(&fits), 0);
     }
 }
