@@ -90,7 +90,12 @@ impl ModelDescription {
         let mut total = 0;
         for (spec, info) in specs.iter().zip(&infos) {
             // Where there are none, the header says so.
-            let bytes = info.byte_len().unwrap_or_default();
+            let bytes = info.byte_len().ok_or_else(|| {
+                E::from(ModelError::Unstorable {
+                    name: spec.name.clone(),
+                    tensor_type: info.tensor_type,
+                })
+            })?;
             needs.count(spec, bytes);
             total += bytes as u64;
         }
@@ -213,6 +218,14 @@ pub enum ModelError {
         found: Vec<usize>,
         /// The model's.
         expected: Vec<usize>,
+    },
+    /// A tensor's rows are no whole number of the type's blocks.
+    #[error("tensor `{name}` cannot be stored as {tensor_type:?}")]
+    Unstorable {
+        /// The tensor.
+        name: String,
+        /// The type.
+        tensor_type: TensorType,
     },
     /// The collected file cannot be stored.
     #[error(transparent)]

@@ -168,16 +168,20 @@ impl FlamingoBuilder {
         let mut matrices: Vec<PackedRows> = Vec::new();
         let mut bias: Vec<f32> = Vec::new();
         for name in &waiting.names {
-            match (matrices.last_mut(), waiting.parts.remove(name)) {
-                (Some(last), Some(Part::Matrix(part))) if last.tensor_type == part.tensor_type => {
+            #[expect(clippy::expect_used, reason = "a stack knows only its own parts")]
+            let part = waiting
+                .parts
+                .remove(name)
+                .expect("invariant: as many parts have come as the stack has names");
+            match (matrices.last_mut(), part) {
+                (Some(last), Part::Matrix(part)) if last.tensor_type == part.tensor_type => {
                     last.rows += part.rows;
                     // What is kept for ever takes no more room than it needs.
                     last.bytes.reserve_exact(part.bytes.len());
                     last.bytes.extend_from_slice(&part.bytes);
                 }
-                (_, Some(Part::Matrix(part))) => matrices.push(part),
-                (_, Some(Part::Vector(part))) => bias.extend(part),
-                (_, None) => {}
+                (_, Part::Matrix(part)) => matrices.push(part),
+                (_, Part::Vector(part)) => bias.extend(part),
             }
         }
         self.stacks.remove(stack);
