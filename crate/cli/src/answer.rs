@@ -23,7 +23,7 @@ pub(crate) struct Answer {
     matches_pattern: Option<bool>,
 }
 
-/// What cut an answer off before it matched its pattern.
+/// The reason why an answer was cut off before it matched its pattern.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
 pub(crate) enum Unmet {
     /// It had no more tokens.
@@ -80,7 +80,7 @@ impl Answer {
         }
     }
 
-    /// What kept it from matching its pattern, if anything did.
+    /// The reason why it does not match its pattern, if it does not.
     pub(crate) fn unmet(&self) -> Option<Unmet> {
         if self.matches_pattern != Some(false) {
             return None;

@@ -44,7 +44,7 @@ pub(crate) enum Failure {
     Unmet {
         /// Which answer.
         what: String,
-        /// What cut it off.
+        /// The reason why it was cut off.
         reason: Unmet,
     },
     /// A text file cannot be read.

@@ -41,7 +41,7 @@ pub(crate) enum MediaError {
     Frame {
         /// The file.
         path: PathBuf,
-        /// What is wrong with it.
+        /// The fault.
         source: Box<MediaError>,
     },
     /// A folder without frames.
@@ -70,7 +70,7 @@ pub(crate) enum MediaError {
          and a clip as a folder of them"
     )]
     FfmpegMissing {
-        /// What it looks like.
+        /// The format that it looks like.
         what: String,
         /// Why the program does not start.
         source: io::Error,
@@ -100,7 +100,7 @@ pub(crate) enum MediaError {
     Unreadable {
         /// The format.
         name: &'static str,
-        /// What `ffmpeg` says.
+        /// The message of `ffmpeg`.
         reason: String,
     },
     /// Sound without pictures.
@@ -312,7 +312,7 @@ fn still_picture(path: &Path) -> Result<Picture, MediaError> {
     }
 }
 
-/// What the file at `path` is.
+/// Tells the kind of the file at `path`.
 fn kind_of_file(path: &Path) -> Result<Kind, MediaError> {
     let mut head = Vec::new();
     File::open(path)?

@@ -65,7 +65,7 @@ pub(crate) enum ModelError {
     Unpacked {
         /// The file.
         path: PathBuf,
-        /// What it is.
+        /// Its kind.
         what: &'static str,
     },
     /// The bytes are no model for this program.

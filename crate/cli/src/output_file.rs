@@ -48,7 +48,7 @@ pub(crate) enum OutputError {
         option: &'static str,
         /// The file.
         path: PathBuf,
-        /// What it is instead.
+        /// Its kind instead.
         reason: String,
     },
     /// A folder is there.
@@ -91,7 +91,7 @@ pub(crate) struct OutputFile {
     found: Found,
 }
 
-/// What was there before.
+/// The file that was there before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Found {
     Nothing,

@@ -46,7 +46,7 @@ pub(crate) struct LineError {
     pub(crate) path: PathBuf,
     /// The line, from 1.
     pub(crate) line: usize,
-    /// What is wrong with it.
+    /// The fault.
     pub(crate) reason: String,
 }
 
@@ -141,7 +141,7 @@ impl Line<'_> {
         self.number
     }
 
-    /// What is wrong with it, with its place.
+    /// The fault, with its place.
     pub(crate) fn refused(&self, reason: impl ToString) -> LineError {
         LineError {
             path: self.path.to_owned(),

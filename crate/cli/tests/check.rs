@@ -81,7 +81,7 @@ fn check(model: &Path) -> Output {
         .unwrap()
 }
 
-/// What a check that fails says.
+/// The message of a check that fails.
 fn complaint(output: &Output) -> String {
     let error = String::from_utf8(output.stderr.clone()).unwrap();
     assert_eq!(output.status.code(), Some(3), "{error}");

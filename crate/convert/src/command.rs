@@ -13,7 +13,7 @@ use crate::output::{Earlier, Output};
 use crate::pack::{default_model, open_flamingo_3b, tiny};
 use crate::recognise::Family;
 
-/// What to make.
+/// The model to make.
 #[derive(Args)]
 pub struct ConvertArgs {
     #[command(subcommand)]

@@ -167,7 +167,7 @@ impl ModelDescription {
     }
 }
 
-/// What the tensors take once they are loaded.
+/// The memory that tensors take once they are loaded.
 #[derive(Default)]
 struct Needs {
     bytes: u64,

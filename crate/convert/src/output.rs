@@ -295,7 +295,7 @@ pub enum OutputError {
         path.display()
     )]
     Foreign {
-        /// What is there.
+        /// The path that is taken.
         path: PathBuf,
         /// How it is told from a model.
         found: String,

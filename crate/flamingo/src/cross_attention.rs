@@ -186,7 +186,7 @@ impl GatedCrossAttention {
         attention_weights(query, keys, &self.shape)
     }
 
-    /// What every head sees, side by side: `[tokens, heads * head_dim]`.
+    /// The output of every head, side by side: `[tokens, heads * head_dim]`.
     fn look(&self, x: Tensor<2>, media: &MediaKeyValues, spans: &Spans) -> Tensor<2> {
         let query = self.queries(x);
         let (key, value) = (media.key.clone(), media.value.clone());

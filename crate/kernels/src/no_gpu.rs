@@ -48,7 +48,7 @@ pub(crate) struct Faults(Never);
 #[derive(Clone, Copy, Debug)]
 pub struct Gpu;
 
-/// What becomes of keys and values.
+/// The place of keys and values.
 #[expect(dead_code, reason = "nothing reads them")]
 pub(crate) struct Appended<'a> {
     pub(crate) norm: Option<&'a QueryKeyNorm>,

@@ -57,7 +57,7 @@ pub struct Rope {
     pub rotary_dims: usize,
     /// Which numbers are pairs.
     pub style: RopeStyle,
-    /// What becomes of the frequencies.
+    /// The scaling of the frequencies.
     pub scaling: RopeScaling,
 }
 

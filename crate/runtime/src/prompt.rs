@@ -63,7 +63,7 @@ pub enum PromptError {
     Template {
         /// The template.
         template: String,
-        /// What is wrong with it.
+        /// The fault.
         problem: &'static str,
     },
     /// A text cannot be tokenized.

@@ -75,7 +75,7 @@ pub struct Tokenizer {
     spelling: Spelling,
 }
 
-/// What the tokens of an image and of an answer's end are called.
+/// The names of the tokens of an image and of an answer's end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum SpecialTokens {
     /// [`IMAGE`] and [`END_OF_CHUNK`].

@@ -167,7 +167,7 @@ impl From<Choose> for ChooseOptions {
     }
 }
 
-/// What a session is about: a task by name, in the model's own format, or a template.
+/// The task of a session: by name, in the model's own format, or a template.
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Task {

@@ -1,4 +1,4 @@
-//! What is compiled: the programs and the page.
+//! The programs and the page, compiled.
 
 use anyhow::Result;
 

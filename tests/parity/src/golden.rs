@@ -40,7 +40,7 @@ pub struct MaxError {
     pub values: usize,
 }
 
-/// What a comparison found.
+/// The result of a comparison.
 #[derive(Clone, Debug, Serialize)]
 pub struct Comparison {
     /// Each activation, in order of computation.

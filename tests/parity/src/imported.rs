@@ -9,7 +9,7 @@ use crate::ParityError;
 use crate::golden::{Errors, MaxError};
 use crate::tensors::{Array, Expected, read};
 
-/// What a comparison found.
+/// The result of a comparison.
 #[derive(Clone, Debug)]
 pub struct ImportedComparison {
     /// Each activation, in order of computation.

@@ -33,7 +33,7 @@ pub struct CrossAttentionConfig {
     pub only_last_media: bool,
 }
 
-/// What a `tanh` gate multiplies.
+/// Extent of a `tanh` gate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum GateExtent {

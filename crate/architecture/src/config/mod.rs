@@ -1,4 +1,4 @@
-//! What a model is, as independent facts.
+//! A model as independent facts.
 //!
 //! One [`FlamingoConfig`] describes every model here: the default one, OpenFlamingo's,
 //! IDEFICS, flamingo-mini. It is stored as JSON text under the key `flamingo.config` of a

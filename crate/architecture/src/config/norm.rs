@@ -9,7 +9,7 @@ use crate::error::ConfigError;
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct NormConfig {
-    /// What is normalised.
+    /// The statistic that a row is divided by.
     pub kind: NormKind,
     /// Whether a bias is added; only a layer norm can have one.
     pub bias: bool,
@@ -17,7 +17,7 @@ pub struct NormConfig {
     pub eps: f32,
 }
 
-/// What a norm does to a row before it scales it.
+/// The statistic that a norm divides a row by before it scales it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum NormKind {
@@ -31,13 +31,13 @@ pub enum NormKind {
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct QkNormConfig {
-    /// What is one row to the norm.
+    /// The values that are normalised together.
     pub extent: QkNormExtent,
     /// The norm.
     pub norm: NormConfig,
 }
 
-/// What a norm of queries and keys runs over.
+/// The values that a norm of queries and keys takes together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum QkNormExtent {

@@ -11,7 +11,7 @@ use crate::error::ConfigError;
 pub struct PromptConfig {
     /// Ids before every prompt, such as `<s>`.
     pub begin: Vec<u32>,
-    /// What stands where an image stands.
+    /// The tokens of an image.
     pub image: ImageSpelling,
     /// Whether the spaces around each text between images are dropped (IDEFICS).
     pub trim_texts: bool,

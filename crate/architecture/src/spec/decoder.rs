@@ -3,7 +3,7 @@
 use super::parts::{FeedForwardSpec, LinearSpec, NormSpec, Parts, QkNormSpec, TensorSpec};
 use crate::config::{LanguageConfig, PositionConfig};
 
-/// What a language model has beside its layers.
+/// A language model without its layers.
 #[derive(Clone, Debug, PartialEq)]
 pub struct LanguageSpec {
     /// `[vocab, embedding width]`.

@@ -1,4 +1,4 @@
-//! What layers are made of: tensors, and the few modules that every network shares.
+//! The parts of layers: tensors, and the few modules that every network shares.
 
 use crate::config::{
     Activation, FeedForwardConfig, NormConfig, NormKind, QkNormConfig, QkNormExtent,
@@ -48,7 +48,7 @@ pub struct LinearSpec {
 /// A norm over the width.
 #[derive(Clone, Debug, PartialEq)]
 pub struct NormSpec {
-    /// What it does before it scales.
+    /// The statistic that it divides by.
     pub kind: NormKind,
     /// Added to the variance or the mean square.
     pub eps: f32,
@@ -61,7 +61,7 @@ pub struct NormSpec {
 /// Norms of queries and keys.
 #[derive(Clone, Debug, PartialEq)]
 pub struct QkNormSpec {
-    /// What is one row to the norms.
+    /// The values that are normalised together.
     pub extent: QkNormExtent,
     /// Of the queries.
     pub query: NormSpec,

@@ -90,7 +90,7 @@ struct Member {
     length: u64,
 }
 
-/// What compressed files begin with.
+/// The first bytes of compressed files.
 const COMPRESSED: [&[u8]; 4] = [b"\x1f\x8b", b"\x28\xb5\x2f\xfd", b"BZh", b"\xfd7zXZ\0"];
 
 impl Images {

@@ -429,7 +429,7 @@ impl Data {
     }
 }
 
-/// What is wrong with an item, with its place.
+/// A fault of an item, with its place.
 fn at_line(path: &Path, item: &Item, reason: &dyn ToString) -> LineError {
     LineError {
         path: path.to_owned(),
@@ -487,7 +487,7 @@ struct Evaluation<'a> {
     data: &'a Data,
     traces: Traces,
     results: Results,
-    /// What the model said in every run.
+    /// The model's output in every run.
     outputs: HashMap<Run, Output>,
     /// Images and clips of examples that were encoded before, by their files.
     encoded: HashMap<Vec<String>, EncodedMedia>,

@@ -7,7 +7,7 @@ use plotters::prelude::*;
 use super::EvalError;
 use crate::output_file::{OutputError, OutputFile};
 
-/// What stands before a run's name at the end of a plot.
+/// The text before a run's name at the end of a plot.
 const MARK: &str = "<!-- flamingo eval ";
 
 /// A line of the plot.

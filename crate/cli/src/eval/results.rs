@@ -37,7 +37,7 @@ pub(crate) enum ResultsError {
     Another {
         /// The file.
         path: std::path::PathBuf,
-        /// What differs.
+        /// The settings that differ.
         settings: Vec<String>,
     },
     /// Another program writes to it.

@@ -21,7 +21,7 @@ pub(super) struct Traces {
     support: Option<String>,
 }
 
-/// What an output depends on.
+/// The things that an output depends on.
 #[derive(Serialize)]
 struct Depends<'a> {
     /// Which format of a prompt: that of a kind of item, with a question or without.

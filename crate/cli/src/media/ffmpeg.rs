@@ -36,7 +36,7 @@ pub(super) struct Source {
     pub(super) file: File,
 }
 
-/// What `ffprobe` says of a file.
+/// The answer of `ffprobe` about a file.
 #[derive(Deserialize)]
 struct Report {
     #[serde(default)]

@@ -7,7 +7,7 @@ use flamingo_runtime::image::is_decoded_here;
 /// Bytes from the beginning of a file that tell what it is.
 pub(super) const HEAD_BYTES: usize = 4096;
 
-/// What a file is.
+/// The kind of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
     /// Nothing at all.

@@ -49,7 +49,7 @@ pub enum ImportError {
         path: PathBuf,
         /// Path of the field.
         field: String,
-        /// What it must be.
+        /// The kind that it must be.
         expected: &'static str,
     },
     /// A field of a config has a value that is not computed here.
@@ -77,7 +77,7 @@ pub enum ImportError {
         field: String,
         /// Its value.
         found: usize,
-        /// What the tensors say.
+        /// The value that follows from the tensors.
         expected: usize,
     },
     /// A config is needed and not there.
@@ -89,7 +89,7 @@ pub enum ImportError {
     NoConfig {
         /// The checkpoint.
         path: PathBuf,
-        /// What it must say.
+        /// The value that it must have.
         needed: &'static str,
     },
     /// A checkpoint is of no family known here.
@@ -133,7 +133,7 @@ pub enum ImportError {
         needed: String,
         /// The part that was named.
         path: PathBuf,
-        /// What it is.
+        /// Its kind.
         found: String,
     },
     /// A part is of no kind known here.
@@ -144,7 +144,7 @@ pub enum ImportError {
     UnknownPart {
         /// The part.
         path: PathBuf,
-        /// What it should be.
+        /// The kind expected.
         part: &'static str,
         /// The kinds known.
         known: &'static str,
@@ -168,7 +168,7 @@ pub enum ImportError {
     MissingTensor {
         /// Our name.
         name: String,
-        /// What it is called in a checkpoint.
+        /// Its name in a checkpoint.
         theirs: String,
         /// The files and folders that were searched.
         parts: Vec<PathBuf>,

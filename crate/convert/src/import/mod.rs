@@ -363,7 +363,7 @@ fn family(
     }
 }
 
-/// What the bridges need around them.
+/// The parts that the bridges need around them.
 struct Needs {
     /// The language model in words, and its width.
     language: String,

@@ -29,7 +29,7 @@ struct Pieces {
     order: Order,
 }
 
-/// What one of our tensors is made of.
+/// The sources of one of our tensors.
 struct Recipe {
     /// Numbers of the tensors in the checkpoint, from the top.
     pieces: Vec<usize>,

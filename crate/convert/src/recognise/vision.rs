@@ -20,7 +20,7 @@ pub(crate) struct VisionKind {
     settings: fn(&Part, usize) -> Result<Settings, ImportError>,
 }
 
-/// What no shape says.
+/// The facts that no shape tells.
 struct Settings {
     heads: usize,
     activation: Activation,
@@ -61,7 +61,7 @@ static TRANSFORMERS: VisionKind = VisionKind {
     settings: transformers,
 };
 
-/// What errors say of them.
+/// Their name in errors.
 pub(crate) const KNOWN: &str =
     "CLIP as OpenAI's, open_clip's or transformers' files have it, and transformers' SigLIP";
 

@@ -32,7 +32,7 @@ pub enum SourceError {
     Unrecognised {
         /// The file.
         path: PathBuf,
-        /// What its first bytes look like.
+        /// The format that its first bytes look like.
         found: String,
     },
     /// A pointer to a file in place of the file.
@@ -68,7 +68,7 @@ pub enum SourceError {
     Index {
         /// The file.
         path: PathBuf,
-        /// What is wrong with it.
+        /// The fault.
         reason: String,
     },
     /// A file of a checkpoint is missing.
@@ -180,7 +180,7 @@ pub enum SourceError {
     Archive {
         /// The file.
         path: PathBuf,
-        /// What is wrong.
+        /// The fault.
         reason: String,
     },
     /// A zip archive is malformed.

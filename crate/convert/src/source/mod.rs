@@ -54,7 +54,7 @@ pub struct TensorEntry {
     pub byte_len: usize,
 }
 
-/// What wrote a file.
+/// The format of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Format {
     /// PyTorch's `torch.save`, in any of its formats.

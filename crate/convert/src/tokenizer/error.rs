@@ -41,7 +41,7 @@ pub enum TokenizerError {
     Malformed {
         /// The file.
         path: PathBuf,
-        /// What is wrong.
+        /// The fault.
         reason: String,
     },
     /// A tokenizer cannot be read; the file is named.
@@ -60,19 +60,19 @@ pub enum TokenizerError {
     Part {
         /// The part.
         part: &'static str,
-        /// What it is.
+        /// Its kind.
         found: String,
     },
     /// A SentencePiece model that is no protocol buffer of its kind.
     #[error("no SentencePiece model: {reason}")]
     SentencePiece {
-        /// What is wrong.
+        /// The fault.
         reason: String,
     },
     /// A tokenizer does what this reader does not.
     #[error("{what} is not supported; give the model's tokenizer.json instead")]
     Unsupported {
-        /// What it does.
+        /// Its effect.
         what: String,
     },
     /// A GGUF file lacks a value, or has one of another type.

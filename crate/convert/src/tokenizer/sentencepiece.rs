@@ -29,7 +29,7 @@ const LEAST_SCORE: f32 = -1e4;
 /// More spaces than a text begins with.
 const ALL_SPACES: u32 = u32::MAX;
 
-/// What a piece is for.
+/// The purpose of a piece.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
     Normal,

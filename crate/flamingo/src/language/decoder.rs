@@ -89,7 +89,7 @@ impl DecoderLayer {
         }
     }
 
-    /// What every head sees, side by side: `[tokens, heads * head_dim]`.
+    /// The output of every head, side by side: `[tokens, heads * head_dim]`.
     fn attend(
         &self,
         x: Tensor<2>,

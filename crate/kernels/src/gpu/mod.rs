@@ -252,7 +252,7 @@ impl Kernels for Gpu {
     }
 }
 
-/// What becomes of keys, and of values.
+/// The place of keys, and of values.
 pub(crate) struct Appended<'a> {
     /// Before queries and keys are rotated.
     pub(crate) norm: Option<&'a QueryKeyNorm>,

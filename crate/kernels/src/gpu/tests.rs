@@ -126,7 +126,7 @@ fn check_plan(plan: Plan, tensor_type: TensorType, shape: LinearShape, fused: Fu
     }
 }
 
-/// What products are fused with.
+/// The steps that products are fused with.
 struct Operands<'a, D: ?Sized> {
     weight: &'a D,
     norm_bias: &'a D,

@@ -21,7 +21,7 @@ pub(crate) struct Decoding<'a> {
     shown: String,
 }
 
-/// What a generation has come to.
+/// The state of a generation.
 pub(crate) struct Decoded {
     /// The text, of whole characters, without white space around it.
     pub(crate) text: String,

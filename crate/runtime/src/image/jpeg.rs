@@ -1,4 +1,4 @@
-//! What the JPEG decoder does not tell of a file.
+//! Facts of a JPEG file that its decoder does not tell.
 
 /// Markers without a length: restarts, start of image, reserved for arithmetic coding.
 const BARE: [std::ops::RangeInclusive<u8>; 2] = [0xd0..=0xd8, 0x01..=0x01];

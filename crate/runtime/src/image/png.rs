@@ -1,6 +1,6 @@
-//! What a PNG file says of itself before it is decoded.
+//! The header of a PNG file, read before it is decoded.
 
-/// What stands in a file's first chunk.
+/// The first chunk of a file.
 pub(super) enum FirstChunk {
     /// The size of the picture, in pixels.
     Size(u32, u32),

@@ -1,4 +1,4 @@
-//! What the WebP decoder is stricter about than browsers.
+//! WebP files that the decoder refuses and browsers show.
 
 use std::borrow::Cow;
 

@@ -1,9 +1,9 @@
-//! What stands before the tensors of any GGUF file, packed model or not.
+//! The header of any GGUF file, packed model or not.
 
 use super::header::{Accepted, HeaderParser};
 use super::{GgmlType, GgufError, Metadata};
 
-/// What any GGUF file says before its tensor data.
+/// The header of any GGUF file.
 #[derive(Clone, Debug, PartialEq)]
 pub struct AnyGgufHeader {
     /// Metadata in file order.

@@ -406,7 +406,7 @@ pub enum MetadataError {
         key: String,
         /// The type asked for.
         expected: &'static str,
-        /// What is there.
+        /// The path that is taken.
         found: String,
     },
 }

@@ -1,4 +1,4 @@
-//! What stands between encoder and language model: resamplers and cross-attention blocks.
+//! The bridges between encoder and language model: resamplers and cross-attention blocks.
 
 use super::table::{Group, Numbering, Part, Row, group, row};
 
@@ -99,7 +99,7 @@ const BLOCK: &[Row] = &[
     row(&["ff.3.weight"], "ffn_down.weight"),
 ];
 
-/// What Otter calls otherwise.
+/// Otter's other names.
 const OTTER_BLOCK: &[Row] = &[
     row(&["feed_forward.0.weight"], "ffn_norm.weight"),
     row(&["feed_forward.0.bias"], "ffn_norm.bias"),

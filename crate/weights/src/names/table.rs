@@ -1,4 +1,4 @@
-//! What the tables are made of, and how they are read.
+//! The rows of the tables, and how they are read.
 
 /// The tensors of one kind of module.
 #[derive(Debug)]
@@ -77,7 +77,7 @@ pub struct Blocks {
     pub offset: usize,
 }
 
-/// What a name in a file means.
+/// The meaning of a name in a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Found {
     /// A tensor of ours, or a piece of one.

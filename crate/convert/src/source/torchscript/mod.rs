@@ -28,7 +28,7 @@ const MAX_VISITS: usize = 1 << 20;
 /// Longest path of a tensor, in bytes.
 const MAX_PATH: usize = 1024;
 
-/// What is wrong with a TorchScript archive.
+/// A fault of a TorchScript archive.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum TorchScriptError {
     /// A member that is read whole is longer than any that TorchScript writes.
@@ -48,7 +48,7 @@ pub enum TorchScriptError {
     /// `data.pkl` is no pickle, or one that is not written so.
     #[error("data.pkl: {reason}, at byte {position}")]
     Malformed {
-        /// What is wrong.
+        /// The fault.
         reason: String,
         /// Where.
         position: usize,
@@ -94,7 +94,7 @@ pub enum TorchScriptError {
     Storage {
         /// The storage.
         key: String,
-        /// What is wrong with it.
+        /// The fault.
         reason: String,
     },
     /// Bytes that do not agree with the archive's checksum.

@@ -23,7 +23,7 @@ const MAX_DIMENSIONS: usize = 8;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Id(u32);
 
-/// What a pickle is made of.
+/// A value of a pickle.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Value {
     /// Something without an influence on the weights: `None`, a float.
