@@ -48,7 +48,7 @@ export class FaultyServer {
   manifest: Readonly<Record<string, unknown>> = {};
   /** Whether nothing answers any more. */
   down = false;
-  /** What the query of each request for the model must hold; nothing where anyone is let in. */
+  /** The query that each request for the model must hold; nothing if anyone is let in. */
   token: string | undefined;
   readonly #files = modelFiles();
   #server: PackageServer | undefined;

@@ -42,5 +42,5 @@ async function lockManager(): Promise<LockManager | undefined> {
   );
 }
 
-/** What is kept lies together whatever the query is. */
+/** Kept files lie together whatever the query is. */
 const nameOf = (url: string) => `flamingo-web download of ${withoutQuery(url)}`;

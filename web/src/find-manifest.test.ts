@@ -9,7 +9,7 @@ afterEach(() => vi.unstubAllGlobals());
 
 const { signal } = new AbortController();
 
-/** What is found at a second visit, at which the server answers otherwise, and what is warned of. */
+/** Finds the manifest at a second visit, at which the server answers otherwise, and the warnings. */
 async function secondVisit(answer: FakeAnswers | undefined, url = MODEL_URL, first = MODEL_URL) {
   const store = new MemoryStore();
   const places = [{ kind: "memory", open: async () => store }] as const;

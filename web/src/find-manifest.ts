@@ -34,7 +34,7 @@ export async function findManifest(
 /** Statuses by which a server says that there is no such model, not that it cannot give it now. */
 const GONE = [404, 410];
 
-/** What is the matter, in words, where it may pass; `undefined` where it is an answer that holds. */
+/** The fault, in words, if it may pass; `undefined` if the answer holds. */
 function troubleOf(error: unknown): string | undefined {
   if (error instanceof NetworkError) return "cannot be reached";
   if (error instanceof HttpStatusError) {

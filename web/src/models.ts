@@ -1,4 +1,4 @@
-/** What a page may ask of models without loading one. */
+/** Questions about models that need none loaded. */
 
 import { withoutDownload } from "./download-lock.js";
 import { findManifest } from "./find-manifest.js";
@@ -9,7 +9,7 @@ import { cachedModels, ModelCache, removeModel } from "./storage/model-cache.js"
 import { placesWith } from "./storage/places.js";
 import type { CachedModel, ModelInfo } from "./types.js";
 
-/** What the `model.json` at an absolute address or in a folder says. */
+/** Reads the `model.json` at an absolute address or in a folder. */
 export async function inspectModel(
   source: string | ModelFolder,
   signal: AbortSignal,

@@ -130,7 +130,7 @@ pub(crate) enum MediaError {
     MoreFrames,
 }
 
-/// What is worth knowing of a clip that was read all the same.
+/// A warning about a clip that was read all the same.
 #[derive(Clone, Debug, Error, PartialEq)]
 pub(crate) enum Warning {
     /// Files in a folder of frames that are none.

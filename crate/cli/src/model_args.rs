@@ -40,7 +40,7 @@ pub(crate) struct ModelOnDevice {
 }
 
 impl ModelOnDevice {
-    /// What distinguishes the model and the device from others: what a model says depends on
+    /// Identifies the model and the device: what a model says depends on
     /// both.
     ///
     /// # Errors
@@ -52,7 +52,7 @@ impl ModelOnDevice {
         })
     }
 
-    /// What distinguishes the model's vision encoder from others.
+    /// Identifies the model's vision encoder.
     ///
     /// # Errors
     /// Where the model's bytes cannot be read or make no model.

@@ -326,7 +326,7 @@ fn folder_of_shard(path: &Path) -> Option<PathBuf> {
     })
 }
 
-/// What a file is that other programs keep models in.
+/// The kind of a file that other programs keep models in.
 fn unpacked(head: &[u8]) -> Option<&'static str> {
     if head.starts_with(b"PK\x03\x04") {
         return Some("a ZIP archive, as PyTorch writes its checkpoints");

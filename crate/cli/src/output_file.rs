@@ -1,6 +1,6 @@
 //! Files that a command writes.
 //!
-//! What somebody has is not written over: a file that is read is never replaced, one that is of
+//! Nobody's file is written over: a file that is read is never replaced, one that is of
 //! another kind or of another run only where that is asked for, and none is ever there in part,
 //! because what is new is written beside it and takes its name in the end.
 
@@ -164,7 +164,7 @@ impl OutputFile {
     /// link.
     ///
     /// # Errors
-    /// Where it is.
+    /// If it is one of them, or that cannot be told.
     pub(crate) fn is_none_of<'a>(
         &self,
         inputs: impl IntoIterator<Item = &'a PathBuf>,
@@ -172,13 +172,27 @@ impl OutputFile {
         if self.found != Found::File {
             return Ok(());
         }
-        let same = |input: &&PathBuf| same_file::is_same_file(&self.path, input).unwrap_or(false);
-        match inputs.into_iter().find(same) {
-            None => Ok(()),
-            Some(input) => Err(OutputError::Input {
+        for input in inputs {
+            if self.is_same_file(input)? {
+                return Err(OutputError::Input {
+                    option: self.option,
+                    path: self.named.clone(),
+                    input: input.clone(),
+                });
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether `other` is the same file. One that is not there is another; if a file cannot be
+    /// looked at, nothing is known of it and nothing may be written.
+    fn is_same_file(&self, other: &Path) -> Result<bool, OutputError> {
+        match same_file::is_same_file(&self.path, other) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+            same => same.map_err(|source| OutputError::Io {
                 option: self.option,
                 path: self.named.clone(),
-                input: input.clone(),
+                source,
             }),
         }
     }
@@ -186,10 +200,9 @@ impl OutputFile {
     /// Checks that it is another file than another option names.
     ///
     /// # Errors
-    /// Where it is the same.
+    /// If it is the same, or that cannot be told.
     pub(crate) fn is_another_than(&self, other: &Self) -> Result<(), OutputError> {
-        let same = self.path == other.path
-            || same_file::is_same_file(&self.path, &other.path).unwrap_or(false);
+        let same = self.path == other.path || self.is_same_file(&other.path)?;
         match same && self.found != Found::Stream {
             false => Ok(()),
             true => Err(OutputError::Twice {
@@ -200,7 +213,7 @@ impl OutputFile {
         }
     }
 
-    /// What the file that is there holds; none where there is none.
+    /// The content of the file that is there, if there is one.
     ///
     /// # Errors
     /// Where it cannot be read.

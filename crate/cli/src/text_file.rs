@@ -33,7 +33,7 @@ pub(crate) enum TextFileError {
     Empty {
         /// The file.
         path: PathBuf,
-        /// What its lines should have been.
+        /// The lines that were expected.
         what: &'static str,
     },
 }

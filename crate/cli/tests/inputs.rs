@@ -1,4 +1,4 @@
-//! What people's files do to the program: pictures, videos, texts, models of every kind that
+//! People's files and the program: pictures, videos, texts, models of every kind that
 //! public reports of such programs name. What cannot be read is refused in words.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
@@ -108,7 +108,7 @@ fn a_name_is_a_name_and_bytes_say_what_a_file_is() {
     }
 }
 
-/// What names other files or addresses is a text here, and reaches nothing.
+/// A file that names other files or addresses is a text here, and reaches nothing.
 #[test]
 fn playlists_and_other_texts_are_no_videos() {
     let (model, folder) = (model(), with_clip());

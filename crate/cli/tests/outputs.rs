@@ -1,4 +1,4 @@
-//! What the program writes, and what it never writes over.
+//! Files that the program writes, and files that it never writes over.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod harness;

@@ -51,7 +51,7 @@ struct DefaultArgs {
     f32_vision: bool,
 }
 
-/// What stands below the options of a checkpoint.
+/// The text below the options of a checkpoint.
 const CHECKPOINT_HELP: &str = "\
 Which files each family needs, and from where, is in docs/models.md. `flamingo check` measures
 whether the model computes what it should.";

@@ -1,9 +1,9 @@
 //! Names of tensors without what training wrapped around them.
 
-/// What programs put before every name of a state dict.
+/// Prefixes that programs put before every name of a state dict.
 const PREFIXES: [&str; 3] = ["model_state_dict.", "state_dict.", "module."];
 
-/// What FSDP, activation checkpointing and `torch.compile` put into names.
+/// Parts that FSDP, activation checkpointing and `torch.compile` put into names.
 const WRAPPERS: [&str; 3] = [
     "_fsdp_wrapped_module.",
     "_checkpoint_wrapped_module.",
@@ -18,7 +18,7 @@ const BUFFERS: [&str; 4] = [
     ".position_ids",
 ];
 
-/// What stands beside the weights, or is there a second time: the blocks of
+/// Tensors beside the weights, or there a second time: the blocks of
 /// OpenFlamingo's first version from before the cross-attention was put between them.
 const NO_WEIGHTS: [&str; 2] = ["optimizer_state_dict.", "lang_encoder.old_decoder_blocks."];
 

@@ -1,4 +1,4 @@
-//! What `flamingo-convert` says where a part is missing or damaged, or the folder is taken.
+//! Messages of `flamingo-convert` if a part is missing or damaged, or the folder is taken.
 #![allow(clippy::unwrap_used)]
 
 use std::fs;

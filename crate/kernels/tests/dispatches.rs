@@ -45,7 +45,7 @@ fn added<'a>(x: &'a Tensor<2>, scale: Scale<'a, Tensor<1>>) -> Fusion<'a, Tensor
     }
 }
 
-/// What `operations` launch on the device.
+/// Counts the launches of `operations` on the device.
 fn dispatches(device: &ComputeDevice, operations: impl FnOnce()) -> u64 {
     let before = device.dispatches();
     operations();

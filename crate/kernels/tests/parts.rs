@@ -75,7 +75,7 @@ fn products_of_parts() {
     }
 }
 
-/// What stands before and behind them: a gate and its value lie in two parts.
+/// The steps before and behind them: a gate and its value lie in two parts.
 #[test]
 fn fused_products_of_parts() {
     for device in devices() {

@@ -41,7 +41,7 @@ pub enum PromptError {
         /// Longest sequence of the model.
         context: usize,
     },
-    /// What stands behind the examples is more than the model's context holds by itself.
+    /// The text behind the examples is longer than the model's context holds by itself.
     #[error(
         "the text has {tokens} tokens and may have {most}, because the model takes {context} in \
          all; shorten it"

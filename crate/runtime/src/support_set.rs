@@ -26,7 +26,7 @@ pub enum SupportSetError {
 #[derive(Clone, Debug, PartialEq)]
 pub struct SupportSet {
     width: usize,
-    /// What tells the vision encoder from others, where whoever made the set said it.
+    /// The vision encoder's identity, if whoever made the set told it.
     encoder: Option<EncoderId>,
     /// `[entries, width]`, each row of length 1.
     embeddings: Vec<f32>,
@@ -44,7 +44,7 @@ pub struct SupportEntry {
     pub answer: String,
 }
 
-/// What tells a vision encoder from others: embeddings of two can be compared only where they
+/// The identity of a vision encoder: embeddings of two can be compared only where they
 /// are of the same.
 pub type EncoderId = [u8; 32];
 

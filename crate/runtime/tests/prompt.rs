@@ -310,7 +310,7 @@ fn an_image_may_be_spelled_with_ordinary_tokens() {
     assert_eq!(prompt.places, [0, 3]);
 }
 
-/// What stands before every prompt is no prompt.
+/// Ids before every prompt are no prompt.
 #[test]
 fn the_beginning_alone_is_empty() {
     let spelling = PromptConfig {

@@ -2,7 +2,7 @@
 
 use thiserror::Error;
 
-/// What editors put before UTF-8 to say that it is that.
+/// The byte order mark that editors put before UTF-8.
 pub const BYTE_ORDER_MARK: char = '\u{feff}';
 
 /// Why bytes are no text that is read here.

@@ -24,7 +24,7 @@ const GPT_NEOX: Place = wrapped(&language::GPT_NEOX);
 const MPT: Place = wrapped(&language::MPT);
 const MOSAIC_GPT: Place = wrapped(&language::MOSAIC_GPT);
 
-/// What `open_flamingo` writes.
+/// The names that `open_flamingo` writes.
 const OPEN_FLAMINGO: [Place; 6] = [BRIDGES, LLAMA, GPT_NEOX, MPT, MOSAIC_GPT, CLIP];
 
 fn golden(file: &str) -> Vec<LoadedTensor> {

@@ -14,7 +14,7 @@ pub(crate) const DEFAULT_MODEL: &str = "flamingo-smollm2-135m";
 /// The folder in `models/` that the tests load.
 pub(crate) const TINY_MODEL: &str = "tiny";
 
-/// What `flamingo-convert` makes, and the folder it goes to.
+/// The models that `flamingo-convert` makes, and the folder each goes to.
 const MODELS: &[(&str, &str)] = &[("default", DEFAULT_MODEL), ("tiny", TINY_MODEL)];
 
 /// Packs the default model and the tiny one, each when its parts or the program that

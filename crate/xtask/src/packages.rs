@@ -15,7 +15,7 @@ pub(crate) const BROWSER_TESTS: &[&str] = &[
     "mesa-vulkan-drivers",
 ];
 
-/// What the program reads videos with, and pictures of formats that it does not decode.
+/// The package that the program reads videos with, and pictures of formats that it does not decode.
 pub(crate) const PROGRAM_TESTS: &[&str] = &["ffmpeg"];
 
 /// Installs those of the packages that are not there yet.

@@ -159,7 +159,7 @@ fn flamingo_mini_matches_on_gpu() {
     all_flamingo_mini(&gpu(), GPU_TOLERANCE);
 }
 
-/// What nobody has made a Flamingo of yet: a decoder as Qwen2 (biases of queries, keys and
+/// Parts that nobody has made a Flamingo of yet: a decoder as Qwen2 (biases of queries, keys and
 /// values, few heads of keys, a tied head) and an encoder as SigLIP (no class token,
 /// tanh-GELU, a bias of the patches, a norm behind the last block).
 fn newcomers(device: &ComputeDevice, tolerance: f32) {

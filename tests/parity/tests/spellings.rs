@@ -103,7 +103,7 @@ fn renamed(dump: &Dump, rename: impl Fn(&str) -> Option<String>) -> Dump {
     tensors.collect()
 }
 
-/// What `filter_state_dict_to_trainable` leaves: bridges and embeddings.
+/// The tensors that `filter_state_dict_to_trainable` leaves: bridges and embeddings.
 fn is_trained(name: &str) -> bool {
     let lies_in = |part: &str| name.contains(part);
     name.starts_with("perceiver.")

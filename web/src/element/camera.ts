@@ -70,7 +70,7 @@ interface PolicyDocument {
   readonly featurePolicy?: { allowsFeature(name: string): boolean };
 }
 
-/** What to do where the camera cannot be used. */
+/** The remedy if the camera cannot be used. */
 function remedyOf(cause: unknown): string {
   const { name } = cause instanceof Error ? cause : { name: "" };
   if (name === "NotFoundError") return "connect one, and start again";

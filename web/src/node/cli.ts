@@ -13,7 +13,7 @@ that is not the model's is not replaced, unless --force is given.
   npx flamingo-web model ../flamingo/models/flamingo-smollm2-135m public/models/flamingo-smollm2-135m
 `;
 
-/** What was asked for; `undefined` where it is nothing that can be done. */
+/** The command that was asked for; `undefined` if there is no such command. */
 function given() {
   try {
     const { values, positionals } = parseArgs({

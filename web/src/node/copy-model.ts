@@ -119,7 +119,7 @@ async function openPath(source: string): Promise<OpenModel> {
   };
 }
 
-/** What an earlier copy into the folder was of. */
+/** The source of an earlier copy into the folder. */
 async function earlierCopy(folder: string): Promise<Manifest | undefined> {
   const target = join(folder, MANIFEST);
   try {

@@ -1,4 +1,4 @@
-/** What can go wrong where a model is copied, beside the model's own errors. */
+/** Errors of copying a model, beside the model's own. */
 
 import { brief, describe } from "../errors.js";
 

@@ -28,7 +28,7 @@ const RECORD = /^model.*\.json$/;
 /** Records in a folder at most: of queries that always change and never name another model. */
 const MOST_RECORDS = 4;
 
-/** What is in one. */
+/** The content of one. */
 interface ModelRecord extends ModelInfo {
   /** Address of the model's `model.json`. */
   readonly url: string;

@@ -3,7 +3,7 @@
 /** Bytes at the beginning of a file that tell its kind: two packets of an MPEG transport stream. */
 const HEAD_BYTES = 189;
 
-/** What a file is, as far as this page has a use for it. */
+/** The kind of a file, as far as this page has a use for it. */
 export type FileKind = "picture" | "video";
 
 /** A mark that files of a kind have: at which byte, and its letters. */
@@ -44,7 +44,7 @@ const MARKS: readonly (readonly [FileKind, ...Mark[]])[] = [
 /** Types of the common container that hold a picture: AVIF and HEIC. Its others hold videos. */
 const PICTURE_BRANDS = /^(avif|avis|hei[cmsx]|hev[cmsx]|mif1|msf1)$/;
 
-/** What a file is; `undefined` where its bytes do not tell. */
+/** The kind of a file; `undefined` if its bytes do not tell. */
 export async function kindOf(file: Blob): Promise<FileKind | undefined> {
   const head = new Uint8Array(await file.slice(0, HEAD_BYTES + 8).arrayBuffer());
   return kindOfBytes(head);

@@ -38,7 +38,7 @@ export function filesOf(transfer: DataTransfer | null): File[] {
 }
 
 /**
- * What a file holds, by its bytes. What they do not tell, its type does: it may be a video that only
+ * The kind of a file, by its bytes. If they do not tell, its type does: it may be a video that only
  * this browser knows, and of anything else the model says what is wrong with it.
  */
 export async function mediumOf(file: File): Promise<Medium> {

@@ -157,7 +157,7 @@ pub(crate) enum EvalError {
     /// An image is not found.
     #[error(transparent)]
     Images(#[from] ImagesError),
-    /// What an output depends on cannot be written down.
+    /// The things that an output depends on cannot be written down.
     #[error("what a result depends on cannot be written as JSON: {0}")]
     Trace(serde_json::Error),
     /// Results cannot be kept.
@@ -286,7 +286,7 @@ fn outputs(
     Ok((output, plot))
 }
 
-/// What all outputs of the model depend on besides the items.
+/// The settings that all outputs of the model depend on.
 fn settings(args: &EvalArgs, identity: &ModelIdentity) -> Settings {
     let mut settings = Settings::from([
         ("program".to_owned(), env!("CARGO_PKG_VERSION").into()),
@@ -495,7 +495,7 @@ struct Evaluation<'a> {
     nearest: Option<SupportSet>,
 }
 
-/// What the model said, and whether a text that had to match a pattern was cut off before it
+/// The model's output, and whether a text that had to match a pattern was cut off before it
 /// did.
 struct Said {
     output: Output,

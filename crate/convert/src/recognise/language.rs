@@ -107,7 +107,7 @@ impl LanguageKind {
     }
 }
 
-/// What every kind has, as the shapes say it.
+/// The facts of every kind, as the shapes tell them.
 struct Common {
     width: usize,
     layers: usize,
@@ -292,7 +292,7 @@ fn mosaic_gpt(fields: &Fields, shapes: &Shapes<'_>) -> Result<LanguageConfig, Im
     mosaic(fields, fields, shapes)
 }
 
-/// What both programs of MosaicML have.
+/// The facts of both programs of MosaicML.
 fn mosaic(
     fields: &Fields,
     attention: &Fields,

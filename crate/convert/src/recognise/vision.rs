@@ -183,7 +183,7 @@ fn open_clip(part: &Part, width: usize) -> Result<Settings, ImportError> {
 /// `CLIPVisionConfig`, `SiglipVisionConfig` or `IdeficsVisionConfig`, alone or within the
 /// config of the whole model.
 fn transformers(part: &Part, width: usize) -> Result<Settings, ImportError> {
-    /// What a class of configs leaves out of a file if it has these values.
+    /// The values that a class of configs leaves out of a file.
     struct Defaults {
         heads: usize,
         activation: &'static str,

@@ -171,7 +171,7 @@ fn preferred<'a>(
     })
 }
 
-/// What an `index.json` says, as far as it is needed.
+/// An `index.json`, as far as it is needed.
 #[derive(Deserialize)]
 struct IndexJson {
     weight_map: BTreeMap<String, String>,

@@ -97,7 +97,7 @@ struct OpenFile {
     metadata: Option<Metadata>,
 }
 
-/// What opening a file gives.
+/// The result of opening a file.
 struct Opened {
     entries: Vec<TensorEntry>,
     tensors: Box<dyn TensorFile>,

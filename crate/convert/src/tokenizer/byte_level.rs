@@ -152,7 +152,7 @@ fn merges(text: &str) -> Result<Vec<Value>, TokenizerError> {
         .collect()
 }
 
-/// What is needed of a `tokenizer_config.json`.
+/// A `tokenizer_config.json`, as far as it is needed.
 #[derive(Default, Deserialize)]
 struct Config {
     add_prefix_space: Option<bool>,

@@ -71,7 +71,7 @@ pub(super) enum Algorithm {
     Bpe,
 }
 
-/// What a model says, as far as it is needed.
+/// A model, as far as it is needed.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Model {
     pub(super) pieces: Vec<Piece>,

@@ -114,7 +114,7 @@ impl<'a> Decoding<'a> {
         Ok(Step::Token(piece, reason))
     }
 
-    /// What came of it. The text is what was shown, and what was held back in case a stop
+    /// Ends the generation. The text is what was shown, and what was held back in case a stop
     /// text would come of it: the same whole characters that came out token by token, and
     /// nothing of one that was cut off.
     pub(crate) fn finish(mut self) -> Decoded {

@@ -41,7 +41,7 @@ impl<'a> StopScanner<'a> {
         Scanned { text, stopped }
     }
 
-    /// What is held back, where no more text comes: it begins no stop text then.
+    /// The text that is held back, if no more comes: it begins no stop text then.
     pub(super) fn rest(&mut self) -> String {
         std::mem::take(&mut self.held)
     }

@@ -33,7 +33,7 @@ pub struct AnyTensorEntry {
 
 /// Reads the header of any GGUF file whose bytes arrive in pieces of any size.
 ///
-/// What it has allocated is always a small multiple of the bytes it was given.
+/// Its allocations are always a small multiple of the bytes it was given.
 pub struct AnyGgufHeaderReader {
     parser: HeaderParser,
     header: Option<AnyGgufHeader>,

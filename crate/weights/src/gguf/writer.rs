@@ -73,7 +73,7 @@ impl GgufWriter {
 pub struct GgufStream {
     header: Vec<u8>,
     alignment: u64,
-    /// What has not been written, the last one first.
+    /// The tensors that have not been written, the last one first.
     waiting: Vec<TensorInfo>,
 }
 

@@ -38,7 +38,7 @@ pub enum Numbering {
 /// One tensor of ours.
 #[derive(Debug)]
 pub struct Row {
-    /// What its rows lie in, one below the other: one tensor, or several.
+    /// The tensors that its rows lie in, one below the other: one tensor, or several.
     pub theirs: &'static [&'static str],
     /// Its name.
     pub ours: &'static str,
@@ -162,7 +162,7 @@ impl Place {
         }
     }
 
-    /// What the tensor `name` of a file means; `None` if it is none of this part.
+    /// The meaning of the tensor `name` of a file; `None` if it is none of this part.
     pub fn ours(&self, name: &str, blocks: Blocks) -> Option<Found> {
         let name = name.strip_prefix(self.prefix)?;
         for (number_of_group, group) in self.part.groups.iter().enumerate() {

@@ -1,4 +1,4 @@
-/** What a clip is given as: a video, or pictures in the order of their names. */
+/** The source of a clip: a video, or pictures in the order of their names. */
 
 import { brief, MediaError } from "../../errors.js";
 import { kindOf } from "../../media/file-kind.js";
@@ -10,7 +10,7 @@ export interface PlacedFile {
   readonly file: File;
 }
 
-/** What was given as a clip. */
+/** The files that were given as a clip. */
 export type ClipFiles =
   | { readonly kind: "video"; readonly file: File }
   | { readonly kind: "pictures"; readonly name: string; readonly files: readonly File[] };

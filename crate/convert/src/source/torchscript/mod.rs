@@ -39,6 +39,12 @@ pub enum TorchScriptError {
         /// Most bytes accepted.
         limit: u64,
     },
+    /// The archive lacks a member.
+    #[error("{name} is missing; download the file again")]
+    MissingMember {
+        /// The member.
+        name: &'static str,
+    },
     /// Numbers in another order of bytes.
     #[error("the numbers are {found}-endian; only little-endian ones are read")]
     ByteOrder {
@@ -124,7 +130,9 @@ pub(super) fn open(path: &Path, mut archive: Archive) -> Result<Opened, SourceEr
             found: String::from_utf8_lossy(&order).into_owned(),
         }));
     }
-    let pickle = read_member(path, &mut archive, "data.pkl", MAX_PICKLE)?.unwrap_or_default();
+    let name = "data.pkl";
+    let pickle = read_member(path, &mut archive, name, MAX_PICKLE)?
+        .ok_or_else(|| torchscript(TorchScriptError::MissingMember { name }))?;
     let pickle = Pickle::parse(&pickle).map_err(torchscript)?;
     let mut entries = Vec::new();
     let mut places = Vec::new();

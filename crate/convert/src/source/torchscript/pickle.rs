@@ -273,7 +273,7 @@ impl Machine<'_> {
         }
     }
 
-    /// What calling `callable` would give, where it is one of those that are known.
+    /// The result of calling `callable`, if it is one of those that are known.
     fn reduce(&mut self, callable: Id, arguments: Id) -> Result<(), TorchScriptError> {
         let Value::Tuple(arguments) = self.value(arguments) else {
             return Err(self.malformed("something is called without arguments"));
