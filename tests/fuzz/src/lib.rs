@@ -1,6 +1,6 @@
 //! Fuzz targets for the parsers of untrusted files, as ordinary tests.
 //!
-//! Each target (`tests/*.rs`) first replays its corpus (`corpus/<target>/`),
+//! Each target (`tests/parsers/*.rs`) first replays its corpus (`corpus/<target>/`),
 //! then mutates what the corpus holds, for as long as [`SECONDS_VARIABLE`] says.
 //! An input on which a target panics is added to the corpus, so that the next
 //! run starts with it.

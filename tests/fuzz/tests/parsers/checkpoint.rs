@@ -1,14 +1,10 @@
 //! Checkpoints of any format.
-#![allow(clippy::unwrap_used)]
 
 use std::fs;
 use std::path::Path;
 
 use flamingo_convert::source::{Checkpoint, Format};
-use flamingo_fuzz::{CountingAllocator, fuzz, peak_during};
-
-#[global_allocator]
-static ALLOCATOR: CountingAllocator = CountingAllocator;
+use flamingo_fuzz::{fuzz, peak_during};
 
 /// Most bytes allocated for each byte of input, tensors read one by one.
 const BYTES_PER_BYTE: usize = 64;

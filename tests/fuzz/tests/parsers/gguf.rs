@@ -1,12 +1,8 @@
 //! GGUF.
-#![allow(clippy::unwrap_used)]
 
-use flamingo_fuzz::{CountingAllocator, fuzz, peak_during, pieces};
+use flamingo_fuzz::{fuzz, peak_during, pieces};
 use flamingo_weights::LoadedTensor;
 use flamingo_weights::gguf::{GgufError, GgufHeader, GgufReader, GgufWriter};
-
-#[global_allocator]
-static ALLOCATOR: CountingAllocator = CountingAllocator;
 
 /// Most bytes allocated for each byte of input: short strings and array elements
 /// take several times their bytes.

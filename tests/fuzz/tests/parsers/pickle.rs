@@ -1,18 +1,14 @@
 //! The pickles within PyTorch's and TorchScript's archives, whose checksums keep a changed
 //! archive from reaching them.
-#![allow(clippy::unwrap_used)]
 
 use std::fs::{self, File};
 use std::io::Write;
 use std::path::Path;
 
 use flamingo_convert::source::Checkpoint;
-use flamingo_fuzz::{CountingAllocator, fuzz, peak_during};
+use flamingo_fuzz::{fuzz, peak_during};
 use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, ZipWriter};
-
-#[global_allocator]
-static ALLOCATOR: CountingAllocator = CountingAllocator;
 
 /// Most bytes allocated for each byte of input: a value of a pickle can take one byte.
 const BYTES_PER_BYTE: usize = 512;

@@ -1,14 +1,10 @@
 //! Tokenizers of any form.
-#![allow(clippy::unwrap_used)]
 
 use std::fs;
 use std::path::Path;
 
 use flamingo_convert::tokenizer::{AddedToken, TokenizerJson};
-use flamingo_fuzz::{CountingAllocator, fuzz, peak_during};
-
-#[global_allocator]
-static ALLOCATOR: CountingAllocator = CountingAllocator;
+use flamingo_fuzz::{fuzz, peak_during};
 
 /// Most bytes allocated for each byte of input: values of JSON, and merges, of which a
 /// piece of few bytes can have several.

@@ -1,11 +1,7 @@
 //! The configuration of a model, which lies in its GGUF file as JSON.
-#![allow(clippy::unwrap_used)]
 
 use flamingo::FlamingoConfig;
-use flamingo_fuzz::{CountingAllocator, fuzz, peak_during};
-
-#[global_allocator]
-static ALLOCATOR: CountingAllocator = CountingAllocator;
+use flamingo_fuzz::{fuzz, peak_during};
 
 /// Most bytes allocated for each byte of input.
 const BYTES_PER_BYTE: usize = 16;

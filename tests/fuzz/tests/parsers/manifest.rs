@@ -1,11 +1,7 @@
 //! `model.json`.
-#![allow(clippy::unwrap_used)]
 
-use flamingo_fuzz::{CountingAllocator, fuzz, peak_during};
+use flamingo_fuzz::{fuzz, peak_during};
 use flamingo_weights::manifest::{MAX_SHARD_BYTES, ModelManifest};
-
-#[global_allocator]
-static ALLOCATOR: CountingAllocator = CountingAllocator;
 
 /// Most bytes allocated for each byte of input: the free part of the file is kept
 /// as a tree of values.

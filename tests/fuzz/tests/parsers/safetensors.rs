@@ -1,13 +1,9 @@
 //! safetensors.
-#![allow(clippy::unwrap_used)]
 
-use flamingo_fuzz::{CountingAllocator, fuzz, peak_during, pieces};
+use flamingo_fuzz::{fuzz, peak_during, pieces};
 use flamingo_weights::safetensors::{
     SafetensorsEntry, SafetensorsError, SafetensorsReader, SafetensorsTensor,
 };
-
-#[global_allocator]
-static ALLOCATOR: CountingAllocator = CountingAllocator;
 
 /// Most bytes allocated for each byte of input.
 const BYTES_PER_BYTE: usize = 16;
