@@ -1,6 +1,6 @@
 //! Configurations are untrusted input: the impossible ones are refused by name.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+#![allow(clippy::unwrap_used, clippy::panic)]
 
 use flamingo_architecture::config::{Activation, NormKind, PositionConfig, QkNormExtent};
 use flamingo_architecture::{ConfigError, FlamingoConfig, TensorRole};

@@ -60,21 +60,20 @@ impl From<Generation> for Answer {
 }
 
 impl Answer {
-    /// The best of a search; an empty one where it found nothing.
+    /// The best of a search.
     pub(crate) fn best(hypotheses: Vec<(String, Hypothesis)>) -> Self {
-        let best = hypotheses.into_iter().next();
-        let (text, hypothesis) = best.unzip();
-        let (token_ids, score, ended) = hypothesis.map_or((Vec::new(), None, false), |best| {
-            (best.token_ids, Some(best.score), best.ended)
-        });
+        let (text, best) = hypotheses
+            .into_iter()
+            .next()
+            .expect("invariant: a search that succeeds has found a text");
         Self {
-            text: text.unwrap_or_default(),
-            token_ids,
-            stop_reason: match ended {
+            text,
+            token_ids: best.token_ids,
+            stop_reason: match best.ended {
                 true => StopReason::EndOfChunk,
                 false => StopReason::MaxNewTokens,
             },
-            score,
+            score: Some(best.score),
             timings: None,
             matches_pattern: None,
         }

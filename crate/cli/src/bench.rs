@@ -263,10 +263,8 @@ impl Pictures {
     fn next(&mut self) -> ImagePixels {
         let mut bytes = vec![0; (SIDE * SIDE * 3) as usize];
         self.0.fill_bytes(&mut bytes);
-        match ImagePixels::from_rgb8(SIDE, SIDE, bytes) {
-            Ok(picture) => picture,
-            Err(error) => unreachable!("as many bytes as it takes: {error}"),
-        }
+        ImagePixels::from_rgb8(SIDE, SIDE, bytes)
+            .expect("invariant: there are as many bytes as a picture takes")
     }
 }
 

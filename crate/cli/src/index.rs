@@ -91,10 +91,6 @@ pub(crate) fn run(args: &IndexArgs) -> Result<(), Failure> {
             .map_err(|error| line.refused(error))?;
         progress.advance(1);
     }
-    #[expect(
-        clippy::expect_used,
-        reason = "a file without images was refused above"
-    )]
     let mut set = set.expect("invariant: there is an image at least");
     set.set_encoder(encoder);
     output.write(&set.to_bytes())?;

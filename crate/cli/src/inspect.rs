@@ -174,7 +174,10 @@ fn print_tensors(out: &mut impl Write, header: &GgufHeader) -> io::Result<()> {
     for entry in &header.tensors {
         let (count, bytes) = types.entry(entry.info.tensor_type.to_string()).or_default();
         *count += 1;
-        *bytes += entry.info.byte_len().unwrap_or_default();
+        *bytes += entry
+            .info
+            .byte_len()
+            .expect("invariant: a header is refused if it has a tensor without a length");
     }
     writeln!(out, "\nTensors")?;
     for (tensor_type, (count, bytes)) in types {

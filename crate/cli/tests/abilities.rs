@@ -1,5 +1,5 @@
 //! Questions, choices, clips, support sets and evaluations, as one runs them.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+#![allow(clippy::unwrap_used, clippy::panic)]
 
 mod harness;
 

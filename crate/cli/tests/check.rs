@@ -1,5 +1,5 @@
 //! `flamingo check` on the default model, whole and broken as conversions break models.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+#![allow(clippy::unwrap_used, clippy::panic)]
 
 use std::fs::File;
 use std::path::{Path, PathBuf};

@@ -1,7 +1,7 @@
 //! The models that `flamingo convert` makes of the pretrained parts.
 //!
 //! The parts are downloaded by `./x parts`; without them these tests fail.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+#![allow(clippy::unwrap_used, clippy::panic)]
 
 use std::collections::{HashMap, HashSet};
 use std::fs::{self, File};

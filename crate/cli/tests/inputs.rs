@@ -1,6 +1,6 @@
 //! People's files and the program: pictures, videos, texts, models of every kind that
 //! public reports of such programs name. What cannot be read is refused in words.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+#![allow(clippy::unwrap_used, clippy::panic)]
 
 mod harness;
 

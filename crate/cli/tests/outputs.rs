@@ -1,5 +1,5 @@
 //! Files that the program writes, and files that it never writes over.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+#![allow(clippy::unwrap_used, clippy::panic)]
 
 mod harness;
 

@@ -1,5 +1,5 @@
 //! The program as one runs it, with a tiny model on the CPU.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+#![allow(clippy::unwrap_used, clippy::panic)]
 
 mod harness;
 

@@ -3,7 +3,7 @@
 //! expected values are written by the scripts in `tests/parity`.
 //!
 //! The parts are downloaded by `./x parts`; without them these tests fail.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+#![allow(clippy::unwrap_used, clippy::panic)]
 
 use std::collections::HashMap;
 use std::fs;

@@ -1,6 +1,6 @@
 //! One state dict in every form in which checkpoints are released, written by PyTorch and
 //! safetensors (`tests/parity/make_checkpoints.py`).
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+#![allow(clippy::unwrap_used, clippy::panic)]
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};

@@ -1,5 +1,5 @@
 //! GGML's types against the Python package `gguf` (`tests/parity/make_ggml.py`).
-#![allow(clippy::unwrap_used, clippy::expect_used)]
+#![allow(clippy::unwrap_used)]
 
 use std::path::Path;
 

@@ -1,6 +1,6 @@
 //! Checkpoints packed as models' folders. Whether a model in them computes what it should is
 //! in `tests/parity`.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+#![allow(clippy::unwrap_used, clippy::panic)]
 
 use std::collections::HashMap;
 use std::fs;

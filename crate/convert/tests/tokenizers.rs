@@ -1,6 +1,6 @@
 //! Tokenizers in every form against the ids of their own libraries
 //! (`tests/parity/make_tokenizers.py`).
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+#![allow(clippy::unwrap_used, clippy::panic)]
 
 use std::collections::HashMap;
 use std::fs;

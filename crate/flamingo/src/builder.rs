@@ -109,7 +109,12 @@ impl FlamingoBuilder {
                 expected: spec.shape,
             });
         }
-        self.hold(info.tensor_type, data, &spec)
+        let finite = match blocks::first_not_finite(info.tensor_type, &data) {
+            None => Ok(()),
+            Some(index) => Err(WeightError::NotFinite { index }),
+        };
+        finite
+            .and_then(|()| self.hold(info.tensor_type, data, &spec))
             .map_err(|source| ModelError::Weight {
                 name: name.clone(),
                 source,
@@ -154,10 +159,6 @@ impl FlamingoBuilder {
         name: &str,
         part: Part,
     ) -> Result<Option<Weight>, WeightError> {
-        #[expect(
-            clippy::expect_used,
-            reason = "every stack is listed when the model is started"
-        )]
         let waiting = self.stacks.get_mut(stack).expect(
             "invariant: a part of a stack arrives once, and the stack ends with its last part",
         );
@@ -168,7 +169,6 @@ impl FlamingoBuilder {
         let mut matrices: Vec<PackedRows> = Vec::new();
         let mut bias: Vec<f32> = Vec::new();
         for name in &waiting.names {
-            #[expect(clippy::expect_used, reason = "a stack knows only its own parts")]
             let part = waiting
                 .parts
                 .remove(name)
@@ -324,7 +324,6 @@ impl Weights {
 
 /// The name that these tensors are held under: their stack's, or the only one's own.
 fn held_as(specs: &[TensorSpec]) -> &str {
-    #[expect(clippy::expect_used, reason = "no layer is described without a tensor")]
     let first = specs
         .first()
         .expect("invariant: a description names at least one tensor");

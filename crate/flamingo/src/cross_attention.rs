@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use burn::tensor::Tensor;
+use burn::tensor::{Device, Tensor};
 use flamingo_architecture::FlamingoConfig;
 use flamingo_architecture::spec::CrossAttentionSpec;
 use flamingo_kernels::{
@@ -60,16 +60,50 @@ impl Media {
     }
 
     /// Puts the images of `other` behind these.
-    pub fn extend(&mut self, other: Self) {
+    ///
+    /// # Errors
+    /// [`ModelError::OtherModel`] if another model made them; nothing is changed then.
+    pub fn extend(&mut self, other: Self) -> Result<(), ModelError> {
         if self.count == 0 {
             *self = other;
-            return;
+            return Ok(());
+        }
+        if other.count == 0 {
+            return Ok(());
+        }
+        let alike = self.blocks.iter().zip(&other.blocks).all(|(a, b)| {
+            let ([rows_a, width_a], [rows_b, width_b]) = (a.key.dims(), b.key.dims());
+            width_a == width_b
+                && rows_a / self.count == rows_b / other.count
+                && a.key.device() == b.key.device()
+        });
+        if !alike || self.blocks.len() != other.blocks.len() {
+            return Err(ModelError::OtherModel { what: "the images" });
         }
         for (block, more) in self.blocks.iter_mut().zip(other.blocks) {
             block.key = Tensor::cat(vec![block.key.clone(), more.key], 0);
             block.value = Tensor::cat(vec![block.value.clone(), more.value], 0);
         }
         self.count += other.count;
+        Ok(())
+    }
+
+    /// Whether these are images for `blocks` cross-attention blocks whose keys are `width`
+    /// wide, of `latents` rows each, on `device`.
+    pub(crate) fn fits(
+        &self,
+        blocks: usize,
+        latents: usize,
+        width: usize,
+        device: &Device,
+    ) -> bool {
+        let rows = self.count * latents;
+        self.count == 0
+            || self.blocks.len() == blocks
+                && self
+                    .blocks
+                    .iter()
+                    .all(|block| block.key.dims() == [rows, width] && block.key.device() == *device)
     }
 
     /// Forgets all but the first `count` images; does nothing where there are fewer.

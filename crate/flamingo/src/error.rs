@@ -14,6 +14,15 @@ pub enum WeightError {
     /// They cannot be unpacked.
     #[error(transparent)]
     Block(#[from] BlockError),
+    /// One of them is infinite or no number, so every answer would be too.
+    #[error(
+        "element {index}, or the scale of its block, is not a finite number; \
+         the file is damaged or was converted wrongly"
+    )]
+    NotFinite {
+        /// Index of the element, row-major, or of the first one of its block.
+        index: usize,
+    },
 }
 
 /// Why a model could not be built or run.
@@ -67,6 +76,20 @@ pub enum ModelError {
         expected: usize,
         /// Number of values that came.
         found: usize,
+    },
+    /// A pixel that is infinite or no number.
+    #[error("value {index} of the image is {value}, which is not a finite number")]
+    PixelNotFinite {
+        /// Index of the value, row by row, RGB interleaved.
+        index: usize,
+        /// The value.
+        value: f32,
+    },
+    /// An operand that another model made, or this one on another device.
+    #[error("{what} were made by another model or on another device; make them with this model")]
+    OtherModel {
+        /// Which operand.
+        what: &'static str,
     },
     /// A clip without frames.
     #[error("a clip needs at least one frame")]

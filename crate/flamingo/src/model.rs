@@ -108,13 +108,19 @@ impl Flamingo {
     /// interleaved.
     ///
     /// # Errors
-    /// [`ModelError::PixelCount`] where their number is another.
+    /// If their number is another, or one is no finite number.
     pub fn encode_image(&self, pixels: &[f32]) -> Result<Tensor<2>, ModelError> {
         let count = self.config.vision.image_size.pow(2);
         if pixels.len() != count * 3 {
             return Err(ModelError::PixelCount {
                 expected: count * 3,
                 found: pixels.len(),
+            });
+        }
+        if let Some(index) = pixels.iter().position(|value| !value.is_finite()) {
+            return Err(ModelError::PixelNotFinite {
+                index,
+                value: pixels[index],
             });
         }
         let pixels = TensorData::new(pixels.to_vec(), [count, 3]);
@@ -134,6 +140,7 @@ impl Flamingo {
         frames: &[Tensor<2>],
         media_index: usize,
     ) -> Result<Tensor<2>, ModelError> {
+        self.check_frames(frames)?;
         match &self.resampler {
             Some(resampler) => resampler.forward(frames, media_index),
             None => only_frame(frames),
@@ -150,6 +157,7 @@ impl Flamingo {
         frames: &[Tensor<2>],
         media_index: usize,
     ) -> Result<(Tensor<2>, Tensor<2>), ModelError> {
+        self.check_frames(frames)?;
         match &self.resampler {
             Some(resampler) => resampler.forward_recorded(frames, media_index),
             None => {
@@ -164,9 +172,20 @@ impl Flamingo {
 
     /// Latents `[latents, width]` of each image of a prompt, in order, made
     /// ready for the cross-attention blocks.
-    pub fn media(&self, latents: &[Tensor<2>]) -> Media {
+    ///
+    /// # Errors
+    /// [`ModelError::OtherModel`] if their shape or device is not this model's.
+    pub fn media(&self, latents: &[Tensor<2>]) -> Result<Media, ModelError> {
         if latents.is_empty() {
-            return Media::none();
+            return Ok(Media::none());
+        }
+        let shape = [self.config.media_rows(), self.config.media_width()];
+        let device = self.device.burn();
+        let fits = |latents: &Tensor<2>| latents.dims() == shape && latents.device() == device;
+        if !latents.iter().all(fits) {
+            return Err(ModelError::OtherModel {
+                what: "the latents",
+            });
         }
         let all = Tensor::cat(latents.to_vec(), 0);
         let blocks = self
@@ -175,10 +194,10 @@ impl Flamingo {
             .flatten()
             .map(|block| block.media_key_values(all.clone()))
             .collect();
-        Media {
+        Ok(Media {
             blocks,
             count: latents.len(),
-        }
+        })
     }
 
     /// An empty KV cache for a new sequence.
@@ -297,6 +316,7 @@ impl Flamingo {
         media: &Media,
         branches: &mut Branches,
     ) -> Result<Tensor<2>, ModelError> {
+        self.check_made_here(media, &branches.cache)?;
         self.check_branches(tokens, branches)?;
         let shared = branches.cache.len;
         let rows_before = branches.rows;
@@ -401,6 +421,35 @@ impl Flamingo {
         Ok(())
     }
 
+    /// Refuses vision tokens of another width, or on another device.
+    fn check_frames(&self, frames: &[Tensor<2>]) -> Result<(), ModelError> {
+        let (width, device) = (self.config.vision.encoder.width(), self.device.burn());
+        // A resampler takes frames of any number of tokens.
+        let fits = |frame: &Tensor<2>| frame.dims()[1] == width && frame.device() == device;
+        match frames.iter().all(fits) {
+            true => Ok(()),
+            false => Err(ModelError::OtherModel {
+                what: "the vision tokens",
+            }),
+        }
+    }
+
+    /// Refuses images and caches that another model made.
+    fn check_made_here(&self, media: &Media, cache: &KvCache) -> Result<(), ModelError> {
+        if !cache.fits(&self.config.language, &self.device) {
+            return Err(ModelError::OtherModel {
+                what: "the keys and values of the KV cache",
+            });
+        }
+        let blocks = self.cross_attention.iter().flatten().count();
+        let width = self.config.cross_attention.heads * self.config.cross_attention.head_dim;
+        let latents = self.config.media_rows();
+        match media.fits(blocks, latents, width, &self.device.burn()) {
+            true => Ok(()),
+            false => Err(ModelError::OtherModel { what: "the images" }),
+        }
+    }
+
     fn check_id(&self, id: u32) -> Result<(), ModelError> {
         let vocab = self.config.vocab();
         match (id as usize) < vocab {
@@ -416,6 +465,7 @@ impl Flamingo {
         media: &Media,
         cache: &KvCache,
     ) -> Result<(), ModelError> {
+        self.check_made_here(media, cache)?;
         if tokens.is_empty() {
             return Err(ModelError::NoTokens);
         }

@@ -24,8 +24,9 @@ impl Deref for CpuRows {
     type Target = [f32];
 
     fn deref(&self) -> &[f32] {
-        // Contiguous and f32 since `Dense::of`.
-        self.0.as_slice().unwrap_or_default()
+        self.0
+            .as_slice()
+            .expect("invariant: `Dense::of` made these rows contiguous, of f32")
     }
 }
 
@@ -38,11 +39,13 @@ impl Dense {
         if let Some(tensor) = gpu::from_burn(tensor.clone()) {
             return Self::Gpu(Box::new(tensor));
         }
-        match tensor.try_into_primitive::<Flex>() {
-            Ok(tensor) if tensor.is_contiguous() => Self::Cpu(CpuRows(tensor)),
-            Ok(tensor) => Self::Cpu(CpuRows(tensor.to_contiguous())),
-            Err(error) => unreachable!("a tensor of another backend: {error:?}"),
-        }
+        let tensor = tensor
+            .try_into_primitive::<Flex>()
+            .expect("invariant: a tensor lives on a device that `ComputeDevice` opened");
+        Self::Cpu(CpuRows(match tensor.is_contiguous() {
+            true => tensor,
+            false => tensor.to_contiguous(),
+        }))
     }
 }
 
@@ -51,10 +54,11 @@ impl Dense {
 /// # Panics
 /// Where it lives on another device.
 pub(crate) fn on_cpu<const D: usize>(tensor: Tensor<D>) -> CpuRows {
-    match Dense::of(tensor) {
-        Dense::Cpu(rows) => rows,
-        Dense::Gpu(_) => unreachable!("operands on two devices: one on the GPU, one on the CPU"),
-    }
+    let rows = match Dense::of(tensor) {
+        Dense::Cpu(rows) => Some(rows),
+        Dense::Gpu(_) => None,
+    };
+    rows.expect("invariant: the operands lie on one device, the CPU")
 }
 
 /// `tensor`, an operand beside one that lives on the GPU.
@@ -62,10 +66,11 @@ pub(crate) fn on_cpu<const D: usize>(tensor: Tensor<D>) -> CpuRows {
 /// # Panics
 /// Where it lives on another device.
 pub(crate) fn on_gpu<const D: usize>(tensor: Tensor<D>) -> GpuTensor {
-    match Dense::of(tensor) {
-        Dense::Gpu(tensor) => *tensor,
-        Dense::Cpu(_) => unreachable!("operands on two devices: one on the CPU, one on the GPU"),
-    }
+    let tensor = match Dense::of(tensor) {
+        Dense::Gpu(tensor) => Some(*tensor),
+        Dense::Cpu(_) => None,
+    };
+    tensor.expect("invariant: the operands lie on one device, the GPU")
 }
 
 /// Numbers computed on the CPU, as a tensor of `shape`.

@@ -162,22 +162,26 @@ impl<T> Held<T> {
         like: &Fusion<'_, Tensor<1>, Tensor<2>>,
         dense: impl Fn(&'a T) -> &'a D,
     ) -> Fusion<'a, D, D> {
-        let norm = like.norm.zip(self.norm.as_ref());
+        const HELD: &str = "invariant: what a fusion has is held";
         Fusion {
-            norm: norm.map(|(norm, held)| held.norm(&norm, &dense)),
+            norm: like.norm.map(|norm| {
+                let held = self.norm.as_ref().expect(HELD);
+                held.norm(&norm, &dense)
+            }),
             bias: self.bias.as_ref().map(&dense),
-            finish: match (like.finish, &self.add_to) {
-                (Finish::AddTo { scale, .. }, Some(x)) => Finish::AddTo {
-                    x: dense(x),
-                    scale: match (scale, &self.scale) {
-                        (Scale::Columns(_), Some(columns)) => Scale::Columns(dense(columns)),
-                        (Scale::Number(number), _) => Scale::Number(number),
-                        (Scale::Columns(_), None) => unreachable!("held beside what it scales"),
+            finish: match like.finish {
+                Finish::AddTo { scale, .. } => Finish::AddTo {
+                    x: dense(self.add_to.as_ref().expect(HELD)),
+                    scale: match scale {
+                        Scale::Columns(_) => {
+                            Scale::Columns(dense(self.scale.as_ref().expect(HELD)))
+                        }
+                        Scale::Number(number) => Scale::Number(number),
                     },
                 },
-                (Finish::Activation(function), _) => Finish::Activation(function),
-                (Finish::Gated(function), _) => Finish::Gated(function),
-                (Finish::Sum | Finish::AddTo { .. }, _) => Finish::Sum,
+                Finish::Activation(function) => Finish::Activation(function),
+                Finish::Gated(function) => Finish::Gated(function),
+                Finish::Sum => Finish::Sum,
             },
         }
     }

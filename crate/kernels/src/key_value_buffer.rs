@@ -105,18 +105,28 @@ impl KeyValueBuffer {
         self.len += count;
     }
 
-    /// Numbers of a row.
-    pub(crate) fn width(&self) -> usize {
+    /// Elements of a row.
+    pub fn width(&self) -> usize {
         self.width
+    }
+
+    /// Whether the buffer lies on `device`.
+    pub fn is_on(&self, device: &ComputeDevice) -> bool {
+        match (&self.storage, device.place()) {
+            (Storage::Cpu(_), Place::Cpu { .. }) => true,
+            (Storage::Gpu { context, .. }, Place::Gpu(other)) => Arc::ptr_eq(context, other),
+            (Storage::Cpu(_), Place::Gpu(_)) | (Storage::Gpu { .. }, Place::Cpu { .. }) => false,
+        }
     }
 
     /// # Panics
     /// Where the buffer is on the CPU: the rows to append are not.
     pub(crate) fn on_gpu(&self) -> &GpuBuffer {
-        match &self.storage {
-            Storage::Gpu { rows, .. } => rows,
-            Storage::Cpu(_) => unreachable!("rows on the GPU, their buffer on the CPU"),
-        }
+        let rows = match &self.storage {
+            Storage::Gpu { rows, .. } => Some(rows),
+            Storage::Cpu(_) => None,
+        };
+        rows.expect("invariant: a buffer lies where its rows are, on the GPU")
     }
 
     /// The rows, `[len, width]`, shared with the buffer. On the GPU a view shows

@@ -206,18 +206,20 @@ impl PackedMatrix {
     /// # Panics
     /// Where the matrix is on the GPU: the other operand is not.
     pub(crate) fn on_cpu(&self) -> &PackedRows {
-        match &self.storage {
-            Storage::Cpu(packed) => packed,
-            Storage::Gpu(_) => unreachable!("weights on the GPU, activations on the CPU"),
-        }
+        let packed = match &self.storage {
+            Storage::Cpu(packed) => Some(packed),
+            Storage::Gpu(_) => None,
+        };
+        packed.expect("invariant: weights lie where the activations are, on the CPU")
     }
 
     /// # Panics
     /// Where the matrix is on the CPU: the other operand is not.
     pub(crate) fn on_gpu(&self) -> &GpuMatrix {
-        match &self.storage {
-            Storage::Gpu(matrix) => matrix,
-            Storage::Cpu(_) => unreachable!("weights on the CPU, activations on the GPU"),
-        }
+        let matrix = match &self.storage {
+            Storage::Gpu(matrix) => Some(matrix),
+            Storage::Cpu(_) => None,
+        };
+        matrix.expect("invariant: weights lie where the activations are, on the GPU")
     }
 }

@@ -2,7 +2,7 @@
 //! their results is kept here. A machine without AVX-512, without AVX2, or a
 //! compiler that fuses a product with a sum would change it, if any of the
 //! kernels let it.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+#![allow(clippy::unwrap_used, clippy::panic)]
 
 mod harness;
 

@@ -1,6 +1,6 @@
 //! How many programs a token costs, by family of kernels: at these sizes a dispatch takes
 //! longer than its arithmetic.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+#![allow(clippy::unwrap_used, clippy::panic)]
 
 mod harness;
 

@@ -1,6 +1,6 @@
 //! How many programs the GPU is asked to run. Nothing else may run meanwhile, so that this is a
 //! test program of its own.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+#![allow(clippy::unwrap_used, clippy::panic)]
 
 mod harness;
 

@@ -1,5 +1,5 @@
 //! Matrix products and embeddings against the reference.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+#![allow(clippy::unwrap_used, clippy::panic)]
 
 mod harness;
 

@@ -1,6 +1,6 @@
 //! Norms, convolutions and functions of single numbers against the reference;
 //! devices.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+#![allow(clippy::unwrap_used, clippy::panic)]
 
 mod harness;
 

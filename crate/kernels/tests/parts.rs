@@ -1,6 +1,6 @@
 //! Matrices larger than a device binds at once lie in several buffers: the same numbers, in
 //! every operation that takes one.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+#![allow(clippy::unwrap_used, clippy::panic)]
 
 mod harness;
 

@@ -73,7 +73,10 @@ impl ModelLoader {
         if self.device.kind() == DeviceKind::Cpu {
             return Ok(None);
         }
-        let bytes = |info: &TensorInfo| info.byte_len().unwrap_or_default();
+        let bytes = |info: &TensorInfo| {
+            info.byte_len()
+                .expect("invariant: the reader has counted each tensor's bytes")
+        };
         let largest = header.tensors.iter().map(|entry| bytes(&entry.info)).max();
         if largest.is_none_or(|largest| self.largest_arrived < largest) {
             return Ok(None);
@@ -92,7 +95,7 @@ impl ModelLoader {
     /// Where bytes or tensors are missing.
     pub fn finish(self) -> Result<Model, LoadError> {
         self.reader.finish()?;
-        // A file that finished has a header, and the header made the parts.
+        // None if a push failed and its error was passed over.
         let Some((builder, tokenizer)) = self.parts else {
             return Err(LoadError::NoHeader);
         };

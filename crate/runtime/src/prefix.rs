@@ -107,7 +107,7 @@ impl PrefixCache {
             .skip(self.media.len())
             .map(|(index, media)| media.latents(model, index))
             .collect::<Result<Vec<_>, _>>()?;
-        self.seen.extend(model.flamingo().media(&latents));
+        self.seen.extend(model.flamingo().media(&latents)?)?;
         self.media.clone_from(&prompt.media);
         Ok(shared)
     }

@@ -44,12 +44,12 @@ impl Rehearsal {
                 tensor_type: declared.tensor_type,
                 shape: spec.shape,
             };
-            let length = info.byte_len().unwrap_or_default();
-            if length > declared.byte_len().unwrap_or_default() {
+            let lengths = info.byte_len().zip(declared.byte_len());
+            let Some((length, _)) = lengths.filter(|(length, declared)| length <= declared) else {
                 // The file is not the configuration's, which the whole model will say too:
                 // no more is set aside than what is to arrive.
                 continue;
-            }
+            };
             let data = vec![0; length];
             builder.insert(LoadedTensor { info, data })?;
         }
@@ -83,7 +83,7 @@ impl Rehearsal {
         self.finish(latents.clone()).await?;
         on_step(1);
 
-        let media = flamingo.media(&[latents]);
+        let media = flamingo.media(&[latents])?;
         let mut cache = flamingo.new_cache();
         for (index, length) in PROMPTS.into_iter().enumerate() {
             cache.truncate(0);

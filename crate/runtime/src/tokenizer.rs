@@ -48,6 +48,12 @@ pub enum TokenizerError {
         /// Size of the model's vocabulary, extra tokens included.
         vocab: usize,
     },
+    /// A vocabulary that no id of 32 bits could name.
+    #[error("a vocabulary of {vocab} tokens is more than ids of 32 bits can name")]
+    Vocabulary {
+        /// Size of the model's vocabulary, extra tokens included.
+        vocab: usize,
+    },
     /// The bytes of single tokens are not known.
     #[error(
         "tokenizer.json decodes tokens in a way this library does not know; \
@@ -171,7 +177,7 @@ impl Tokenizer {
         {
             return Err(TokenizerError::OutsideVocabulary { id, vocab });
         }
-        let vocab = u32::try_from(vocab).unwrap_or(u32::MAX);
+        let vocab = u32::try_from(vocab).map_err(|_| TokenizerError::Vocabulary { vocab })?;
         let banned = (0..vocab)
             .filter(|&id| id != tokens.end_of_chunk)
             .filter(|&id| is_special(id) || inner.id_to_token(id).is_none())

@@ -1,6 +1,6 @@
 //! What a model can be asked besides a caption: sampling, stops, constraints, beams,
 //! scores, clips, dialogues, and that what was read before changes nothing.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+#![allow(clippy::unwrap_used, clippy::panic)]
 
 mod support;
 

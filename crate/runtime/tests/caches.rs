@@ -1,6 +1,6 @@
 //! Caches make an answer cheaper and never another: sessions whose examples are edited
 //! at random, with everything kept, against reading all anew.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+#![allow(clippy::unwrap_used, clippy::panic)]
 
 mod support;
 

@@ -1,12 +1,12 @@
 //! From photo to text with a tiny model: what comes out, when it stops, and
 //! what is refused.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+#![allow(clippy::unwrap_used, clippy::panic)]
 
 mod support;
 
 use std::ops::{ControlFlow, Range};
 
-use flamingo::{Flamingo, FlamingoBuilder, Positions};
+use flamingo::{Flamingo, FlamingoBuilder, Media, ModelError, Positions};
 use flamingo_kernels::{ComputeDevice, read};
 use flamingo_runtime::preprocess::preprocess;
 use flamingo_runtime::prompt::CAPTION;
@@ -40,6 +40,15 @@ fn options(max_new_tokens: usize) -> GenerateOptions {
         max_new_tokens,
         ..GenerateOptions::default()
     }
+}
+
+/// The bare model.
+fn build(tiny: &TinyModel) -> Flamingo {
+    let mut builder = FlamingoBuilder::new(tiny.config.clone(), &ComputeDevice::cpu()).unwrap();
+    for tensor in &tiny.tensors {
+        builder.insert(tensor.clone()).unwrap();
+    }
+    builder.build().unwrap()
 }
 
 /// The prompt that asks for a caption in the manner of examples.
@@ -89,11 +98,7 @@ struct Step {
 /// Greedy decoding without a KV cache, tokenizer or prompt code: the whole
 /// sequence anew for each token, straight from the model.
 fn recompute(tiny: &TinyModel, prompt: &[u32], photos: &[&[u8]], count: usize) -> Vec<Step> {
-    let mut builder = FlamingoBuilder::new(tiny.config.clone(), &ComputeDevice::cpu()).unwrap();
-    for tensor in &tiny.tensors {
-        builder.insert(tensor.clone()).unwrap();
-    }
-    let flamingo: Flamingo = builder.build().unwrap();
+    let flamingo = build(tiny);
     let latents: Vec<_> = photos
         .iter()
         .enumerate()
@@ -104,7 +109,7 @@ fn recompute(tiny: &TinyModel, prompt: &[u32], photos: &[&[u8]], count: usize) -
             flamingo.resample(&[tokens], index).unwrap()
         })
         .collect();
-    let media = flamingo.media(&latents);
+    let media = flamingo.media(&latents).unwrap();
     let places: Vec<usize> = (0..prompt.len())
         .filter(|&place| prompt[place] as usize == IMAGE)
         .collect();
@@ -399,9 +404,57 @@ fn an_image_of_another_model_is_refused() {
 }
 
 #[test]
+fn what_another_model_made_is_refused() {
+    let tiny = TinyModel::new();
+    let mut config = TinyModel::config();
+    config.language.layers += 1;
+    let deeper = TinyModel::with_config(config);
+    let (model, other) = (build(&tiny), build(&deeper));
+    let refused = |error: ModelError, expected: &str| {
+        assert!(
+            matches!(&error, ModelError::OtherModel { what } if *what == expected),
+            "{error:?}"
+        );
+    };
+
+    let mut foreign = other.new_cache();
+    let none = Media::none();
+    let error = model.forward(&[1], &[], &none, &mut foreign, Positions::Last);
+    refused(error.unwrap_err(), "the keys and values of the KV cache");
+
+    let pixels = vec![0.5; model.config().vision.image_size.pow(2) * 3];
+    let tokens = model.encode_image(&pixels).unwrap();
+    let latents = model.resample(std::slice::from_ref(&tokens), 0).unwrap();
+    let mut media = model.media(std::slice::from_ref(&latents)).unwrap();
+    let deeper = other.media(std::slice::from_ref(&latents)).unwrap();
+    let mut cache = model.new_cache();
+    let error = model.forward(&[1], &[0], &deeper, &mut cache, Positions::Last);
+    refused(error.unwrap_err(), "the images");
+    assert!(cache.is_empty());
+    refused(media.extend(deeper).unwrap_err(), "the images");
+    assert_eq!(media.count(), 1);
+
+    let narrow = latents.clone().narrow(1, 0, 1);
+    refused(model.media(&[narrow]).err().unwrap(), "the latents");
+    let narrow = tokens.narrow(1, 0, 1);
+    refused(
+        model.resample(&[narrow], 0).unwrap_err(),
+        "the vision tokens",
+    );
+
+    let mut pixels = pixels;
+    pixels[7] = f32::NAN;
+    let error = model.encode_image(&pixels).unwrap_err();
+    assert!(
+        matches!(error, ModelError::PixelNotFinite { index: 7, .. }),
+        "{error:?}"
+    );
+}
+
+#[test]
 fn numbers_that_are_none_are_an_error() {
     let mut tiny = TinyModel::new();
-    tiny.edit("resampler.norm.bias", |values| values[0] = f32::NAN);
+    tiny.edit("resampler.norm.weight", |values| values.fill(f32::MAX));
     let error = block_on(load(&tiny).encode(&photo())).unwrap_err();
     assert!(
         matches!(
@@ -414,7 +467,7 @@ fn numbers_that_are_none_are_an_error() {
     );
 
     let mut tiny = TinyModel::new();
-    tiny.edit("output_norm.weight", |values| values[0] = f32::INFINITY);
+    tiny.edit("output_norm.weight", |values| values.fill(f32::MAX));
     let model = load(&tiny);
     let image = block_on(model.encode(&photo())).unwrap();
     let go_on = async |_: &TokenPiece| ControlFlow::Continue(());

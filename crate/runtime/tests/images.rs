@@ -1,6 +1,6 @@
 //! Decoding held against Pillow (tests/parity/images.py) and against files
 //! that mean harm.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+#![allow(clippy::unwrap_used, clippy::panic)]
 
 use std::path::PathBuf;
 

@@ -1,9 +1,9 @@
 //! A model from bytes in pieces, and files that are refused.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+#![allow(clippy::unwrap_used, clippy::panic)]
 
 mod support;
 
-use flamingo::ModelError;
+use flamingo::{ModelError, WeightError};
 use flamingo_kernels::ComputeDevice;
 use flamingo_runtime::{LoadError, Model, ModelLoader, TokenizerError};
 use flamingo_weights::gguf::{GgufError, GgufWriter, Metadata};
@@ -86,6 +86,31 @@ fn a_configuration_that_does_not_fit_the_tensors_is_refused() {
     let mut tiny = TinyModel::new();
     tiny.config.language.width = 0;
     assert!(matches!(self::error(&tiny.gguf()), LoadError::Config(_)));
+}
+
+#[test]
+fn weights_that_are_no_finite_numbers_are_refused() {
+    for (name, value) in [
+        ("resampler.latents", f32::NAN),
+        ("output_norm.weight", f32::INFINITY),
+        ("token_embd.weight", f32::NEG_INFINITY),
+    ] {
+        let mut tiny = TinyModel::new();
+        tiny.edit(name, |values| values[5] = value);
+        let error = error(&tiny.gguf());
+        let LoadError::Model(ModelError::Weight {
+            name: found,
+            source,
+        }) = &error
+        else {
+            panic!("{error:?}");
+        };
+        assert_eq!(found, name);
+        assert!(
+            matches!(source, WeightError::NotFinite { index: 5 }),
+            "{error}"
+        );
+    }
 }
 
 #[test]

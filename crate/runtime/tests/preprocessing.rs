@@ -1,5 +1,5 @@
 //! Resizing held against Pillow (tests/parity/images.py).
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+#![allow(clippy::unwrap_used, clippy::panic)]
 
 use std::path::PathBuf;
 

@@ -1,5 +1,5 @@
 //! Prompts as token ids, with the default model's tokenizer.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+#![allow(clippy::unwrap_used, clippy::panic)]
 
 use std::path::PathBuf;
 

@@ -1,6 +1,6 @@
 //! What a rehearsal has a GPU compile is what a caption needs, and the programs are all that
 //! stays of it.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+#![allow(clippy::unwrap_used, clippy::panic)]
 
 mod support;
 

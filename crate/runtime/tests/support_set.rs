@@ -1,5 +1,5 @@
 //! The support set: nearest examples, saving, and reading what anyone may have written.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+#![allow(clippy::unwrap_used, clippy::panic)]
 
 use flamingo_runtime::{SupportEntry, SupportSet, SupportSetError};
 

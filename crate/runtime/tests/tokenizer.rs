@@ -1,6 +1,6 @@
 //! The default model's tokenizer held against the Python package `tokenizers`
 //! (tests/parity/make_encodings.py).
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+#![allow(clippy::unwrap_used, clippy::panic)]
 
 use std::path::PathBuf;
 

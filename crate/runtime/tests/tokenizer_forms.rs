@@ -1,6 +1,6 @@
 //! Tokenizers of released models, small ones of each form, in the runtime
 //! (`tests/parity/make_tokenizers.py`).
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+#![allow(clippy::unwrap_used, clippy::panic)]
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};

@@ -88,7 +88,10 @@ impl Coded for RuntimeError {
 
 fn camel_case(name: &str) -> String {
     let mut words = name.split('_');
-    let first = words.next().unwrap_or_default().to_owned();
+    let first = words
+        .next()
+        .expect("invariant: a split has one part at least");
+    let first = first.to_owned();
     words.fold(first, |name, word| {
         let (initial, rest) = word.split_at(word.len().min(1));
         name + &initial.to_ascii_uppercase() + rest
@@ -130,7 +133,6 @@ pub(crate) fn thrown(error: impl Coded) -> JsValue {
 
 /// A plain object of strings, numbers and lists.
 pub(crate) fn to_js(value: &impl Serialize) -> JsValue {
-    // The serializer fails only where a `Serialize` implementation does, and
-    // the derived ones do not.
-    serde_wasm_bindgen::to_value(value).unwrap_or(JsValue::UNDEFINED)
+    serde_wasm_bindgen::to_value(value)
+        .expect("invariant: derived `Serialize` implementations do not fail")
 }

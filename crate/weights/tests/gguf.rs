@@ -1,6 +1,6 @@
 //! GGUF against files of the Python package `gguf` (`tests/parity/gguf_blocks.py`),
 //! and against malformed ones.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+#![allow(clippy::unwrap_used, clippy::panic)]
 
 mod support;
 

@@ -1,5 +1,5 @@
 //! The tables of names against the reference dumps.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+#![allow(clippy::unwrap_used, clippy::panic)]
 
 mod support;
 

@@ -1,5 +1,5 @@
 //! safetensors against files of the Python package, and against malformed ones.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+#![allow(clippy::unwrap_used, clippy::panic)]
 
 mod support;
 

@@ -174,7 +174,7 @@ fn media_type(path: &Path) -> &'static str {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+    #![allow(clippy::unwrap_used, clippy::panic)]
     use std::fs;
     use std::io::{Read, Write};
     use std::net::TcpStream;

@@ -98,7 +98,7 @@ pub(crate) use tests::TestFolder;
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+    #![allow(clippy::unwrap_used, clippy::panic)]
     use std::process;
     use std::sync::atomic::{AtomicU32, Ordering};
 

@@ -244,7 +244,7 @@ impl Golden {
                 errors.add("perceiver_out", &read(&resampled).await?, &expected.values);
                 prompt.push(resampled);
             }
-            media.push(model.media(&prompt));
+            media.push(model.media(&prompt)?);
         }
         Ok(media)
     }
@@ -321,14 +321,18 @@ impl Golden {
         let gated = self.build(device, Gates::Zero)?;
         let bare = self.build(device, Gates::NoBlocks)?;
         let media = self.compare_vision(&gated, &mut Errors::default()).await?;
+        let unused = self.compare_vision(&bare, &mut Errors::default()).await?;
         let mut equal = true;
         for (item, input) in inputs.iter().enumerate() {
-            let run = |model: &Flamingo| {
+            let run = |model: &Flamingo, media: &[Media]| {
                 let mut cache = model.new_padded_cache(input.padding);
                 let (ids, places) = (&input.ids, self.places(&input.ids));
                 model.forward(ids, &places, &media[item], &mut cache, Positions::All)
             };
-            let (gated, bare) = (read(&run(&gated)?).await?, read(&run(&bare)?).await?);
+            let (gated, bare) = (
+                read(&run(&gated, &media)?).await?,
+                read(&run(&bare, &unused)?).await?,
+            );
             equal &= gated
                 .iter()
                 .zip(&bare)

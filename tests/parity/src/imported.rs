@@ -143,7 +143,7 @@ async fn compare_vision(
             }
             prompt.push(found);
         }
-        media.push(model.media(&prompt));
+        media.push(model.media(&prompt)?);
     }
     Ok(media)
 }

@@ -2,7 +2,7 @@
 //!
 //! `FLAMINGO_GOLDENS=dir` holds the model against another folder of goldens.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+#![allow(clippy::unwrap_used, clippy::panic)]
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -3,7 +3,7 @@
 //! `FLAMINGO_GOLDENS=dir` holds the model against another folder of goldens, of IDEFICS
 //! (`gen_idefics.py`) and of flamingo-mini.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+#![allow(clippy::unwrap_used, clippy::panic)]
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -31,10 +31,6 @@ pub(super) fn write(config: &FlamingoConfig) -> String {
         format: NEWEST,
         config,
     };
-    #[expect(
-        clippy::expect_used,
-        reason = "a configuration has neither maps with other keys than texts nor fallible fields"
-    )]
     serde_json::to_string(&written).expect("invariant: every field of a configuration is JSON")
 }
 

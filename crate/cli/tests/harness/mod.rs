@@ -3,7 +3,7 @@
     dead_code,
     reason = "each test file is a crate of its own and uses a part"
 )]
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+#![allow(clippy::unwrap_used, clippy::panic)]
 
 #[path = "../../../runtime/tests/support/mod.rs"]
 pub(crate) mod support;

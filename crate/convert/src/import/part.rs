@@ -224,10 +224,6 @@ impl Part {
 
     /// A tensor by its number, and its name in the file.
     fn read(&self, number: usize) -> Result<(SourceTensor, String), ImportError> {
-        #[expect(
-            clippy::expect_used,
-            reason = "numbers are only given to tensors of the checkpoint"
-        )]
         let (checkpoint, entry) = self
             .checkpoint
             .as_ref()

@@ -50,10 +50,6 @@ impl Fields {
 
     /// Settings that are known without a file, under the name of the model that has them.
     pub(crate) fn known(name: &str, text: &str) -> Self {
-        #[expect(
-            clippy::expect_used,
-            reason = "the texts are constants of this program"
-        )]
         let value = serde_json::from_str(text).expect("invariant: known settings are JSON");
         Self {
             path: PathBuf::from(name),

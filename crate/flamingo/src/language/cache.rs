@@ -35,6 +35,16 @@ impl KvCache {
         }
     }
 
+    /// Whether this cache is for a model of these sizes on `device`.
+    pub(crate) fn fits(&self, config: &LanguageConfig, device: &ComputeDevice) -> bool {
+        let width = config.attention.key_width();
+        self.layers.len() == config.layers
+            && self
+                .layers
+                .iter()
+                .all(|layer| layer.key.width() == width && layer.key.is_on(device))
+    }
+
     /// Number of positions held, padding included.
     pub fn len(&self) -> usize {
         self.len

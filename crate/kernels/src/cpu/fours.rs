@@ -32,9 +32,7 @@ fn for_each_part(
     lane: usize,
     mut visit: impl FnMut(usize, usize, usize),
 ) {
-    let Some(header) = header_bytes(tensor_type) else {
-        return;
-    };
+    let header = header_bytes(tensor_type).expect("invariant: only rows of blocks lie in fours");
     let block_bytes = tensor_type.block_bytes();
     for block in (0..row_bytes).step_by(block_bytes) {
         let halves = (0..header).step_by(2).map(|part| (part, 2));

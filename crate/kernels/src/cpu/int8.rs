@@ -79,19 +79,19 @@ struct Q4One;
 /// Sixteen bytes from `start` on.
 #[inline(always)]
 fn sixteen(four: &[u8], start: usize) -> &[u8; 16] {
-    match four[start..].first_chunk() {
-        Some(bytes) => bytes,
-        None => unreachable!("blocks are whole"),
-    }
+    four[start..]
+        .first_chunk()
+        .expect("invariant: blocks are whole")
 }
 
 /// Four halves from `start` on.
 #[inline(always)]
 fn four_halves(four: &[u8], start: usize) -> f32x4 {
-    match four[start..].first_chunk() {
-        Some(bytes) => halves(bytes),
-        None => unreachable!("blocks are whole"),
-    }
+    halves(
+        four[start..]
+            .first_chunk()
+            .expect("invariant: blocks are whole"),
+    )
 }
 
 /// The quants of a four with nibbles, which begin at `start`.
@@ -185,7 +185,7 @@ pub(super) fn linear(x: &[f32], rows: Rows<'_>, shape: LinearShape) -> Vec<f32> 
 )]
 fn products(x: &[Block], rows: Rows<'_>, first: usize, m: usize, out: &mut [f32]) {
     match rows.tensor_type {
-        TensorType::F32 | TensorType::F16 => unreachable!("only blocks lie in fours"),
+        TensorType::F32 | TensorType::F16 => unreachable!("invariant: only blocks lie in fours"),
         TensorType::Q8_0 => products_of::<Q8>(x, rows, first, m, out),
         TensorType::Q4_0 => products_of::<Q4Zero>(x, rows, first, m, out),
         TensorType::Q4_1 => products_of::<Q4One>(x, rows, first, m, out),

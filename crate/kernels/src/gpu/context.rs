@@ -199,8 +199,5 @@ pub(crate) fn context(device: &Device) -> Option<Arc<GpuContext>> {
 /// # Panics
 /// Where that device was not opened by this crate.
 pub(super) fn context_of(tensor: &CubeTensor) -> Arc<GpuContext> {
-    match context(&tensor.device) {
-        Some(context) => context,
-        None => unreachable!("{:?} was not opened by ComputeDevice", tensor.device),
-    }
+    context(&tensor.device).expect("invariant: a tensor's device was opened by `ComputeDevice`")
 }

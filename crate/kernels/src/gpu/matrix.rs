@@ -77,7 +77,7 @@ impl GpuMatrix {
                 let end = start + buffer_bytes(byte_len);
                 let part = planar
                     .view(start, end)
-                    .unwrap_or_else(|_| Bytes::from_bytes_vec(planar[start..end].to_vec()));
+                    .expect("invariant: a part lies within the whole");
                 // Weights live as long as the model: their own exact buffers, not pages
                 // of a pool that rounds sizes up.
                 let handle = context

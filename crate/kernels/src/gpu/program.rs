@@ -215,7 +215,9 @@ impl Program {
                 fused,
             } => {
                 let columns = block_columns(*format, *tile, *fused);
-                let blocks = format.block_text().unwrap_or_default();
+                let blocks = format
+                    .block_text()
+                    .expect("invariant: such a program is made for blocks");
                 let text = with_weights(
                     &[blocks, include_str!("linear_blocks.wgsl")].concat(),
                     include_str!("activations_normed_row.wgsl"),

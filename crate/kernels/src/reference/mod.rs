@@ -19,8 +19,8 @@ pub struct Reference;
 /// Row `index` of `w`, unpacked.
 fn unpacked_row(w: &PackedRows, index: usize) -> Vec<f32> {
     let mut row = vec![0.0; w.cols];
-    let unpacked = blocks::dequantize_row(w.tensor_type, &w.row(index), &mut row);
-    debug_assert!(unpacked.is_ok(), "PackedRows::new has checked the bytes");
+    blocks::dequantize_row(w.tensor_type, &w.row(index), &mut row)
+        .expect("invariant: `PackedRows::new` has checked the bytes");
     row
 }
 

@@ -71,13 +71,14 @@ struct Beam {
     log_probability: f64,
 }
 
-/// The best continuations of a prompt, best first, at most `options.beams`; and the
+/// The best continuations of a prompt, best first, one at least and `options.beams` at most; and the
 /// prompt's cache as it was.
 ///
 /// Each of `ends` ends a continuation; ids in `banned`, ascending, are in none.
 ///
 /// # Errors
-/// Where the device fails or the context is too short for `max_new_tokens`.
+/// If the device fails, the context is too short for `max_new_tokens`, or no token is
+/// allowed.
 pub async fn search(
     prompt: ReadPrompt<'_>,
     ends: &[u32],
@@ -120,6 +121,9 @@ pub async fn search(
             }
         }
         beams = next;
+        if best.is_none() && finished.hypotheses.is_empty() {
+            return Err(RuntimeError::NothingAllowed);
+        }
         if best.is_none_or(|best| finished.is_done(best, length)) {
             return Ok((finished.best_first(), branches.into_shared()));
         }
@@ -148,11 +152,12 @@ async fn step(
     let first_row = branches.rows();
     let tokens: Vec<BranchToken> = beams
         .iter()
-        .filter_map(|beam| {
-            Some(BranchToken {
-                id: *beam.token_ids.last()?,
+        .map(|beam| {
+            let last = beam.token_ids.last();
+            BranchToken {
+                id: *last.expect("invariant: a beam under way has a token"),
                 history: beam.rows.clone(),
-            })
+            }
         })
         .collect();
     let logits = flamingo.forward_branches(&tokens, media, branches)?;
@@ -211,7 +216,9 @@ impl<'a> Finished<'a> {
     }
 
     fn score(&self, log_probability: f64, length: usize) -> f64 {
-        log_probability / (length as f64).powf(f64::from(self.options.length_penalty))
+        // Of no tokens there is no mean: their probability is 1.
+        let length = length.max(1) as f64;
+        log_probability / length.powf(f64::from(self.options.length_penalty))
     }
 
     fn add(&mut self, token_ids: &[u32], log_probability: f64, length: usize, ended: bool) {

@@ -195,7 +195,7 @@ impl Progress<'_> {
     /// How many spaces of a token are dropped, and the bytes that it adds to the text.
     fn text_of(&self, id: u32) -> (usize, &[u8]) {
         let bytes = self.constraint.tokens.get(id as usize);
-        let bytes = bytes.map_or(&[][..], |bytes| bytes);
+        let bytes = bytes.expect("invariant: a constraint knows each token of the vocabulary");
         let spaces = bytes.iter().take(self.spaces_left);
         let spaces = spaces.take_while(|&&byte| byte == b' ').count();
         (spaces, &bytes[spaces..])

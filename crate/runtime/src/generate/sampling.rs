@@ -113,7 +113,9 @@ impl<'a> Sampler<'a> {
             }
         }
         // Rounding may leave a little over: it is the last one's.
-        candidates.last().map_or(0, |candidate| candidate.id)
+        let last = candidates.last();
+        last.expect("invariant: the best candidate is always kept")
+            .id
     }
 }
 

@@ -1,6 +1,6 @@
 //! A model of the default architecture, small enough to build in a test: the
 //! real tokenizer, every size tiny, weights from a fixed sequence of numbers.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+#![allow(clippy::unwrap_used, clippy::panic)]
 // Several test programs share this module and each uses a part of it.
 #![allow(dead_code, unreachable_pub)]
 

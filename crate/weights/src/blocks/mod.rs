@@ -148,6 +148,31 @@ pub fn dequantize_row(
     Ok(())
 }
 
+/// The index of the first element that is infinite or no number, or of the first of a
+/// block whose scale or offset is; `None` if all are finite. `packed` is a whole number of
+/// blocks, of any number of rows.
+pub fn first_not_finite(tensor_type: TensorType, packed: &[u8]) -> Option<usize> {
+    /// Every exponent bit of an `f16`: what infinities and NaNs have set.
+    const EXPONENT: u16 = 0x7c00;
+    let is_finite = |x: &[u8; 2]| u16::from_le_bytes(*x) & EXPONENT != EXPONENT;
+    let blocks = packed.chunks_exact(tensor_type.block_bytes());
+    // The `f16` values at the start of a block.
+    let scales = match tensor_type {
+        TensorType::F32 => {
+            let (elements, _) = packed.as_chunks();
+            return elements
+                .iter()
+                .position(|&x| !f32::from_le_bytes(x).is_finite());
+        }
+        TensorType::F16 | TensorType::Q8_0 | TensorType::Q4_0 => 1,
+        TensorType::Q4_1 => 2,
+    };
+    blocks
+        .map(|block| block.as_chunks().0)
+        .position(|values| !values[..scales].iter().all(is_finite))
+        .map(|block| block * tensor_type.block_len())
+}
+
 /// Packs element by element; the index of the first that has no form, if any.
 fn append_elements<const BYTES: usize>(
     row: &[f32],
@@ -391,6 +416,37 @@ mod tests {
                 found: 7
             })
         );
+    }
+
+    #[test]
+    fn the_first_element_that_is_no_finite_number_is_found() {
+        let row: Vec<f32> = (0..96).map(|i| i as f32).collect();
+        for tensor_type in TensorType::ALL {
+            let mut packed = Vec::new();
+            quantize_row(tensor_type, &row, &mut packed).unwrap();
+            assert_eq!(
+                first_not_finite(tensor_type, &packed),
+                None,
+                "{tensor_type}"
+            );
+            let last = packed.len() - tensor_type.block_bytes();
+            let value = match tensor_type {
+                TensorType::F32 => f32::NAN.to_le_bytes().to_vec(),
+                _ => f16::NEG_INFINITY.to_le_bytes().to_vec(),
+            };
+            packed[last..][..value.len()].copy_from_slice(&value);
+            let expected = 96 - tensor_type.block_len();
+            let found = first_not_finite(tensor_type, &packed);
+            assert_eq!(found, Some(expected), "{tensor_type}");
+        }
+        // Quants may have any bits.
+        let mut packed = vec![0xff; TensorType::Q8_0.block_bytes()];
+        packed[..2].copy_from_slice(&f16::ONE.to_le_bytes());
+        assert_eq!(first_not_finite(TensorType::Q8_0, &packed), None);
+        // The offset of a Q4_1 block is looked at too.
+        let mut packed = vec![0; TensorType::Q4_1.block_bytes()];
+        packed[2..4].copy_from_slice(&f16::NAN.to_le_bytes());
+        assert_eq!(first_not_finite(TensorType::Q4_1, &packed), Some(0));
     }
 
     #[test]

@@ -178,6 +178,9 @@ fn packed(header: AnyGgufHeader) -> Result<GgufHeader, GgufError> {
     })
 }
 
+/// Why a tensor's bytes can be counted.
+const COUNTED: &str = "invariant: a header is refused if it has a tensor without a length";
+
 impl DataReader {
     fn push(&mut self, bytes: &[u8], ready: &mut VecDeque<LoadedTensor>) -> Result<(), GgufError> {
         let mut rest = bytes;
@@ -191,7 +194,7 @@ impl DataReader {
             let Some(TensorEntry { info, .. }) = self.header.tensors.get(self.whole) else {
                 return Err(GgufError::TrailingBytes);
             };
-            let length = info.byte_len().unwrap_or_default();
+            let length = info.byte_len().expect(COUNTED);
             fill(&mut self.buffer, &mut rest, length);
             if self.buffer.len() == length {
                 ready.push_back(LoadedTensor {
@@ -211,7 +214,7 @@ impl DataReader {
         let Some(TensorEntry { info, .. }) = self.header.tensors.get(self.whole) else {
             return Ok(());
         };
-        let length = info.byte_len().unwrap_or_default();
+        let length = info.byte_len().expect(COUNTED);
         Err(GgufError::Truncated {
             field: format!("the data of tensor `{}`", info.name),
             missing: self.padding + (length - self.buffer.len()) as u64,

@@ -2,6 +2,7 @@
 //! fails, or cannot even start, does not keep the next from running.
 
 mod browser;
+mod invariants;
 mod lint;
 mod report;
 mod rust;
@@ -20,7 +21,7 @@ use crate::workspace::Workspace;
 /// A choice of suites, as named on the command line.
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Group {
-    /// Formatting, spelling, licences, clippy, rustdoc, biome, TypeScript
+    /// Formatting, invariants, spelling, licences, clippy, rustdoc, biome, TypeScript
     Lint,
     /// The Rust tests
     Rust,
@@ -47,6 +48,7 @@ impl Suite {
 /// In the order they run in.
 const SUITES: &[Suite] = &[
     Suite::new("rustfmt", Group::Lint, lint::rustfmt),
+    Suite::new("invariants", Group::Lint, invariants::check),
     Suite::new("typos", Group::Lint, lint::typos),
     Suite::new("cargo-deny", Group::Lint, lint::cargo_deny),
     Suite::new("biome", Group::Lint, lint::biome),

@@ -94,7 +94,7 @@ fn number(object: &Value, key: &str) -> Result<u64> {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+    #![allow(clippy::unwrap_used, clippy::panic)]
     use super::*;
 
     fn tally(passed: u64, failed: u64) -> Tally {
