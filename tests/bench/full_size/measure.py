@@ -1,12 +1,12 @@
 """Converts and runs the released Flamingos at full size, from random weights in their formats.
 
-    python3 -m venv venv && venv/bin/pip install -r tests/bench/full_size/requirements.txt
-    venv/bin/python tests/bench/full_size/measure.py --work FOLDER [--only NAME,…] [--parts NAME,…]
+    python3 -m venv .venv && .venv/bin/pip install -r tests/bench/full_size/requirements.txt
+    .venv/bin/python tests/bench/full_size/measure.py --work FOLDER [--only NAME,…] [--parts NAME,…]
 
 Each checkpoint is written to FOLDER, converted and deleted before the next one: 26 GB of disk at
-most, of 8 that stay free. Each measurement is a line in FOLDER/results.jsonl; what has a line is not
-measured again, and all lines together are printed as tables. `--parts` takes some of `convert`,
-`native`, `cpu`, `webgpu`; without `convert` the model must still be there, which `--keep` leaves.
+most, beside 8 that stay free. Each measurement is a line in FOLDER/results.jsonl; what has a line
+is not measured again, and all lines together are printed as tables. `--parts` takes some of
+`convert`, `native`, `cpu`, `webgpu`. `--keep` leaves the models, for parts that are measured later.
 """
 
 from __future__ import annotations

@@ -1,5 +1,8 @@
-"""The tensors of each part of the released Flamingos, written down from their published names and
-shapes: this project's own tables of names play no part here."""
+"""The tensors of each part of the released Flamingos.
+
+They are written down from published names and shapes: this project's own tables of names play no
+part here.
+"""
 
 from __future__ import annotations
 

@@ -1,6 +1,8 @@
-"""Files as `torch.save` and `torch.jit.save` write them, without PyTorch and without holding a
-tensor: a zip archive of stored members whose local headers say neither length nor checksum, each
-storage at a multiple of 64 bytes, with an end record of zip64."""
+"""Files as `torch.save` and `torch.jit.save` write them, without PyTorch.
+
+A zip archive of stored members whose local headers say neither length nor checksum, each storage at
+a multiple of 64 bytes, with an end record of zip64. No tensor is held in memory.
+"""
 
 from __future__ import annotations
 
@@ -226,8 +228,7 @@ def write_state_dict(path: Path, tensors: Sequence[Tensor], noise: Noise) -> Non
 def write_script(
     path: Path, tensors: Sequence[Tensor], attributes: Sequence[Tensor], noise: Noise
 ) -> None:
-    """Writes what `torch.jit.save` writes of a module with these parameters and, behind them,
-    `attributes`; a module for each part of a name."""
+    """Writes what `torch.jit.save` writes of a module, with a module for each part of a name."""
     every = [*tensors, *attributes]
     keys = keys_of(every)
     pickle = Pickle()

@@ -139,7 +139,7 @@ async function measure({ url, device, newTokens, rounds, banned }: Plan): Promis
   const loaded = await model.memory();
   const side = 256;
   const session = model.session();
-  const timings: Package.CaptionTimings[] = [];
+  const timings: Package.Timings[] = [];
   let tokens = 0;
   // A first caption compiles what is not compiled yet; of a single one there is no other.
   const captions = rounds === 1 ? 1 : rounds + 1;
@@ -151,7 +151,7 @@ async function measure({ url, device, newTokens, rounds, banned }: Plan): Promis
     tokens = caption.tokenIds.length;
   }
   const counted = timings.slice(captions - rounds);
-  const middle = (of: (timings: Package.CaptionTimings) => number) => {
+  const middle = (of: (timings: Package.Timings) => number) => {
     const sorted = counted.map(of).toSorted((a, b) => a - b);
     return sorted[Math.floor((sorted.length - 1) / 2)] ?? Number.NaN;
   };

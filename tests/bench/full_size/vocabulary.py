@@ -1,6 +1,8 @@
-"""Tokenizers with the released number of tokens, made by rule: none can be downloaded here, and what
-a token says makes no difference to what is measured. Tokens beyond the alphabet are pairs of its
-letters, so that texts have about half as many tokens as bytes."""
+"""Tokenizers with the released number of tokens, made by rule.
+
+None can be downloaded here, and what a token says makes no difference to what is measured. Tokens
+beyond the alphabet are pairs of its letters, so that texts have about half as many tokens as bytes.
+"""
 
 from __future__ import annotations
 
