@@ -5,6 +5,7 @@ use flamingo_kernels::DeviceError;
 use flamingo_weights::gguf::{GgufError, MetadataError};
 use thiserror::Error;
 
+use crate::decide::SchemaError;
 use crate::generate::ConstraintError;
 use crate::image::ImageError;
 use crate::prompt::PromptError;
@@ -63,6 +64,17 @@ pub enum RuntimeError {
     EmptyAnswer {
         /// Its place in the list.
         index: usize,
+    },
+    /// A schema by which nothing can be decided.
+    #[error(transparent)]
+    Schema(#[from] SchemaError),
+    /// The answer of an example that is no value of the schema.
+    #[error("example {index}: its answer cannot be used with the schema: {reason}")]
+    ShotValue {
+        /// Its place among the examples, from 0.
+        index: usize,
+        /// Why not.
+        reason: String,
     },
     /// A text cannot be constrained as asked.
     #[error(transparent)]

@@ -12,6 +12,7 @@
 //! Only what reads back from the device is `async`.
 
 mod attention_map;
+pub mod decide;
 mod error;
 pub mod generate;
 pub mod image;

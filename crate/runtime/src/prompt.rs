@@ -258,6 +258,11 @@ impl PromptFormat {
         }
     }
 
+    /// Whether there is a place for a question.
+    pub fn asks(&self) -> bool {
+        self.parts.contains(&Part::Question)
+    }
+
     /// Examples, in the order given, each with its answer and separator.
     ///
     /// Questions and answers are trimmed, as OpenFlamingo's evaluation does.

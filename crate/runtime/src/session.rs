@@ -72,6 +72,14 @@ impl Session {
         &self.examples
     }
 
+    pub(crate) fn format(&self) -> &PromptFormat {
+        &self.format
+    }
+
+    pub(crate) fn set_format(&mut self, format: PromptFormat) {
+        self.format = format;
+    }
+
     /// Replaces the examples. What the old and the new ones begin with alike is not
     /// read again.
     pub fn set_examples(&mut self, examples: Vec<Example>) {

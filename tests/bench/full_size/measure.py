@@ -22,7 +22,7 @@ from pathlib import Path
 
 from checkpoints import CHECKPOINTS, Checkpoint
 from noise import Noise
-from process import ProgramFailedError, Run, run
+from process import ProgramFailedError, Run, busy_now, run
 from tables import Results, tables
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -130,13 +130,13 @@ def measure(checkpoint: Checkpoint, parts: list[str], place: Place, results: Res
     if missing and "convert" not in missing and not place.model(checkpoint).is_dir():
         missing = ["convert", *missing]
     for part in missing:
-        load = os.getloadavg()[0]
+        others = busy_now()
         try:
             found = PARTS[part](checkpoint, place)
         except ProgramFailedError as error:
             # The next part may still run, unless there is no model.
             found = {"error": str(error)}
-        results.add(checkpoint.name, part, {"load_before": load, **found})
+        results.add(checkpoint.name, part, {"others_before": others, **found})
         print(f"{checkpoint.name}, {part}: {json.dumps(found)[:300]}", file=sys.stderr)
         if part == "convert" and "error" in found:
             return

@@ -14,6 +14,9 @@ from pathlib import Path
 # Seconds between two looks at a program's memory.
 PERIOD = 0.02
 
+# Seconds for which is looked what other programs do.
+LOOK = 2.0
+
 FIELDS = re.compile(r"^(RssAnon|VmHWM):\s+(\d+) kB$", re.MULTILINE)
 
 
@@ -22,13 +25,14 @@ class Run:
     """How a program went."""
 
     seconds: float
-    # Processor time over that: 2 if it had both of two cores.
+    # Processor time over that: 2 if it had both of two cores. Not of a browser, whose processes
+    # nobody waits for.
     cores: float
+    # The same of all programs together.
+    busy: float
     # Most anonymous memory, and most resident memory at all, which counts files that are mapped.
     anonymous: int
     resident: int
-    # Runnable processes, its own threads among them, averaged over the last minute.
-    load: float
     output: str
 
 
@@ -43,7 +47,7 @@ def run(command: Sequence[str], log: Path, folder: Path) -> Run:
     """
     most = {"RssAnon": 0, "VmHWM": 0}
     ended = threading.Event()
-    before = os.times()
+    before, busy = os.times(), busy_seconds()
     started = time.monotonic()
     with log.open("a") as errors:
         program = subprocess.Popen(
@@ -66,9 +70,25 @@ def run(command: Sequence[str], log: Path, folder: Path) -> Run:
         cores=used / seconds,
         anonymous=most["RssAnon"],
         resident=most["VmHWM"],
-        load=os.getloadavg()[0],
+        busy=(busy_seconds() - busy) / seconds,
         output=output,
     )
+
+
+def busy_seconds() -> float:
+    """Processor time of all programs since the machine was started."""
+    with Path("/proc/stat").open() as file:
+        # user, nice, system, idle, iowait, irq, softirq
+        times = [int(field) for field in file.readline().split()[1:8]]
+    ticks = sum(times) - times[3] - times[4]
+    return ticks / os.sysconf("SC_CLK_TCK")
+
+
+def busy_now() -> float:
+    """How many cores programs keep busy in two seconds."""
+    before = busy_seconds()
+    time.sleep(LOOK)
+    return (busy_seconds() - before) / LOOK
 
 
 def watch(pid: int, most: dict[str, int], ended: threading.Event) -> None:

@@ -68,9 +68,10 @@ def seconds(milliseconds: float) -> str:
     return f"{milliseconds / 1000:.1f}" if milliseconds >= 1000 else f"{milliseconds / 1000:.2f}"
 
 
-def load_of(found: dict[str, Any]) -> str:
-    """Runnable processes before, and how many cores it had."""
-    return f"{found['load_before']:.1f} / {found['cores']:.1f}"
+def others(found: dict[str, Any], *, during: bool) -> str:
+    """Cores that other programs kept busy before and, where that can be told apart, meanwhile."""
+    before = f"{found['others_before']:.1f}"
+    return f"{before}, {found['busy'] - found['cores']:.1f}" if during else before
 
 
 def conversions(results: Results, names: Sequence[str]) -> str:
@@ -87,8 +88,8 @@ def conversions(results: Results, names: Sequence[str]) -> str:
             minutes, most = CONVERSION_BARS[name]
             time += f" (≤ {60 * minutes})"
             memory += f" (≤ {most / 1e9:.1f})"
-        rows.append([name, *sizes, time, memory, load_of(found)])
-    return markdown([*head, "load / cores"], rows)
+        rows.append([name, *sizes, time, memory, others(found, during=True)])
+    return markdown([*head, "others"], rows)
 
 
 def natively(results: Results, names: Sequence[str]) -> str:
@@ -109,10 +110,10 @@ def natively(results: Results, names: Sequence[str]) -> str:
                 f"{shots['decode_tokens_per_second']:.1f}",
                 gb(found["anonymous"]),
                 gb(found["resident"]),
-                load_of(found),
+                others(found, during=True),
             ]
         )
-    return markdown([*head, "anonymous, GB", "resident, GB", "load / cores"], rows)
+    return markdown([*head, "anonymous, GB", "resident, GB", "others"], rows)
 
 
 def heap_bar(results: Results, name: str, part: str, weights: int) -> float | None:
@@ -149,15 +150,15 @@ def tabs(results: Results, names: Sequence[str]) -> str:
                     seconds(tab["encodeMs"]),
                     seconds(tab["firstTokenMs"]),
                     f"{tab['tokensPerSecond']:.2f}",
-                    load_of(found),
+                    others(found, during=False),
                 ]
             )
-    return markdown([*head, "first token, s", "tokens/s", "load / cores"], rows)
+    return markdown([*head, "first token, s", "tokens/s", "others"], rows)
 
 
 def visits(results: Results, names: Sequence[str]) -> str:
     """The page from its address on."""
-    head = ["model", "visit", "ready, s", "first caption, s", "tokens of it", "load / cores"]
+    head = ["model", "visit", "ready, s", "first caption, s", "tokens of it", "others"]
     rows = []
     for name in names:
         found = results.get(name, "cpu")
@@ -165,7 +166,8 @@ def visits(results: Results, names: Sequence[str]) -> str:
             continue
         for number, visit in zip(("first", "second"), found["visits"], strict=False):
             ready, caption = seconds(visit["readyMs"]), seconds(visit["captionMs"])
-            rows.append([name, number, ready, caption, str(visit["tokens"]), load_of(found)])
+            tokens, busy = str(visit["tokens"]), others(found, during=False)
+            rows.append([name, number, ready, caption, tokens, busy])
     return markdown(head, rows)
 
 

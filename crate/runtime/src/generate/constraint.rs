@@ -4,6 +4,7 @@
 //! its bytes lead to a state from which the pattern can still be fulfilled, and the
 //! end where it is.
 
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
 use flamingo_weights::excerpt::{Excerpt, one_line};
@@ -115,6 +116,44 @@ impl Pattern {
         })
     }
 
+    /// Whether a text is as it must be, from its first character to its last.
+    pub fn is_met(&self, text: &str) -> bool {
+        self.may_end(self.after(self.start, text.as_bytes()))
+    }
+
+    /// `text`, and what makes it match with the fewest bytes; `None` if nothing does.
+    pub fn completed(&self, text: &str) -> Option<String> {
+        let start = self.after(self.start, text.as_bytes());
+        // Breadth first: the state before each, and the byte that led on from there.
+        let mut before: HashMap<StateID, (StateID, u8)> = HashMap::new();
+        let mut reached = VecDeque::from([start]);
+        let mut end = None;
+        while let Some(state) = reached.pop_front() {
+            if self.may_end(state) {
+                end = Some(state);
+                break;
+            }
+            for byte in 0..=u8::MAX {
+                let next = self.automaton.next_state(state, byte);
+                let is_new = next != start && !before.contains_key(&next);
+                if is_new && !self.automaton.is_dead_state(next) {
+                    before.insert(next, (state, byte));
+                    reached.push_back(next);
+                }
+            }
+        }
+        let mut state = end?;
+        let mut missing = Vec::new();
+        while state != start {
+            let &(previous, byte) = before.get(&state)?;
+            missing.push(byte);
+            state = previous;
+        }
+        missing.reverse();
+        let completed = [text.as_bytes(), &missing].concat();
+        String::from_utf8(completed).ok()
+    }
+
     fn after(&self, state: StateID, bytes: &[u8]) -> StateID {
         let next = |state, &byte| self.automaton.next_state(state, byte);
         bytes.iter().fold(state, next)
@@ -143,10 +182,17 @@ impl Constraint {
         Pattern::regex(pattern)?.over(tokenizer)
     }
 
+    /// Another pattern over the same tokens.
+    pub fn replaced(&self, pattern: &Pattern) -> Self {
+        Self {
+            pattern: pattern.clone(),
+            ..self.clone()
+        }
+    }
+
     /// Whether a text is as it must be, from its first character to its last.
     pub fn is_met(&self, text: &str) -> bool {
-        let pattern = &self.pattern;
-        pattern.may_end(pattern.after(pattern.start, text.as_bytes()))
+        self.pattern.is_met(text)
     }
 
     /// Before the first token.
@@ -275,6 +321,17 @@ mod tests {
             .filter(|&id| progress.allows(id))
             .collect();
         assert_eq!(allowed, [ids[ids.len() - 2]]);
+    }
+
+    #[test]
+    fn a_text_is_completed_by_as_few_bytes_as_will_do() {
+        let pattern = Pattern::regex("(?:cat|catfish)s?, [0-9]{2}").unwrap();
+        assert_eq!(pattern.completed("cat").as_deref(), Some("cat, 00"));
+        assert_eq!(pattern.completed("catf").as_deref(), Some("catfish, 00"));
+        assert_eq!(pattern.completed("cats, 42").as_deref(), Some("cats, 42"));
+        assert_eq!(pattern.completed("dog"), None);
+        let pattern = Pattern::regex("é{3}").unwrap();
+        assert_eq!(pattern.completed("é").as_deref(), Some("ééé"));
     }
 
     #[test]
