@@ -6,7 +6,8 @@
 Each checkpoint is written to FOLDER, converted and deleted before the next one: 26 GB of disk at
 most, beside 8 that stay free. Each measurement is a line in FOLDER/results.jsonl; what has a line
 is not measured again, and all lines together are printed as tables. `--parts` takes some of
-`convert`, `native`, `cpu`, `webgpu`. `--keep` leaves the models, for parts that are measured later.
+`convert`, `native`, `cpu` and `webgpu` in a tab, `native-int8` and `cpu-int8` with activations
+rounded to bytes. `--keep` leaves the models, for parts that are measured later.
 """
 
 from __future__ import annotations
@@ -29,17 +30,21 @@ ROOT = Path(__file__).resolve().parents[3]
 SPARE = 8 * 10**9
 SEED = 18
 
+# No module of WebAssembly has more memory.
+HEAP = 1 << 32
+
 
 @dataclass(frozen=True)
 class Place:
     """Where programs, checkpoints and models lie."""
 
     work: Path
+    models: Path
     programs: Path
 
     def model(self, checkpoint: Checkpoint) -> Path:
         """The converted model."""
-        return self.work / "models" / checkpoint.name
+        return self.models / checkpoint.name
 
     def log(self, checkpoint: Checkpoint) -> Path:
         """What programs say while a checkpoint is measured."""
@@ -66,7 +71,9 @@ def convert(checkpoint: Checkpoint, place: Place) -> dict[str, object]:
     """Writes a checkpoint, converts it, and deletes it."""
     source = place.work / "checkpoint"
     shutil.rmtree(source, ignore_errors=True)
-    make_sure_of_space(place.work, checkpoint.read + checkpoint.packed)
+    apart = place.work.stat().st_dev != place.models.stat().st_dev
+    make_sure_of_space(place.models, checkpoint.packed if apart else 0)
+    make_sure_of_space(place.work, checkpoint.read + (0 if apart else checkpoint.packed))
     source.mkdir()
     try:
         arguments = checkpoint.write(source, Noise(SEED))
@@ -88,16 +95,20 @@ def convert(checkpoint: Checkpoint, place: Place) -> dict[str, object]:
     return {**told(done), "read": read, "packed": packed, "largest": largest}
 
 
-def native(checkpoint: Checkpoint, place: Place) -> dict[str, object]:
+def native(*options: str) -> Callable[[Checkpoint, Place], dict[str, object]]:
     """A model on the CPU without a browser."""
-    program = [str(place.programs / "flamingo"), "bench", "--json", "--device", "cpu"]
-    sizes = ["--shots", "0", "--new-tokens", "16", "--repeats", "3"]
-    model = ["--model", str(place.model(checkpoint))]
-    done = run([*program, *sizes, *model], place.log(checkpoint), ROOT)
-    return {**told(done), **json.loads(done.output)}
+
+    def measure(checkpoint: Checkpoint, place: Place) -> dict[str, object]:
+        program = [str(place.programs / "flamingo"), "bench", "--json", "--device", "cpu"]
+        sizes = ["--shots", "0", "--new-tokens", "16", "--repeats", "3"]
+        model = ["--model", str(place.model(checkpoint))]
+        done = run([*program, *sizes, *model, *options], place.log(checkpoint), ROOT)
+        return {**told(done), **json.loads(done.output)}
+
+    return measure
 
 
-def tab(device: str, *options: str) -> Callable[[Checkpoint, Place], dict[str, object]]:
+def tab(*options: str) -> Callable[[Checkpoint, Place], dict[str, object]]:
     """A model in Chromium."""
 
     def measure(checkpoint: Checkpoint, place: Place) -> dict[str, object]:
@@ -106,26 +117,32 @@ def tab(device: str, *options: str) -> Callable[[Checkpoint, Place], dict[str, o
         script = str(Path(__file__).with_name("tab.ts"))
         profile = place.work / "profile"
         shutil.rmtree(profile, ignore_errors=True)
-        visits = ["--visits"] if device == "cpu" and checkpoint.name == "flamingo-tiny" else []
+        visits = ["--visits"] if options == CPU and checkpoint.name == "flamingo-tiny" else []
         model = ["--model", str(place.model(checkpoint)), "--profile", str(profile)]
-        command = ["npx", "tsx", script, "--device", device, *model, *options, *visits]
+        command = ["npx", "tsx", script, *model, *options, *visits]
         done = run(command, place.log(checkpoint), ROOT)
         return {**told(done), **json.loads(done.output)}
 
     return measure
 
 
+CPU = ("--device", "cpu", "--new-tokens", "16", "--rounds", "3")
+
 PARTS: dict[str, Callable[[Checkpoint, Place], dict[str, object]]] = {
     "convert": convert,
-    "native": native,
-    "cpu": tab("cpu", "--new-tokens", "16", "--rounds", "3"),
+    "native": native(),
+    "native-int8": native("--int8-activations"),
+    "cpu": tab(*CPU),
+    "cpu-int8": tab(*CPU, "--int8"),
     # Software: a token takes seconds.
-    "webgpu": tab("webgpu", "--new-tokens", "4", "--rounds", "1"),
+    "webgpu": tab("--device", "webgpu", "--new-tokens", "4", "--rounds", "1"),
 }
 
 
 def measure(checkpoint: Checkpoint, parts: list[str], place: Place, results: Results) -> None:
     """Measures what of a checkpoint has no result yet."""
+    if checkpoint.packed > HEAP:
+        parts = [part for part in parts if part not in ("cpu", "cpu-int8")]
     missing = [part for part in parts if not results.has(checkpoint.name, part)]
     if missing and "convert" not in missing and not place.model(checkpoint).is_dir():
         missing = ["convert", *missing]
@@ -147,6 +164,7 @@ def main() -> None:
     names = [checkpoint.name for checkpoint in CHECKPOINTS]
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--work", type=Path, required=True, help="folder for everything written")
+    parser.add_argument("--models", type=Path, help="folder for models, WORK/models if not given")
     parser.add_argument("--programs", type=Path, default=ROOT / "target" / "release")
     parser.add_argument("--only", default=",".join(names), help="some of " + ", ".join(names))
     parser.add_argument("--parts", default=",".join(PARTS), help="some of " + ", ".join(PARTS))
@@ -158,8 +176,10 @@ def main() -> None:
             if name not in known:
                 parser.error(f"{name} is none of {', '.join(known)}")
     work = arguments.work.resolve()
-    (work / "models").mkdir(parents=True, exist_ok=True)
-    place = Place(work, arguments.programs.resolve())
+    models = (arguments.models or work / "models").resolve()
+    for path in (work, models):
+        path.mkdir(parents=True, exist_ok=True)
+    place = Place(work, models, arguments.programs.resolve())
     results = Results(work / "results.jsonl")
     for checkpoint in CHECKPOINTS:
         if checkpoint.name not in only:

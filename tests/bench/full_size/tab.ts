@@ -3,7 +3,7 @@
  * `--visits` also the page from its address to the first caption, by a browser that comes twice.
  *
  * Usage: npx tsx tests/bench/full_size/tab.ts --model FOLDER --profile FOLDER
- *   [--device cpu|webgpu] [--new-tokens N] [--rounds N] [--visits]
+ *   [--device cpu|webgpu] [--int8] [--new-tokens N] [--rounds N] [--visits]
  *
  * The profile is a folder that is not there yet: the browser keeps the model in it, on the disk and
  * not in memory. It is removed afterwards.
@@ -38,6 +38,7 @@ interface Tab {
 interface Plan {
   readonly url: string;
   readonly device: "cpu" | "webgpu";
+  readonly int8Activations: boolean;
   readonly newTokens: number;
   readonly rounds: number;
   /** Tokens that would end a caption before it has its length. */
@@ -57,6 +58,7 @@ const { values } = parseArgs({
     model: { type: "string" },
     profile: { type: "string" },
     device: { type: "string", default: "cpu" },
+    int8: { type: "boolean", default: false },
     "new-tokens": { type: "string", default: "16" },
     rounds: { type: "string", default: "3" },
     visits: { type: "boolean", default: false },
@@ -76,6 +78,7 @@ try {
   const plan: Plan = {
     url: `/${url}`,
     device: values.device,
+    int8Activations: values.int8,
     newTokens: Number(values["new-tokens"]),
     rounds: Number(values.rounds),
     banned: endsOf(folder),
@@ -115,7 +118,7 @@ function endsOf(folder: string): number[] {
 }
 
 /** In the page. */
-async function measure({ url, device, newTokens, rounds, banned }: Plan): Promise<Tab> {
+async function measure({ url, newTokens, rounds, banned, ...options }: Plan): Promise<Tab> {
   const { Flamingo }: typeof Package = await import(
     /* @vite-ignore */ `${location.origin}/web/dist/index.js`
   );
@@ -124,7 +127,7 @@ async function measure({ url, device, newTokens, rounds, banned }: Plan): Promis
   };
   const load = async () => {
     const started = performance.now();
-    const model = await Flamingo.load(url, { device, onProgress: warn });
+    const model = await Flamingo.load(url, { ...options, onProgress: warn });
     return { model, ms: performance.now() - started };
   };
   const first = await load();

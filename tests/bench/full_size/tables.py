@@ -94,16 +94,17 @@ def conversions(results: Results, names: Sequence[str]) -> str:
 
 def natively(results: Results, names: Sequence[str]) -> str:
     """Models on the CPU without a browser."""
-    head = ["model", "load, s", "image, ms", "first token, ms", "tokens/s"]
+    head = ["model", "activations", "load, s", "image, ms", "first token, ms", "tokens/s"]
     rows = []
     for name in names:
-        found = results.get(name, "native")
-        if found is None:
-            continue
-        [shots] = found["shots"]
-        rows.append(
-            [
+        for part, how in (("native", "F32"), ("native-int8", "int8")):
+            found = results.get(name, part)
+            if found is None:
+                continue
+            [shots] = found["shots"]
+            row = [
                 name,
+                how,
                 seconds(found["load_ms"]),
                 f"{found['encode_ms']:.0f}",
                 f"{shots['cold_first_token_ms']:.0f}",
@@ -112,13 +113,13 @@ def natively(results: Results, names: Sequence[str]) -> str:
                 gb(found["resident"]),
                 others(found, during=True),
             ]
-        )
+            rows.append(row)
     return markdown([*head, "anonymous, GB", "resident, GB", "others"], rows)
 
 
 def heap_bar(results: Results, name: str, part: str, weights: int) -> float | None:
     """Most bytes of heap in a tab; `None` if the model was not converted here."""
-    if part == "cpu":
+    if part != "webgpu":
         return 1.15 * weights + 64 * MIB
     converted = results.get(name, "convert")
     return None if converted is None else 64 * MIB + max(converted["largest"], PHOTO)
@@ -129,13 +130,13 @@ def tabs(results: Results, names: Sequence[str]) -> str:
     head = ["model", "on", "load, s", "again, s", "heap, MB", "GPU, MB", "image, s"]
     rows = []
     for name in names:
-        for part, device in (("cpu", "CPU"), ("webgpu", "SwiftShader")):
+        for part, device in (("cpu", "CPU"), ("cpu-int8", "CPU, int8"), ("webgpu", "SwiftShader")):
             found = results.get(name, part)
             if found is None:
                 continue
             tab = found["tab"]
-            if part == "cpu":
-                device = f"CPU, {tab['device']['threads']} threads"
+            if part != "webgpu":
+                device += f", {tab['device']['threads']} threads"
             memory, again = tab["memory"], tab.get("secondLoadMs")
             bar = heap_bar(results, name, part, memory["weightBytes"])
             heap = mb(memory["heapBytes"])
@@ -146,7 +147,7 @@ def tabs(results: Results, names: Sequence[str]) -> str:
                     seconds(tab["firstLoadMs"]),
                     "" if again is None else seconds(again),
                     heap if bar is None else f"{heap} (≤ {mb(bar)})",
-                    "" if part == "cpu" else mb(memory["gpuBytesReserved"]),
+                    mb(memory["gpuBytesReserved"]) if part == "webgpu" else "",
                     seconds(tab["encodeMs"]),
                     seconds(tab["firstTokenMs"]),
                     f"{tab['tokensPerSecond']:.2f}",
