@@ -32,6 +32,8 @@ import { Turns } from "./turns.js";
 import type {
   BeamOptions,
   Caption,
+  Decision,
+  DecisionOptions,
   DeviceWish,
   GenerateOptions,
   Hypothesis,
@@ -248,6 +250,22 @@ export class Engine implements WorkerApi {
     return this.#runInTurn(task, session(query.session), (signal) =>
       this.#withQuery(query, signal, (session, query) =>
         session.choose(query, [...choices], options),
+      ),
+    );
+  }
+
+  decide(
+    task: TaskId,
+    query: WireQuery,
+    schema: string,
+    options: DecisionOptions,
+  ): Promise<Decision> {
+    return this.#runInTurn(task, session(query.session), (signal) =>
+      this.#withQuery(
+        query,
+        signal,
+        async (session, query): Promise<Decision> =>
+          JSON.parse(await session.decide(query, schema, options)),
       ),
     );
   }

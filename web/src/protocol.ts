@@ -11,6 +11,8 @@ import type { FileStore } from "./storage/file-store.js";
 import type {
   BeamOptions,
   Caption,
+  Decision,
+  DecisionOptions,
   DeviceReport,
   DeviceWish,
   GenerateOptions,
@@ -115,6 +117,13 @@ export interface WorkerApi {
     choices: readonly string[],
     options: ScoringOptions,
   ): Promise<Float64Array>;
+  /** A value of a schema, which is given as JSON. */
+  decide(
+    task: TaskId,
+    query: WireQuery,
+    schema: string,
+    options: DecisionOptions,
+  ): Promise<Decision>;
   /** The best answers, best first. */
   beamSearch(task: TaskId, query: WireQuery, options: BeamOptions): Promise<Hypothesis[]>;
   /** Continues a prompt for a session; `onPiece` gets each token as it is found. */

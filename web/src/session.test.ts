@@ -62,6 +62,16 @@ test("options cross without what belongs to the page", async () => {
   expect(wasm.options).toEqual({ calibrated: true });
 });
 
+test("a decision takes the schema whole, with a question that no task needs a place for", async () => {
+  const { wasm, connection } = await joinLoaded();
+  const session = new Session(hostOf(connection), 1, {});
+  const schema = { type: "object", properties: { b: { type: "null" }, a: { const: 1 } } };
+  const options = { question: "why?", calibrated: true, maxNewTokens: 3 };
+  const decision = await session.decide(photo, schema, options);
+  expect(decision).toEqual({ value: { schema, about: ["7", "why?"] }, probability: 1, leaves: [] });
+  expect(wasm.options).toEqual({ calibrated: true, maxNewTokens: 3 });
+});
+
 test("choices come back in their order with their probabilities", async () => {
   const { connection } = await joinLoaded();
   const session = new Session(hostOf(connection), 1, {});
@@ -102,6 +112,7 @@ test("every call ends with its signal", async () => {
   const signal = AbortSignal.abort();
   for (const call of [
     session.choose(photo, ["a"], { signal }),
+    session.decide(photo, { const: 1 }, { signal }),
     session.beamSearch(photo, { signal }),
     session.generate(["a"], { signal }).result,
     session.countTokens(["a"], { signal }),

@@ -3,7 +3,7 @@
 import { proxy, type Remote } from "comlink";
 import { CaptionStream } from "./caption-stream.js";
 import type { Connection } from "./connection.js";
-import { AbortedError, DeviceLostError, InvalidOptionError } from "./errors.js";
+import { AbortedError, DeviceLostError, InternalError, InvalidOptionError } from "./errors.js";
 import { mediaToWire } from "./media.js";
 import type { Call, Host, Tenant } from "./model-host.js";
 import type { SessionId, TaskId, WirePart, WireQuery, WireShot, WorkerApi } from "./protocol.js";
@@ -12,8 +12,11 @@ import type {
   BeamOptions,
   Caption,
   Choice,
+  Decision,
+  DecisionOptions,
   GenerateOptions,
   Hypothesis,
+  JsonSchema,
   MediaSource,
   PromptPart,
   ScoringOptions,
@@ -45,6 +48,14 @@ export interface AskOptions extends CaptionOptions {
 /** How one of several answers is chosen. */
 export interface ChooseOptions extends ScoringOptions {
   /** The question; none where the task asks none. */
+  readonly question?: string;
+  /** Rejects with an `AbortError`. The Worker ends what it computes before it takes the next call. */
+  readonly signal?: AbortSignal;
+}
+
+/** How a value of a schema is decided. */
+export interface DecideOptions extends DecisionOptions {
+  /** What stands before the question of each part; nothing by default. */
   readonly question?: string;
   /** Rejects with an `AbortError`. The Worker ends what it computes before it takes the next call. */
   readonly signal?: AbortSignal;
@@ -117,7 +128,28 @@ export class Session implements Tenant {
       (remote, task) => remote.choose(task, query, choices, scoring),
       signal,
     );
-    return choices.map((text, i) => ({ text, probability: probabilities[i] ?? 0 }));
+    return choices.map((text, i) => {
+      const probability = probabilities[i];
+      if (probability === undefined) throw new InternalError({ reason: "an answer has no score" });
+      return { text, probability };
+    });
+  }
+
+  /**
+   * A value of a JSON schema about an image or a clip, always valid, each part with its
+   * probability. A part is a question of its own: its `description`, or one made of its name. The
+   * texts of the session's shots are values of the schema, as JSON.
+   */
+  async decide(
+    image: MediaSource | null,
+    schema: JsonSchema,
+    options: DecideOptions = {},
+  ): Promise<Decision> {
+    const { question = "", signal, ...decision } = options;
+    const media = image === null ? undefined : await mediaToWire(image);
+    const query = { session: this.#id, media, question };
+    const text = JSON.stringify(schema);
+    return this.#call((remote, task) => remote.decide(task, query, text, decision), signal);
   }
 
   /** The best texts for an image or a clip by beam search, best first. */

@@ -242,6 +242,35 @@ export interface ScoringOptions {
   readonly orders?: number;
 }
 
+/** How a value of a schema is decided. */
+export interface DecisionOptions extends ScoringOptions {
+  /** Most tokens of a text or number that is written; it is then completed so that it is valid. 40 by default. */
+  readonly maxNewTokens?: number;
+}
+
+/** A value of a JSON schema, and how sure it is. */
+export interface Decision {
+  /** The value, valid by the schema. */
+  readonly value: unknown;
+  /** The product of the probabilities of its leaves. */
+  readonly probability: number;
+  /** Its parts that are neither lists nor objects, and lengths of lists that could have had another. */
+  readonly leaves: readonly DecisionLeaf[];
+}
+
+/** A part of a decided value. */
+export interface DecisionLeaf {
+  /** JSON pointer into the value; of a list it is about its length. */
+  readonly path: string;
+  /** The part's value, or the list's length. */
+  readonly value: string | number | boolean | null;
+  /** Among the values it could have had, if all are known; of a text or number that was written, the product of its tokens' probabilities. */
+  readonly probability: number;
+}
+
+/** A JSON schema: objects, arrays, `enum`, `const`, boolean, integer, number and string with bounds or pattern, `$ref` within. */
+export type JsonSchema = Readonly<Record<string, unknown>>;
+
 /** A text that a beam search found. */
 export interface Hypothesis {
   /** The whole text, without white space around it. */

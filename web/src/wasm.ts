@@ -8,6 +8,7 @@ import { type FlamingoError, fromWire } from "./errors.js";
 import type {
   BeamOptions,
   Caption,
+  DecisionOptions,
   DevicePreference,
   DeviceReport,
   GenerateOptions,
@@ -72,6 +73,8 @@ export interface WasmSession extends WasmHandle {
   converse(query: WasmQuery, options: GenerateOptions, onPiece: OnPiece): Promise<Caption>;
   /** Probabilities, in the order of the choices. */
   choose(query: WasmQuery, choices: string[], options: ScoringOptions): Promise<Float64Array>;
+  /** A decision about a schema, both as JSON. */
+  decide(query: WasmQuery, schema: string, options: DecisionOptions): Promise<string>;
   /** Best first. */
   beamSearch(query: WasmQuery, options: BeamOptions): Promise<Hypothesis[]>;
 }

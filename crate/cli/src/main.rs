@@ -7,6 +7,7 @@ mod bench;
 mod caption;
 mod check;
 mod choose;
+mod decide;
 mod decoding_args;
 mod device;
 mod eval;
@@ -51,6 +52,9 @@ enum Command {
     /// Choose among given answers, with probabilities
     #[command(after_help = EXIT_CODES)]
     Choose(choose::ChooseArgs),
+    /// Answer with a value of a JSON schema, each part with its probability
+    #[command(after_help = EXIT_CODES)]
+    Decide(decide::DecideArgs),
     /// Embed images with texts once, to choose examples from them for each photo
     #[command(after_help = EXIT_CODES)]
     Index(index::IndexArgs),
@@ -81,6 +85,7 @@ fn main() -> ExitCode {
         Command::Caption(args) => caption::run(args),
         Command::Ask(args) => ask::run(args),
         Command::Choose(args) => choose::run(args),
+        Command::Decide(args) => decide::run(args),
         Command::Index(args) => index::run(args),
         Command::Eval(args) => eval::run(args),
         Command::Bench(args) => bench::run(args),

@@ -337,6 +337,8 @@ pub(crate) fn failed(what: String, source: RuntimeError) -> Failure {
         | RuntimeError::Option { .. }
         | RuntimeError::EmptyStop
         | RuntimeError::EmptyAnswer { .. }
+        | RuntimeError::Schema(_)
+        | RuntimeError::ShotValue { .. }
         | RuntimeError::Constraint(_) => Failure::Prompt { what, source },
         _ => Failure::Run { what, source },
     }

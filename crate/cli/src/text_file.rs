@@ -84,6 +84,11 @@ impl TextFile {
         })
     }
 
+    /// The whole text.
+    pub(crate) fn text(&self) -> &str {
+        &self.text
+    }
+
     /// The picture or clip that a line names, relative to the file's folder.
     ///
     /// # Errors

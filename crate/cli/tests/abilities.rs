@@ -465,3 +465,42 @@ fn examples_are_of_the_same_source() {
         assert!(failure(&two, 2).contains("there are 1"));
     }
 }
+
+#[test]
+fn a_schema_is_answered_with_a_value_of_it() {
+    let model = model();
+    let photo = photo("photo.jpg");
+    let folder = tempfile::tempdir().unwrap();
+    let schema = write(
+        folder.path(),
+        "schema.json",
+        &[r#"{"type": "object", "properties": {
+            "wet": {"type": "boolean"}, "kind": {"enum": ["a dog", "a cat"]},
+            "count": {"type": "integer", "minimum": 100, "maximum": 999}}}"#
+            .to_owned()],
+    );
+    let decide = |options: &[&str]| {
+        let mut arguments = vec![photo.to_str().unwrap(), &schema];
+        arguments.extend(options);
+        run("decide", model.path(), &arguments)
+    };
+    let line = &json_lines(&success(&decide(&["--json"])))[0];
+    let value: serde_json::Value = serde_json::from_str(&stdout(&decide(&[]))).unwrap();
+    assert_eq!(line["value"], value);
+    assert!(value["wet"].is_boolean());
+    assert!((100..=999).contains(&value["count"].as_i64().unwrap()));
+    assert_eq!(line["leaves"][1]["path"], "/kind");
+    let shown = stdout(&decide(&[]));
+    let order = ["wet", "kind", "count"].map(|name| shown.find(name).unwrap());
+    assert!(order.is_sorted(), "{shown}");
+
+    // What is wrong with a schema is told before a model is loaded.
+    let wrong = write(folder.path(), "wrong.json", &[r#"{"not": {}}"#.to_owned()]);
+    let no_model = folder.path().join("none");
+    let output = run("decide", &no_model, &[photo.to_str().unwrap(), &wrong]);
+    let message = failure(&output, 2);
+    assert!(
+        message.contains("wrong.json") && message.contains("\"not\""),
+        "{message}"
+    );
+}

@@ -190,6 +190,7 @@ fn what_is_not_supported_is_named_with_its_place() {
         SchemaError::Keyword { place, keyword } => format!("{place} {keyword}"),
         error => panic!("{error:?}"),
     };
+    assert_eq!(keyword(r#"{"anyOf": []}"#), " anyOf");
     assert_eq!(keyword(r#"{"anyOf": [], "type": "string"}"#), " anyOf");
     assert_eq!(
         keyword(r#"{"type": "object", "properties": {"a": {"type": "string", "format": "date"}}}"#),

@@ -61,7 +61,9 @@ impl Coded for RuntimeError {
             Self::Prompt(PromptError::Template { .. })
             | Self::Option { .. }
             | Self::EmptyStop
-            | Self::Constraint(_) => "invalid-option",
+            | Self::Constraint(_)
+            | Self::Schema(_)
+            | Self::ShotValue { .. } => "invalid-option",
             Self::Prompt(PromptError::TooLong { .. } | PromptError::TextTooLong { .. })
             | Self::Model(ModelError::ContextExceeded { .. } | ModelError::TooManyMedia { .. }) => {
                 "prompt-too-long"

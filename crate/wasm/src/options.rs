@@ -5,6 +5,7 @@
 
 use std::vec;
 
+use flamingo_runtime::decide::DecideOptions;
 use flamingo_runtime::score::Reduction;
 use flamingo_runtime::{
     BeamOptions, ChooseOptions, Constraint, GenerateOptions, Model, PromptFormat, RuntimeError,
@@ -163,6 +164,46 @@ impl From<Choose> for ChooseOptions {
             },
             calibrated: options.calibrated,
             orders: options.orders,
+        }
+    }
+}
+
+/// [`DecideOptions`] as JavaScript gives them.
+#[derive(Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "camelCase")]
+pub(crate) struct Decide {
+    reduction: ReductionName,
+    calibrated: bool,
+    orders: usize,
+    max_new_tokens: usize,
+}
+
+impl Default for Decide {
+    fn default() -> Self {
+        let Choose {
+            reduction,
+            calibrated,
+            orders,
+        } = Choose::default();
+        Self {
+            reduction,
+            calibrated,
+            orders,
+            max_new_tokens: DecideOptions::default().max_new_tokens,
+        }
+    }
+}
+
+impl From<Decide> for DecideOptions {
+    fn from(options: Decide) -> Self {
+        let choose = Choose {
+            reduction: options.reduction,
+            calibrated: options.calibrated,
+            orders: options.orders,
+        };
+        Self {
+            choose: choose.into(),
+            max_new_tokens: options.max_new_tokens,
         }
     }
 }

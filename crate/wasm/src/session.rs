@@ -3,6 +3,7 @@
 use std::cell::Cell;
 use std::rc::Rc;
 
+use flamingo_runtime::decide::Schema;
 use flamingo_runtime::{
     Example, GenerateOptions, Model as RuntimeModel, Query as RuntimeQuery, RuntimeError,
     Session as RuntimeSession,
@@ -14,7 +15,7 @@ use crate::error::{Thrown, thrown, to_js};
 use crate::generation::{Beam, Listener};
 use crate::media::EncodedMedia;
 use crate::model::Model;
-use crate::options::{self, Beams, Choose, Generate, Task};
+use crate::options::{self, Beams, Choose, Decide, Generate, Task};
 
 /// Examples, in the order the model reads them.
 #[wasm_bindgen]
@@ -233,6 +234,29 @@ impl Session {
                 .await
         })
         .await
+    }
+
+    /// A value of a JSON schema about a query, as JSON: `{value, probability, leaves}`.
+    ///
+    /// # Errors
+    /// If the schema is not supported; as [`RuntimeSession::decide`]; and while another
+    /// call works with the session.
+    pub async fn decide(
+        &self,
+        query: &Query,
+        schema: String,
+        #[wasm_bindgen(unchecked_param_type = "DecisionOptions")] options: JsValue,
+    ) -> Result<String, JsValue> {
+        let options = options::read::<Decide>(options)?.into();
+        let schema = Schema::parse(&schema).map_err(|error| thrown(RuntimeError::from(error)))?;
+        let decision = self
+            .with(async |session| {
+                session
+                    .decide(&self.model, &query.query, &schema, &options)
+                    .await
+            })
+            .await?;
+        Ok(decision.to_string())
     }
 
     /// The best answers to a query by beam search, best first.

@@ -3,6 +3,7 @@
 import type {
   BeamOptions,
   Caption,
+  DecisionOptions,
   DevicePreference,
   DeviceReport,
   GenerateOptions,
@@ -204,6 +205,12 @@ export function fakeWasm(): FakeModule {
     async choose(_: WasmQuery, choices: string[], options: unknown): Promise<Float64Array> {
       module.options = options;
       return Float64Array.from(choices, () => 1 / choices.length);
+    }
+
+    async decide(query: WasmQuery, schema: string, options: DecisionOptions): Promise<string> {
+      module.options = options;
+      const value = { schema: JSON.parse(schema), about: (query as Query).words };
+      return JSON.stringify({ value, probability: 1, leaves: [] });
     }
 
     async beamSearch(query: WasmQuery, options: BeamOptions): Promise<Hypothesis[]> {

@@ -11,7 +11,8 @@ mod question;
 mod range;
 mod schema;
 
-use std::ops::ControlFlow;
+use std::fmt;
+use std::ops::{ControlFlow, RangeInclusive};
 
 use serde::Serialize;
 
@@ -69,6 +70,14 @@ pub struct Leaf {
     pub probability: f64,
 }
 
+impl fmt::Display for Decision {
+    /// Writes it as JSON, with the members in the schema's order.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let text = serde_json::to_string(self).map_err(|_| fmt::Error)?;
+        f.write_str(&text)
+    }
+}
+
 /// What every leaf's question has in common.
 struct Asking<'a> {
     model: &'a Model,
@@ -118,8 +127,10 @@ impl Session {
         options.choose.check()?;
         let examples = self.examples().to_vec();
         let format = self.format().clone();
-        let is_bare = schema.is_scalar() && schema.root.description.is_none();
-        if !format.asks() && !is_bare {
+        let asks_nothing = schema.is_scalar()
+            && schema.root.description.is_none()
+            && query.question.trim().is_empty();
+        if !format.asks() && !asks_nothing {
             self.set_format(model.format(Task::VisualQuestion)?);
         }
         let outcome = match shots(&examples, schema) {
@@ -236,7 +247,7 @@ impl Session {
         &mut self,
         asking: &mut Asking<'_>,
         place: &Place<'_>,
-        range: std::ops::RangeInclusive<usize>,
+        range: RangeInclusive<usize>,
     ) -> Result<usize, RuntimeError> {
         let lengths: Vec<usize> = range.collect();
         let values: Vec<Json> = lengths

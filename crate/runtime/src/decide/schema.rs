@@ -202,7 +202,10 @@ impl<'a> Reader<'a> {
             Some("string") => text(part),
             Some(other) => Err(part.invalid(&format!("there is no type {other:?}"))),
             None if part.get("properties").is_some() => self.object(part, references),
-            None => Err(part.invalid("has no \"type\", \"enum\", \"const\" or \"$ref\"")),
+            None => {
+                part.only(&[])?;
+                Err(part.invalid("has no \"type\", \"enum\", \"const\" or \"$ref\""))
+            }
         }
     }
 
