@@ -18,7 +18,7 @@ use crate::generate::{
 use crate::latents_cache::{LATENTS_BUDGET, LatentsCache};
 use crate::media::EncodedMedia;
 use crate::prefix::{PrefixCache, Recorded};
-use crate::prompt::{self, Prompt, PromptFormat, Task};
+use crate::prompt::{self, Prompt, PromptFormat, Task, text_at_end};
 use crate::score::{self, AnswerScore};
 use crate::tokenizer::Tokenizer;
 use crate::weight_bytes::WeightBytes;
@@ -260,11 +260,16 @@ impl Model {
         answers: &[String],
     ) -> Result<Vec<AnswerScore>, RuntimeError> {
         let prompt = self.prompt(segments)?;
+        let before = text_at_end(segments);
+        let before = match self.config().prompt.trim_texts {
+            true => before.trim_matches(' '),
+            false => &before,
+        };
         let answers = answers
             .iter()
             .enumerate()
             .map(|(index, answer)| {
-                let ids = self.tokenizer.encode(answer)?;
+                let ids = self.tokenizer.encode_behind(before, answer)?;
                 match ids.is_empty() {
                     true => Err(RuntimeError::EmptyAnswer { index }),
                     false => Ok(ids),

@@ -178,6 +178,20 @@ impl<M: Clone> Prompt<M> {
     }
 }
 
+/// The text that a prompt ends with, behind its last image or answer.
+pub(crate) fn text_at_end<M>(segments: &[Segment<M>]) -> String {
+    let mut texts: Vec<&str> = segments
+        .iter()
+        .rev()
+        .map_while(|segment| match segment {
+            Segment::Text(text) => Some(text.as_str()),
+            Segment::Media(_) | Segment::EndOfChunk => None,
+        })
+        .collect();
+    texts.reverse();
+    texts.concat()
+}
+
 /// An image or clip with what should be said about it, as an example in a prompt.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Example<M> {

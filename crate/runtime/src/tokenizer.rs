@@ -221,6 +221,25 @@ impl Tokenizer {
         Ok(encoding.get_ids().to_vec())
     }
 
+    /// Ids of `text` as they follow those of `before`, the text that it continues. Some
+    /// tokenizers put a space before a text by itself, which a continuation does not have.
+    /// If both together do not begin with the ids of `before`, `text` is encoded by itself.
+    ///
+    /// # Errors
+    /// As [`Self::encode`].
+    pub fn encode_behind(&self, before: &str, text: &str) -> Result<Vec<u32>, TokenizerError> {
+        if !before.is_empty() {
+            let shared = self.encode(before)?;
+            let both = self.encode(&[before, text].concat())?;
+            if let Some(ids) = both.strip_prefix(&shared[..])
+                && !ids.is_empty()
+            {
+                return Ok(ids.to_vec());
+            }
+        }
+        self.encode(text)
+    }
+
     /// Text of token ids; special tokens have none. Bytes that are no UTF-8
     /// become U+FFFD.
     ///

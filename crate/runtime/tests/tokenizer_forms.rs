@@ -49,6 +49,30 @@ fn tokenizer(name: &str) -> Tokenizer {
     Tokenizer::from_json(&json.to_text(), tokens, json.vocab_size()).unwrap()
 }
 
+#[test]
+fn a_text_is_encoded_as_it_follows_another() {
+    for name in ["neox", "opt", "llama", "unigram"] {
+        let tokenizer = tokenizer(name);
+        for (before, text) in [("a dog:", "a cat"), ("the", " dog"), ("", "a dog")] {
+            let shared = tokenizer.encode(before).unwrap();
+            let both = tokenizer.encode(&format!("{before}{text}")).unwrap();
+            let behind = tokenizer.encode_behind(before, text).unwrap();
+            assert_eq!(
+                [shared, behind].concat(),
+                both,
+                "{name}: {before:?} {text:?}"
+            );
+        }
+    }
+    // By itself a text would begin with a space here.
+    let tokenizer = tokenizer("llama");
+    let behind = tokenizer.encode_behind("a dog:", "a cat").unwrap();
+    assert_ne!(behind, tokenizer.encode("a cat").unwrap());
+    // What would change the tokens before it stands by itself.
+    let alone = tokenizer.encode_behind("a dog:", "").unwrap();
+    assert_eq!(alone, tokenizer.encode("").unwrap());
+}
+
 /// SentencePiece's text for what it does not know.
 const UNKNOWN: char = '\u{2047}';
 
