@@ -17,7 +17,7 @@ use crate::eval::EvalError;
 use crate::media::MediaError;
 use crate::model_source::ModelError;
 use crate::output_file::OutputError;
-use crate::text_file::{LineError, TextFileError};
+use crate::text_file::{LineError, ReadError, TextFileError};
 
 /// Described for people below the help of every command.
 pub(crate) const EXIT_CODES: &str = "\
@@ -109,6 +109,15 @@ pub(crate) enum Failure {
     /// Standard output cannot be written to.
     #[error("the result cannot be written to standard output: {0}")]
     Output(io::Error),
+}
+
+impl From<ReadError> for Failure {
+    fn from(error: ReadError) -> Self {
+        match error {
+            ReadError::File(error) => Self::Text(error),
+            ReadError::Line(error) => Self::Line(error),
+        }
+    }
 }
 
 impl Failure {

@@ -50,6 +50,17 @@ pub(crate) struct LineError {
     pub(crate) reason: String,
 }
 
+/// Why a text file does not hold what it should.
+#[derive(Debug, Error)]
+pub(crate) enum ReadError {
+    /// The file cannot be read.
+    #[error(transparent)]
+    File(#[from] TextFileError),
+    /// A line of it cannot be used.
+    #[error(transparent)]
+    Line(#[from] LineError),
+}
+
 /// A text file with one thing a line.
 pub(crate) struct TextFile {
     path: PathBuf,

@@ -1,18 +1,27 @@
-//! Fuzz targets for the parsers of untrusted files, as ordinary tests.
+//! Fuzz targets for the parsers of untrusted bytes, as ordinary tests.
 //!
-//! Each target (`tests/parsers/*.rs`) first replays its corpus (`corpus/<target>/`),
-//! then mutates what the corpus holds, for as long as [`SECONDS_VARIABLE`] says.
-//! An input on which a target panics is added to the corpus, so that the next
-//! run starts with it.
+//! Each [`Target`] first replays its corpus (`corpus/<target>/`), then mutates
+//! what the corpus holds, for as long as [`SECONDS_VARIABLE`] says. An input on
+//! which a target panics is added to the corpus, so that the next run starts
+//! with it.
 //!
 //! A target says in a few words what became of an input. Inputs with a new fate
 //! are mutated further, which leads the search past the first checks of a parser
-//! without instrumented code.
+//! without instrumented code. `coverage/` runs the same targets with it.
 
-#![allow(clippy::panic)]
+#![allow(clippy::panic, clippy::unwrap_used)]
 
 mod allocator;
 mod mutator;
+pub mod target;
+
+// Of the program, which is no library.
+#[path = "../../../crate/cli/src/eval/items.rs"]
+#[expect(dead_code, reason = "the program reads more of an item than is checked here")]
+mod items;
+#[path = "../../../crate/cli/src/text_file.rs"]
+#[expect(dead_code, reason = "the program reads other files of lines too")]
+mod text_file;
 
 use std::collections::HashSet;
 use std::env;
@@ -26,6 +35,7 @@ use fastrand::Rng;
 
 pub use allocator::{CountingAllocator, peak_during};
 use mutator::Mutator;
+pub use target::Target;
 
 /// How long each target mutates, in seconds.
 pub const SECONDS_VARIABLE: &str = "FLAMINGO_FUZZ_SECONDS";
@@ -42,21 +52,25 @@ const MAX_INPUT: usize = 16 * 1024;
 /// Most inputs kept to be mutated further.
 const MAX_POOL: usize = 4096;
 
-/// Runs the target `name`.
-///
-/// `check` panics where the parser is wrong about an input, and returns the
-/// input's fate otherwise. `words` are byte strings that mean something in the
-/// format.
+/// Runs targets, one after the other in the time of one.
 ///
 /// # Panics
-/// Where `check` does, or the corpus is missing.
-pub fn fuzz(name: &str, words: &[&[u8]], check: impl Fn(&[u8]) -> String) {
+/// If a parser is wrong about an input, or a corpus is missing.
+pub fn fuzz(targets: &[Target]) {
+    let seconds = number(SECONDS_VARIABLE).unwrap_or(DEFAULT_SECONDS);
+    let time = Duration::from_secs(seconds) / u32::try_from(targets.len()).unwrap();
+    for target in targets {
+        fuzz_for(time, target);
+    }
+}
+
+fn fuzz_for(time: Duration, target: &Target) {
+    let &Target { name, words, check } = target;
     let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("corpus")
         .join(name);
     let seed = number(SEED_VARIABLE).unwrap_or_else(|| fastrand::u64(..));
-    let seconds = number(SECONDS_VARIABLE).unwrap_or(DEFAULT_SECONDS);
-    println!("{name}: {SEED_VARIABLE}={seed} {SECONDS_VARIABLE}={seconds}");
+    println!("{name}: {SEED_VARIABLE}={seed}, {time:?}");
 
     let mut fates = HashSet::new();
     let mut pool = Vec::new();
@@ -69,7 +83,7 @@ pub fn fuzz(name: &str, words: &[&[u8]], check: impl Fn(&[u8]) -> String) {
 
     let mut mutator = Mutator::new(Rng::with_seed(seed), words, MAX_INPUT);
     let mut inputs = 0_u64;
-    let end = Instant::now() + Duration::from_secs(seconds);
+    let end = Instant::now() + time;
     while Instant::now() < end {
         let input = mutator.mutate(&pool);
         match catch_unwind(AssertUnwindSafe(|| check(&input))) {

@@ -6,8 +6,7 @@ use flamingo_weights::excerpt::one_line;
 use regex_automata::meta::Regex;
 use serde::Deserialize;
 
-use crate::failure::Failure;
-use crate::text_file::{TextFile, check_file_name};
+use crate::text_file::{ReadError, TextFile, check_file_name};
 
 /// One thing to be answered, and what would be right.
 #[derive(Clone, Debug)]
@@ -192,7 +191,7 @@ impl Line {
 ///
 /// # Errors
 /// Where it cannot be read, a line is no item, or is of another kind than the first.
-pub(super) fn read(path: &Path) -> Result<Vec<Item>, Failure> {
+pub(super) fn read(path: &Path) -> Result<Vec<Item>, ReadError> {
     let file = TextFile::read(path)?;
     let mut items: Vec<Item> = Vec::new();
     for line in file.lines("items")? {

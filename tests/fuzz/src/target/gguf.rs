@@ -1,8 +1,17 @@
 //! GGUF.
 
-use flamingo_fuzz::{fuzz, peak_during, pieces};
 use flamingo_weights::LoadedTensor;
 use flamingo_weights::gguf::{GgufError, GgufHeader, GgufReader, GgufWriter};
+
+use super::Target;
+use crate::{peak_during, pieces};
+
+/// The target of GGUF.
+pub const TARGET: Target = Target {
+    name: "gguf",
+    words: &[b"GGUF\x03\0\0\0", b"general.alignment\x04\0\0\0"],
+    check,
+};
 
 /// Most bytes allocated for each byte of input: short strings and array elements
 /// take several times their bytes.
@@ -71,13 +80,4 @@ fn check(input: &[u8]) -> String {
             .map(|tensor| tensor.info.tensor_type)
             .max_by_key(|t| t.ggml_id())
     )
-}
-
-#[test]
-fn fuzz_gguf() {
-    fuzz(
-        "gguf",
-        &[b"GGUF\x03\0\0\0", b"general.alignment\x04\0\0\0"],
-        check,
-    );
 }

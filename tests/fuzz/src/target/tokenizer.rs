@@ -4,7 +4,25 @@ use std::fs;
 use std::path::Path;
 
 use flamingo_convert::tokenizer::{AddedToken, TokenizerJson};
-use flamingo_fuzz::{fuzz, peak_during};
+
+use super::{Target, in_folder};
+use crate::peak_during;
+
+/// The target of tokenizers to be converted.
+pub const TARGET: Target = Target {
+    name: "tokenizer",
+    words: &[
+        b"\x0a\x08\x0a\x01a\x15\0\0\0\xc0\x18\x01",
+        b"\x0a\x06<0x41>",
+        b"\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01",
+        b"\xe2\x96\x81",
+        b"{\"model\":{\"vocab\":{",
+        b"{\"model\":{\"vocab\":[[\"a\",0]]",
+        b"\"added_tokens\":[{\"id\":4294967295,\"content\":\"a\"}]",
+        b"tokenizer.ggml.model",
+    ],
+    check,
+};
 
 /// Most bytes allocated for each byte of input: values of JSON, and merges, of which a
 /// piece of few bytes can have several.
@@ -33,26 +51,14 @@ fn read(path: &Path) -> String {
     format!("whole {}", added.is_ok())
 }
 
-#[test]
-fn fuzz_tokenizer() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("input");
-    fs::write(folder.path().join("merges.txt"), "#version: 0.2\na b\n").unwrap();
-    let words: &[&[u8]] = &[
-        b"\x0a\x08\x0a\x01a\x15\0\0\0\xc0\x18\x01",
-        b"\x0a\x06<0x41>",
-        b"\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01",
-        b"\xe2\x96\x81",
-        b"{\"model\":{\"vocab\":{",
-        b"{\"model\":{\"vocab\":[[\"a\",0]]",
-        b"\"added_tokens\":[{\"id\":4294967295,\"content\":\"a\"}]",
-        b"tokenizer.ggml.model",
-    ];
-    fuzz("tokenizer", words, |input| {
+fn check(input: &[u8]) -> String {
+    in_folder(|folder| {
+        let path = folder.join("input");
+        fs::write(folder.join("merges.txt"), "#version: 0.2\na b\n").unwrap();
         fs::write(&path, input).unwrap();
         let (fate, peak) = peak_during(|| read(&path));
         let limit = BYTES_AT_LEAST + BYTES_PER_BYTE * input.len();
         assert!(peak <= limit, "{peak} bytes allocated for {}", input.len());
         fate
-    });
+    })
 }

@@ -1,7 +1,26 @@
 //! The configuration of a model, which lies in its GGUF file as JSON.
 
-use flamingo::FlamingoConfig;
-use flamingo_fuzz::{fuzz, peak_during};
+use flamingo_architecture::FlamingoConfig;
+
+use super::Target;
+use crate::peak_during;
+
+/// The target of configurations.
+pub const TARGET: Target = Target {
+    name: "config",
+    words: &[
+        b"1048576",
+        b"18446744073709551615",
+        b"-1",
+        b"0",
+        b"1e39",
+        b"\"kind\":\"clip_vit\"",
+        b"\"family\":\"gpt_neox\"",
+        b"[[[[",
+        b"null",
+    ],
+    check,
+};
 
 /// Most bytes allocated for each byte of input.
 const BYTES_PER_BYTE: usize = 16;
@@ -35,20 +54,4 @@ fn check(input: &[u8]) -> String {
         );
     }
     "whole".to_owned()
-}
-
-#[test]
-fn fuzz_config() {
-    let words: &[&[u8]] = &[
-        b"1048576",
-        b"18446744073709551615",
-        b"-1",
-        b"0",
-        b"1e39",
-        b"\"kind\":\"clip_vit\"",
-        b"\"family\":\"gpt_neox\"",
-        b"[[[[",
-        b"null",
-    ];
-    fuzz("config", words, check);
 }

@@ -1,7 +1,26 @@
 //! `model.json`.
 
-use flamingo_fuzz::{fuzz, peak_during};
 use flamingo_weights::manifest::{MAX_SHARD_BYTES, ModelManifest};
+
+use super::Target;
+use crate::peak_during;
+
+/// The target of `model.json`.
+pub const TARGET: Target = Target {
+    name: "manifest",
+    words: &[
+        b"\"file\":\"../x\"",
+        b"\"bytes\":16777216",
+        b"\"total_bytes\":",
+        b"18446744073709551615",
+        b"-1",
+        b"1e308",
+        b"[[[[",
+        b"{\"a\":",
+        b"null",
+    ],
+    check,
+};
 
 /// Most bytes allocated for each byte of input: the free part of the file is kept
 /// as a tree of values.
@@ -30,20 +49,4 @@ fn check(input: &[u8]) -> String {
     let again = ModelManifest::from_json(manifest.to_json().unwrap().as_bytes()).unwrap();
     assert_eq!(comparable(again), comparable(manifest));
     "whole".to_owned()
-}
-
-#[test]
-fn fuzz_manifest() {
-    let words: &[&[u8]] = &[
-        b"\"file\":\"../x\"",
-        b"\"bytes\":16777216",
-        b"\"total_bytes\":",
-        b"18446744073709551615",
-        b"-1",
-        b"1e308",
-        b"[[[[",
-        b"{\"a\":",
-        b"null",
-    ];
-    fuzz("manifest", words, check);
 }

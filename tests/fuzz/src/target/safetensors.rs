@@ -1,8 +1,27 @@
 //! safetensors.
 
-use flamingo_fuzz::{fuzz, peak_during, pieces};
 use flamingo_weights::safetensors::{
     SafetensorsEntry, SafetensorsError, SafetensorsReader, SafetensorsTensor,
+};
+
+use super::Target;
+use crate::{peak_during, pieces};
+
+/// The target of safetensors.
+pub const TARGET: Target = Target {
+    name: "safetensors",
+    words: &[
+        b"\"data_offsets\":[",
+        b"\"shape\":[",
+        b"\"dtype\":\"BF16\"",
+        b"\"__metadata__\":",
+        b"18446744073709551615",
+        b"0,",
+        b"[[[[",
+        b"{\"",
+        b"}",
+    ],
+    check,
 };
 
 /// Most bytes allocated for each byte of input.
@@ -53,20 +72,4 @@ fn check(input: &[u8]) -> String {
         ),
         Err(error) => error.to_string(),
     }
-}
-
-#[test]
-fn fuzz_safetensors() {
-    let words: &[&[u8]] = &[
-        b"\"data_offsets\":[",
-        b"\"shape\":[",
-        b"\"dtype\":\"BF16\"",
-        b"\"__metadata__\":",
-        b"18446744073709551615",
-        b"0,",
-        b"[[[[",
-        b"{\"",
-        b"}",
-    ];
-    fuzz("safetensors", words, check);
 }

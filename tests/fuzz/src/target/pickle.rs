@@ -6,9 +6,33 @@ use std::io::Write;
 use std::path::Path;
 
 use flamingo_convert::source::Checkpoint;
-use flamingo_fuzz::{fuzz, peak_during};
 use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, ZipWriter};
+
+use super::{Target, in_folder};
+use crate::peak_during;
+
+/// The target of pickles.
+pub const TARGET: Target = Target {
+    name: "pickle",
+    words: &[
+        b"ctorch._utils\n_rebuild_tensor_v2\n",
+        b"ctorch._utils\n_rebuild_parameter\n",
+        b"ctorch.jit._pickle\nbuild_intlist\n",
+        b"ctorch\nHalfStorage\n",
+        b"c__torch__\nM\n",
+        b"ccollections\nOrderedDict\n)R",
+        b"cposix\nsystem\n",
+        b"X\x07\0\0\0storage",
+        b"\x8a\x08\xff\xff\xff\xff\xff\xff\xff\x7f",
+        b"K\x18tQ",
+        b"q\x00h\x00",
+        b"\x81}",
+        b"\x86R",
+        b"sb.",
+    ],
+    check,
+};
 
 /// Most bytes allocated for each byte of input: a value of a pickle can take one byte.
 const BYTES_PER_BYTE: usize = 512;
@@ -53,29 +77,11 @@ fn read(path: &Path) -> String {
     format!("read {} {fate}", checkpoint.tensors().len())
 }
 
-#[test]
-fn fuzz_pickle() {
-    let folder = tempfile::tempdir().unwrap();
-    let words: &[&[u8]] = &[
-        b"ctorch._utils\n_rebuild_tensor_v2\n",
-        b"ctorch._utils\n_rebuild_parameter\n",
-        b"ctorch.jit._pickle\nbuild_intlist\n",
-        b"ctorch\nHalfStorage\n",
-        b"c__torch__\nM\n",
-        b"ccollections\nOrderedDict\n)R",
-        b"cposix\nsystem\n",
-        b"X\x07\0\0\0storage",
-        b"\x8a\x08\xff\xff\xff\xff\xff\xff\xff\x7f",
-        b"K\x18tQ",
-        b"q\x00h\x00",
-        b"\x81}",
-        b"\x86R",
-        b"sb.",
-    ];
-    fuzz("pickle", words, |input| {
+fn check(input: &[u8]) -> String {
+    in_folder(|folder| {
         let mut fates = Vec::new();
         for (is_torchscript, at_least) in [true, false].into_iter().zip(BYTES_AT_LEAST) {
-            let path = folder.path().join("archive");
+            let path = folder.join("archive");
             write(&path, input, is_torchscript);
             let (fate, peak) = peak_during(|| read(&path));
             let limit = at_least + BYTES_PER_BYTE * input.len();
@@ -83,5 +89,5 @@ fn fuzz_pickle() {
             fates.push(fate);
         }
         fates.concat()
-    });
+    })
 }

@@ -4,7 +4,27 @@ use std::fs;
 use std::path::Path;
 
 use flamingo_convert::source::{Checkpoint, Format};
-use flamingo_fuzz::{fuzz, peak_during};
+
+use super::{Target, in_folder};
+use crate::peak_during;
+
+/// The target of checkpoints.
+pub const TARGET: Target = Target {
+    name: "checkpoint",
+    words: &[
+        b"PK\x03\x04",
+        b"PK\x01\x02",
+        b"PK\x05\x06",
+        b"PK\x06\x06",
+        b"GGUF\x03\0\0\0",
+        b"\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19.",
+        b"data.pkl",
+        b"constants.pkl",
+        b"\"data_offsets\":[",
+        b"{\"weight_map\":{",
+    ],
+    check,
+};
 
 /// Most bytes allocated for each byte of input, tensors read one by one.
 const BYTES_PER_BYTE: usize = 64;
@@ -39,27 +59,13 @@ fn read(path: &Path) -> String {
     )
 }
 
-#[test]
-fn fuzz_checkpoint() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("input");
-    let words: &[&[u8]] = &[
-        b"PK\x03\x04",
-        b"PK\x01\x02",
-        b"PK\x05\x06",
-        b"PK\x06\x06",
-        b"GGUF\x03\0\0\0",
-        b"\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19.",
-        b"data.pkl",
-        b"constants.pkl",
-        b"\"data_offsets\":[",
-        b"{\"weight_map\":{",
-    ];
-    fuzz("checkpoint", words, |input| {
+fn check(input: &[u8]) -> String {
+    in_folder(|folder| {
+        let path = folder.join("input");
         fs::write(&path, input).unwrap();
         let (fate, peak) = peak_during(|| read(&path));
         let limit = BYTES_AT_LEAST + BYTES_PER_BYTE * input.len();
         assert!(peak <= limit, "{peak} bytes allocated for {}", input.len());
         fate
-    });
+    })
 }
