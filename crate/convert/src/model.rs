@@ -25,6 +25,8 @@ const GPU_BUFFER_ALIGNMENT: u64 = 16;
 pub struct ModelDescription {
     /// Name for people.
     pub name: String,
+    /// The family of a released model, for people.
+    pub family: Option<&'static str>,
     /// SPDX expression of the licence.
     pub licence: String,
     /// All sizes.
@@ -155,6 +157,7 @@ impl ModelDescription {
         let cache_values = 2 * language.layers * row * ESTIMATED_POSITIONS.min(language.context);
         Ok(ModelSummary {
             name: self.name.clone(),
+            family: self.family.map(str::to_owned),
             licence: self.licence.clone(),
             // By way of its text: as a value, 1e-5 would have the digits of its f32.
             config: serde_json::from_str(&self.config.to_json()).map_err(ModelError::Json)?,

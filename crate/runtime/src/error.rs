@@ -100,6 +100,17 @@ pub enum LoadError {
     /// Not even the file's header arrived.
     #[error("the model's file is empty or ends in its header")]
     NoHeader,
+    /// Weights that memory cannot hold, by the file's header.
+    #[error(
+        "the weights take {needed} bytes, and {available} can be addressed here; load the model \
+         with WebGPU, pack it in a smaller type, or run it with the native program"
+    )]
+    TooLarge {
+        /// Bytes of all tensors.
+        needed: u64,
+        /// Bytes that can be addressed.
+        available: u64,
+    },
     /// The file lacks an entry every Flamingo model has.
     #[error(transparent)]
     Metadata(#[from] MetadataError),

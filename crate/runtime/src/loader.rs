@@ -3,7 +3,7 @@
 use flamingo::{FlamingoBuilder, FlamingoConfig};
 use flamingo_kernels::{ComputeDevice, DeviceKind};
 use flamingo_weights::TensorInfo;
-use flamingo_weights::gguf::{GgufReader, Metadata};
+use flamingo_weights::gguf::{GgufReader, Metadata, TensorEntry};
 
 use crate::error::LoadError;
 use crate::model::Model;
@@ -40,14 +40,17 @@ impl ModelLoader {
     /// Takes the next bytes of the file, of any number.
     ///
     /// # Errors
-    /// Where the file is malformed, holds something else than a Flamingo
-    /// model, or the device refuses a tensor. The loader is of no use then.
+    /// If the file is malformed, holds something else than a Flamingo model or weights that
+    /// memory cannot hold, or the device refuses a tensor. The loader is of no use then.
     pub fn push(&mut self, bytes: &[u8]) -> Result<(), LoadError> {
         self.reader.push(bytes)?;
         if self.parts.is_none() {
             let Some(header) = self.reader.header() else {
                 return Ok(());
             };
+            if self.device.kind() == DeviceKind::Cpu {
+                check_addressable(&header.tensors, usize::MAX as u64)?;
+            }
             self.parts = Some(start(&header.metadata, &self.device)?);
         }
         if let Some((builder, _)) = &mut self.parts {
@@ -104,6 +107,21 @@ impl ModelLoader {
     }
 }
 
+/// Checks that the CPU, which keeps every tensor in memory, can address `available` bytes
+/// of them: 4 GiB in a browser's module, which has pointers of 32 bits.
+fn check_addressable(tensors: &[TensorEntry], available: u64) -> Result<(), LoadError> {
+    let mut needed = 0_u64;
+    for entry in tensors {
+        // A length that no 64 bits hold is none of a tensor that arrives.
+        let bytes = entry.info.byte_len().map_or(u64::MAX, |bytes| bytes as u64);
+        needed = needed.saturating_add(bytes);
+    }
+    match needed <= available {
+        true => Ok(()),
+        false => Err(LoadError::TooLarge { needed, available }),
+    }
+}
+
 /// Reads what the header says and prepares for the tensors.
 fn start(
     metadata: &Metadata,
@@ -119,4 +137,36 @@ fn start(
     let json = metadata.string("tokenizer.huggingface.json")?;
     let tokenizer = Tokenizer::for_model(json, &config)?;
     Ok((FlamingoBuilder::new(config, device)?, tokenizer))
+}
+
+#[cfg(test)]
+mod tests {
+    use flamingo_weights::TensorType;
+
+    use super::*;
+
+    fn matrix(rows: usize) -> TensorEntry {
+        TensorEntry {
+            info: TensorInfo {
+                name: format!("blk.{rows}.ffn_up.weight"),
+                tensor_type: TensorType::F16,
+                shape: vec![rows, 1 << 20],
+            },
+            offset: 0,
+        }
+    }
+
+    #[test]
+    fn weights_that_cannot_be_addressed_are_refused_by_the_header() {
+        // 2 GiB and 2 GiB, as a browser's module counts.
+        let available = u64::from(u32::MAX);
+        let tensors = [matrix(1024), matrix(1024)];
+        assert!(check_addressable(&tensors[..1], available).is_ok());
+        let error = check_addressable(&tensors, available);
+        assert!(
+            matches!(error, Err(LoadError::TooLarge { needed, .. }) if needed == 1 << 32),
+            "{error:?}"
+        );
+        assert!(check_addressable(&tensors, 1 << 32).is_ok());
+    }
 }

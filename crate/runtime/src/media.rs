@@ -91,6 +91,15 @@ impl Model {
             .await
     }
 
+    /// The square that the model sees of a picture: what is kept of the frames of a clip
+    /// until all of them are there. It is encoded as the picture would be.
+    ///
+    /// # Errors
+    /// If the resampler refuses the picture.
+    pub fn scaled(&self, pixels: &ImagePixels) -> Result<ImagePixels, RuntimeError> {
+        Ok(square(pixels, &self.config().vision)?)
+    }
+
     /// Encodes the frames of a clip, in the order of time, as one media: each by
     /// itself, then all together into as many latents as an image has (paper, section
     /// 2.1). Frames should be evenly spaced; the paper trains on one a second.

@@ -16,7 +16,7 @@ pub fn preprocess(image: &ImagePixels, vision: &VisionConfig) -> Result<Vec<f32>
 }
 
 /// The square that the vision encoder sees of a picture, in bytes still: a quarter of what
-/// its numbers take, where pictures are told apart.
+/// its numbers take, where pictures are told apart. The square of a square is itself.
 pub(crate) fn square(
     image: &ImagePixels,
     vision: &VisionConfig,

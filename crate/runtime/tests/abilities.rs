@@ -618,6 +618,10 @@ fn a_clip_is_one_media_and_the_order_of_its_frames_counts() {
     let forwards = said(&[a.clone(), b.clone()]);
     let backwards = said(&[b.clone(), a.clone()]);
     assert_ne!(forwards, backwards);
+    // A frame that was scaled as it came is the same frame.
+    assert_ne!([a.width(), a.height()], [64, 64]);
+    let scaled = frames.each_ref().map(|frame| model.scaled(frame).unwrap());
+    assert_eq!(said(&scaled), forwards);
     // More frames than embeddings: these are spread over the clip.
     assert!(said(&[a.clone(), a.clone(), b.clone(), b.clone(), b.clone()]).is_finite());
     let error = block_on(model.encode_clip(&[])).unwrap_err();

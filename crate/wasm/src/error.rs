@@ -36,7 +36,10 @@ impl Coded for DeviceError {
 
 impl Coded for LoadError {
     fn code(&self) -> &'static str {
-        "invalid-model"
+        match self {
+            Self::TooLarge { .. } => "out-of-memory",
+            _ => "invalid-model",
+        }
     }
 }
 

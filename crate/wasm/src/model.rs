@@ -75,7 +75,7 @@ impl Model {
     pub async fn encode_clip(&self, frames: &Frames) -> Result<EncodedMedia, JsValue> {
         let media = self
             .model
-            .encode_clip(&frames.pixels)
+            .encode_clip(&frames.squares)
             .await
             .map_err(thrown)?;
         Ok(EncodedMedia { media })
@@ -93,7 +93,7 @@ impl Model {
     /// As [`Self::embed`], of pixels as [`Frames::push_pixels`] takes them.
     ///
     /// # Errors
-    /// As [`RuntimeModel::embed`] and [`Frames::push_pixels`].
+    /// As [`RuntimeModel::embed`] and [`ImagePixels::from_rgba8`].
     #[wasm_bindgen(js_name = embedPixels)]
     pub async fn embed_pixels(
         &self,
@@ -101,13 +101,8 @@ impl Model {
         width: u32,
         height: u32,
     ) -> Result<Vec<f32>, JsValue> {
-        let mut frames = Frames::new();
-        frames.push_pixels(&rgba, width, height)?;
-        let mut embedding = Vec::new();
-        for pixels in &frames.pixels {
-            embedding = self.model.embed(pixels).await.map_err(thrown)?;
-        }
-        Ok(embedding)
+        let pixels = ImagePixels::from_rgba8(width, height, &rgba).map_err(thrown)?;
+        self.model.embed(&pixels).await.map_err(thrown)
     }
 
     /// Number of tokens of a prompt, one for each image or clip among them.

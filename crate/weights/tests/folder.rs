@@ -13,6 +13,7 @@ use flamingo_weights::manifest::{
 fn summary() -> ModelSummary {
     ModelSummary {
         name: "test".to_owned(),
+        family: None,
         licence: "MIT".to_owned(),
         config: serde_json::json!({}),
         required_gpu_limits: GpuLimits {

@@ -70,7 +70,7 @@ const BUILD_THREADS: &[&str] = &[
         '-Ctarget-feature=+atomics,+bulk-memory,+mutable-globals',
         '-Clink-arg=--shared-memory',
         '-Clink-arg=--import-memory',
-        '-Clink-arg=--max-memory=2147483648',
+        '-Clink-arg=--max-memory=4294967296',
         '-Clink-arg=--export=__wasm_init_tls',
         '-Clink-arg=--export=__tls_size',
         '-Clink-arg=--export=__tls_align',

@@ -41,6 +41,7 @@ pub(crate) fn model() -> tempfile::TempDir {
     let manifest = writer
         .finish(ModelSummary {
             name: "tiny for tests".to_owned(),
+            family: None,
             licence: "CC0-1.0".to_owned(),
             config: Value::Null,
             required_gpu_limits: limits,

@@ -65,6 +65,7 @@ pub fn checkpoint(options: &CheckpointOptions) -> Result<Report, ImportError> {
     };
     let description = ModelDescription {
         name: options.name.clone().unwrap_or_else(|| name(&import)),
+        family: Some(import.family().title()),
         licence: options
             .licence
             .clone()

@@ -49,6 +49,7 @@ pub(crate) fn make(
     let mut vision = efficientnet::read(&VISION.open(parts)?, &encoder)?;
     let description = ModelDescription {
         name: "Flamingo SmolLM2-135M-Instruct EfficientNet-Lite2".to_owned(),
+        family: None,
         licence: licence(&bridges.licence),
         config: FlamingoConfig {
             vision: VisionConfig {

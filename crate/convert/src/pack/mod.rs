@@ -1,6 +1,6 @@
 //! Models made out of pretrained parts, or of random numbers in the shape of some.
 //!
-//! * `default_model`, `tiny`, `open_flamingo_3b`: the models
+//! * `default_model`, `tiny`, `open_flamingo`: the models
 //! * `parts`: the files that hold the pretrained parts
 //! * `language`, `bridges`, `efficientnet`: what each part gives
 //! * `tokenizer`: the tokenizer as one JSON text
@@ -11,7 +11,7 @@ pub(crate) mod default_model;
 mod efficientnet;
 mod error;
 mod language;
-pub(crate) mod open_flamingo_3b;
+pub(crate) mod open_flamingo;
 mod parts;
 mod random;
 pub(crate) mod tiny;

@@ -34,6 +34,7 @@ pub(crate) fn make(parts: &Path, seed: u64, output: Output) -> Result<ModelManif
     } = language::read(parts)?;
     let description = ModelDescription {
         name: "Flamingo tiny, random weights".to_owned(),
+        family: None,
         licence: "Apache-2.0".to_owned(),
         config: FlamingoConfig {
             vision: VisionConfig {

