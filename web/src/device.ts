@@ -1,6 +1,7 @@
 /** The choice of a device that can hold the model at hand, and of the module that drives it. */
 
-import { AdapterLimitError, describe, StartError } from "./errors.js";
+import { heapBytesOf, tooLarge } from "./device-memory.js";
+import { describe, NoWebGpuError, StartError } from "./errors.js";
 import type { Manifest } from "./manifest.js";
 import type { Warn } from "./storage/model-cache.js";
 import type { DeviceReport, DeviceWish } from "./types.js";
@@ -20,29 +21,60 @@ export interface ChosenDevice {
 }
 
 /**
- * Opens a device. Where `auto` gave a GPU that is too small for the model, the
- * CPU is taken and the report says so; a GPU that was asked for is an error. The
- * CPU computes on all its threads where the page may have them.
+ * Opens a device. A model that fits no tab on the CPU is for a GPU, even one that `auto` would
+ * not take otherwise. The CPU computes on all its threads where the page may have them.
+ *
+ * @throws a {@link ModelTooLargeError} where the model fits on none, before a module is fetched if
+ *     that is known by then.
  */
 export async function chooseDevice(
   start: StartWasm,
   wish: DeviceWish,
-  limits: Manifest["requiredGpuLimits"],
+  manifest: Manifest,
   warn: Warn,
 ): Promise<ChosenDevice> {
-  const threads = mayHaveThreads();
   const { preference } = wish;
-  if (threads && (preference === "cpu" || (preference === "auto" && !("gpu" in navigator)))) {
-    const chosen = await onThreads(start, wish, warn);
+  const isAuto = preference === "auto";
+  const mayBeGpu = preference === "webgpu" || (isAuto && "gpu" in (globalThis.navigator ?? {}));
+  const cpuRefuses = tooLarge(manifest, "cpu");
+  const refusal = mayBeGpu ? tooLarge(manifest, "webgpu") : cpuRefuses;
+  if (refusal !== undefined) throw refusal;
+  warnOfLittleMemory(manifest, warn);
+  if (isAuto && cpuRefuses !== undefined) {
+    try {
+      const chosen = await withGpuModule(start, { ...wish, preference: "webgpu" });
+      const reason = `${chosen.report.reason}; the model does not fit on the CPU of a tab`;
+      return { ...chosen, report: { ...chosen.report, reason } };
+    } catch (cause) {
+      if (!(cause instanceof NoWebGpuError)) throw cause;
+      throw Object.assign(cpuRefuses, { cause });
+    }
+  }
+
+  const threads = mayHaveThreads();
+  const heapBytes = heapBytesOf(manifest, "cpu");
+  if (threads && !mayBeGpu) {
+    const chosen = await onThreads(start, wish, heapBytes, warn);
     if (chosen !== undefined) return chosen;
   }
-  const chosen = await withGpuModule(start, wish, limits);
-  if (!threads || preference !== "auto" || chosen.report.kind !== "cpu") return chosen;
+  const chosen = await withGpuModule(start, wish);
+  if (!threads || !isAuto || chosen.report.kind !== "cpu") return chosen;
   // The GPU was looked at and not taken: the other module computes faster.
-  const faster = await onThreads(start, wish, warn);
+  const faster = await onThreads(start, wish, heapBytes, warn);
   if (faster === undefined) return chosen;
   chosen.device.free();
   return { ...faster, report: { ...chosen.report, threads: faster.report.threads } };
+}
+
+/** Says where the device has less memory than the model takes, as far as the browser tells. */
+function warnOfLittleMemory({ memoryBytes }: Manifest, warn: Warn): void {
+  // In GiB, rounded to a power of two; some browsers do not tell.
+  const { deviceMemory } = (globalThis.navigator ?? {}) as { deviceMemory?: number };
+  if (deviceMemory === undefined || memoryBytes <= deviceMemory * 2 ** 30) return;
+  warn(
+    "little-memory",
+    `The model takes ${(memoryBytes / 1e9).toFixed(1)} GB of memory and this device has about ${deviceMemory}. It may end the page: close other programs, or load a smaller model.`,
+  );
 }
 
 /**
@@ -57,10 +89,11 @@ function mayHaveThreads(): boolean {
 async function onThreads(
   start: StartWasm,
   wish: DeviceWish,
+  heapBytes: number,
   warn: Warn,
 ): Promise<ChosenDevice | undefined> {
   try {
-    const wasm = await started(start, "threads");
+    const wasm = await started(start, "threads", heapBytes);
     return await opened(wasm, { ...wish, preference: "cpu" });
   } catch (error) {
     warn("threads", `The CPU computes on one thread: ${describe(error)}`);
@@ -68,26 +101,17 @@ async function onThreads(
   }
 }
 
-async function withGpuModule(
-  start: StartWasm,
-  wish: DeviceWish,
-  limits: Manifest["requiredGpuLimits"],
-): Promise<ChosenDevice> {
-  const wasm = await started(start, "webgpu");
-  const chosen = await opened(wasm, wish);
-  const { device, report } = chosen;
-  const shortage = report.kind === "webgpu" ? findShortage(report, limits) : undefined;
-  if (shortage === undefined) return chosen;
-
-  device.free();
-  if (wish.preference !== "auto") throw shortage;
-  const cpu = await opened(wasm, { ...wish, preference: "cpu" });
-  return { ...cpu, report: { ...cpu.report, reason: shortage.message } };
+async function withGpuModule(start: StartWasm, wish: DeviceWish): Promise<ChosenDevice> {
+  return opened(await started(start, "webgpu"), wish);
 }
 
-async function started(start: StartWasm, build: WasmBuild): Promise<WasmModule> {
+async function started(
+  start: StartWasm,
+  build: WasmBuild,
+  heapBytes?: number,
+): Promise<WasmModule> {
   try {
-    return await start(build);
+    return await start(build, heapBytes);
   } catch (cause) {
     throw new StartError({ reason: describe(cause) }, { cause });
   }
@@ -99,15 +123,4 @@ async function opened(
 ): Promise<ChosenDevice> {
   const device = await calling(() => wasm.selectDevice(preference, int8Activations));
   return { wasm, device, report: device.report() };
-}
-
-function findShortage(
-  report: DeviceReport,
-  limits: Manifest["requiredGpuLimits"],
-): AdapterLimitError | undefined {
-  for (const limit of ["maxBufferSize", "maxStorageBufferBindingSize"] as const) {
-    const [needed, available] = [limits[limit], report[limit]];
-    if (available < needed) return new AdapterLimitError({ limit, needed, available });
-  }
-  return undefined;
 }

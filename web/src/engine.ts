@@ -153,13 +153,12 @@ export class Engine implements WorkerApi {
     shards: (progress: Progress) => AsyncIterable<VerifiedShard>,
   ): Promise<LoadedModel> {
     const warn: Warn = (code, message) => void onEvent({ status: "warning", code, message });
-    const start: StartWasm = async (build) => {
-      const wasm = await this.#start(build);
+    const start: StartWasm = async (build, heapBytes) => {
+      const wasm = await this.#start(build, heapBytes);
       void onEvent({ status: "module", url: wasm.url });
       return wasm;
     };
-    const limits = manifest.requiredGpuLimits;
-    const { wasm, device, report } = await chooseDevice(start, wish, limits, warn);
+    const { wasm, device, report } = await chooseDevice(start, wish, manifest, warn);
     this.#wasm = wasm;
     void onEvent({ status: "device", device: report });
 

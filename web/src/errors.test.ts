@@ -1,7 +1,6 @@
 import { expect, test } from "vitest";
 import {
   AbortedError,
-  AdapterLimitError,
   brief,
   DeviceLostError,
   DisposedError,
@@ -15,6 +14,7 @@ import {
   InvalidModelError,
   ManifestError,
   ModelFileError,
+  ModelTooLargeError,
   NetworkError,
   NoWebGpuError,
   OutOfMemoryError,
@@ -40,7 +40,7 @@ test("every cause has a class of its own that crosses with its code and its word
   const errors = [
     new StartError({ reason: "blocked by the policy" }),
     new NoWebGpuError({ reason: "there is no adapter; choose the CPU" }),
-    new AdapterLimitError({ limit: "maxBufferSize", needed: 8, available: 4 }),
+    new ModelTooLargeError({ device: "cpu", needed: 8e9, available: 4e9 }),
     new DeviceLostError({ reason: "the GPU was reset; load the model again" }),
     new OutOfMemoryError({ reason: "close other tabs" }),
     new HashMismatchError({ url: "https://a.test/", expected: "a", received: "b" }),
@@ -59,10 +59,12 @@ test("every cause has a class of its own that crosses with its code and its word
   expect(new Set(errors.map(({ code }) => code)).size).toBe(errors.length);
 });
 
-test("a limit that is too small is named with what is needed and what there is", () => {
-  const { message } = new AdapterLimitError({ limit: "maxBufferSize", needed: 8, available: 4 });
-  for (const fact of ["maxBufferSize", "8 bytes", "has 4", '"cpu"'])
-    expect(message).toContain(fact);
+test("a model that is too large is told with what it takes, what there is and what would do", () => {
+  const too = (device: "cpu" | "webgpu") =>
+    new ModelTooLargeError({ device, needed: 5.26e9, available: 2 ** 32 }).message;
+  for (const fact of ["5.3 GB", "4.3 GB", "on the CPU", "WebGPU", "smaller type", "native program"])
+    expect(too("cpu")).toContain(fact);
+  expect(too("webgpu")).toContain("largest tensor");
 });
 
 test.each([

@@ -216,20 +216,27 @@ export class NoWebGpuError extends ReportedError {
   readonly code = "no-webgpu";
 }
 
-/** The GPU allows only smaller buffers than the model needs. */
-export class AdapterLimitError extends FlamingoError<{
-  limit: string;
+/** The model takes more memory than a tab can have. Told before a shard is fetched. */
+export class ModelTooLargeError extends FlamingoError<{
+  /** Where it was to run. */
+  device: "webgpu" | "cpu";
+  /** Bytes of the WebAssembly heap that it would take, estimated. */
   needed: number;
+  /** Bytes that the heap can have. */
   available: number;
 }> {
-  readonly code = "adapter-limit";
+  readonly code = "model-too-large";
 
   constructor(
-    details: { limit: string; needed: number; available: number },
+    details: { device: "webgpu" | "cpu"; needed: number; available: number },
     options?: ErrorOptions,
   ) {
+    const [needed, available] = [details.needed, details.available].map((bytes) =>
+      (bytes / 1e9).toFixed(1),
+    );
+    const onCpu = details.device === "cpu";
     super(
-      `The model needs ${details.limit} of ${details.needed} bytes, this GPU has ${details.available}. Choose the device "cpu", or a smaller model.`,
+      `The model takes about ${needed} GB of the tab's memory ${onCpu ? "on the CPU" : "while its largest tensor is loaded"}, which has ${available} GB at most. Use ${onCpu ? "WebGPU, in a browser and on a device that have it; or " : ""}a model packed in a smaller type, or the native program \`flamingo\`.`,
       details,
       options,
     );
@@ -355,7 +362,7 @@ const classes = {
   "insecure-context": InsecureContextError,
   start: StartError,
   "no-webgpu": NoWebGpuError,
-  "adapter-limit": AdapterLimitError,
+  "model-too-large": ModelTooLargeError,
   "device-lost": DeviceLostError,
   device: DeviceError,
   "out-of-memory": OutOfMemoryError,

@@ -3,7 +3,6 @@
 export { CaptionStream } from "./caption-stream.js";
 export {
   AbortedError,
-  AdapterLimitError,
   DeviceError,
   DeviceLostError,
   DisposedError,
@@ -20,6 +19,7 @@ export {
   ManifestError,
   ModelFileError,
   ModelInUseError,
+  ModelTooLargeError,
   NetworkError,
   NoWebGpuError,
   OutOfMemoryError,

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { ManifestError, UnsupportedVersionError } from "./errors.js";
-import { MAX_SHARD_BYTES, parseManifest } from "./manifest.js";
+import { infoOf, MAX_SHARD_BYTES, parseManifest } from "./manifest.js";
 
 const URL = "https://models.test/model.json";
 const SHA256 = "0".repeat(64);
@@ -16,7 +16,9 @@ function valid() {
       { file: "a.bin", bytes: 4, sha256: SHA256 },
       { file: "b.bin", bytes: 3, sha256: SHA256 },
     ],
-    required_gpu_limits: { max_buffer_size: 10, max_storage_buffer_binding_size: 20 },
+    required_gpu_limits: { max_buffer_size: 10, max_storage_buffer_binding_size: 10 },
+    family: "IDEFICS",
+    config: { language: { width: 4 } },
   };
 }
 
@@ -30,8 +32,20 @@ test("reads a whole model.json", () => {
       { file: "a.bin", bytes: 4, sha256: SHA256 },
       { file: "b.bin", bytes: 3, sha256: SHA256 },
     ],
-    requiredGpuLimits: { maxBufferSize: 10, maxStorageBufferBindingSize: 20 },
+    largestTensorBytes: 10,
+    family: "IDEFICS",
+    config: { language: { width: 4 } },
   });
+});
+
+test("people are told the family and the memory, on either device", () => {
+  const { largestTensorBytes: _, shards: __, ...told } = parseManifest(valid(), URL);
+  const beside = 2 ** 27;
+  expect(infoOf(parseManifest(valid(), URL))).toEqual({
+    ...told,
+    heapBytes: { cpu: 9 + 10 + beside, webgpu: 10 + beside },
+  });
+  expect(parseManifest({ ...valid(), family: 3 }, URL).family).toBeUndefined();
 });
 
 const shard = (changes: object) => ({

@@ -3,6 +3,7 @@
  * so nothing in it is believed before it has been checked here.
  */
 
+import { heapBytesOf } from "./device-memory.js";
 import { ManifestError, UnsupportedVersionError } from "./errors.js";
 import { textOf } from "./text-of.js";
 import type { ModelInfo } from "./types.js";
@@ -29,16 +30,17 @@ export interface ShardEntry {
 /** A checked `model.json`. */
 export interface Manifest {
   readonly name: string;
+  /** The family of a released model. */
+  readonly family: string | undefined;
   readonly licence: string;
   readonly totalBytes: number;
   /** Memory the loaded model takes, in bytes. */
   readonly memoryBytes: number;
+  /** Bytes of the largest tensor. A GPU whose buffers are smaller gets it in parts. */
+  readonly largestTensorBytes: number;
   readonly shards: readonly ShardEntry[];
-  /** What the GPU must allow, in bytes. */
-  readonly requiredGpuLimits: {
-    readonly maxBufferSize: number;
-    readonly maxStorageBufferBindingSize: number;
-  };
+  /** The architecture and the prompts, unchecked. */
+  readonly config: unknown;
 }
 
 /** A manifest, and the JSON that it was read from. */
@@ -61,8 +63,12 @@ export function manifestOf(bytes: Uint8Array, url: string): ReadManifest {
 }
 
 /** What a manifest says about its model to people. */
-export function infoOf({ name, licence, totalBytes, memoryBytes }: Manifest): ModelInfo {
-  return { name, licence, totalBytes, memoryBytes };
+export function infoOf(manifest: Manifest): ModelInfo {
+  const { shards: _, largestTensorBytes: __, ...info } = manifest;
+  return {
+    ...info,
+    heapBytes: { cpu: heapBytesOf(manifest, "cpu"), webgpu: heapBytesOf(manifest, "webgpu") },
+  };
 }
 
 /** Checks the parsed JSON of `url`. */
@@ -84,17 +90,16 @@ export function parseManifest(json: unknown, url: string): Manifest {
   if (shards.reduce((sum, { bytes }) => sum + bytes, 0) !== totalBytes) {
     throw new ManifestError({ url, field: "total_bytes is not the sum of the shards" });
   }
-  const limits = root.object("required_gpu_limits");
+  const { family, config } = json as Partial<Record<string, unknown>>;
   return {
     name: root.text("name"),
+    family: typeof family === "string" ? family : undefined,
     licence: root.text("licence"),
     totalBytes,
     memoryBytes: root.count("estimated_memory_bytes"),
+    largestTensorBytes: root.object("required_gpu_limits").count("max_buffer_size"),
     shards,
-    requiredGpuLimits: {
-      maxBufferSize: limits.count("max_buffer_size"),
-      maxStorageBufferBindingSize: limits.count("max_storage_buffer_binding_size"),
-    },
+    config,
   };
 }
 

@@ -9,9 +9,13 @@ const MOST_THREADS = 8;
 /** Hears of a panic, or of anything else that a module does not survive. */
 type OnCrash = (reason: string) => void;
 
-/** Starts one of the builds. */
-export function startModule(build: WasmBuild, onCrash: OnCrash): Promise<WasmModule> {
-  return build === "webgpu" ? startWithGpu(onCrash) : startWithThreads(onCrash);
+/** Starts one of the builds. The memory of threads can grow to `heapBytes` at least. */
+export function startModule(
+  build: WasmBuild,
+  heapBytes: number | undefined,
+  onCrash: OnCrash,
+): Promise<WasmModule> {
+  return build === "webgpu" ? startWithGpu(onCrash) : startWithThreads(heapBytes ?? 0, onCrash);
 }
 
 async function startWithGpu(onCrash: OnCrash): Promise<WasmModule> {
@@ -22,15 +26,45 @@ async function startWithGpu(onCrash: OnCrash): Promise<WasmModule> {
   return exportsOf(surface, url, memory);
 }
 
-async function startWithThreads(onCrash: OnCrash): Promise<WasmModule> {
+async function startWithThreads(heapBytes: number, onCrash: OnCrash): Promise<WasmModule> {
   const surface = await import("../wasm-threads/flamingo.js");
   const url = new URL("../wasm-threads/flamingo_bg.wasm", import.meta.url);
   const module = await WebAssembly.compileStreaming(fetch(url));
-  const { memory } = await surface.default({ module_or_path: module });
+  const memory = await startShared(surface.default, module, heapBytes);
   surface.onPanic(onCrash);
   const others = Math.min(navigator.hardwareConcurrency, MOST_THREADS) - 1;
   await Promise.all(Array.from({ length: others }, () => startThread({ module, memory }, onCrash)));
   return exportsOf(surface, url, memory);
+}
+
+/** The most pages of 64 KiB that a memory has: 4 GiB, which the module declares. */
+const MOST_PAGES = 2 ** 16;
+
+/** More than the module needs before it asks for any. */
+const FIRST_PAGES = 64;
+
+/**
+ * Starts the module with memory that threads share. Its address space is set aside as it is made:
+ * where a browser refuses 4 GiB of that, as on phones, the memory gets half as much, and so on
+ * down to what the model takes.
+ */
+async function startShared(
+  init: (options: {
+    module_or_path: WebAssembly.Module;
+    memory?: WebAssembly.Memory;
+  }) => Promise<{ readonly memory: WebAssembly.Memory }>,
+  module: WebAssembly.Module,
+  heapBytes: number,
+): Promise<WebAssembly.Memory> {
+  for (let maximum = MOST_PAGES; ; maximum /= 2) {
+    try {
+      const options = { initial: FIRST_PAGES, maximum, shared: true };
+      const given = maximum < MOST_PAGES ? { memory: new WebAssembly.Memory(options) } : {};
+      return (await init({ module_or_path: module, ...given })).memory;
+    } catch (error) {
+      if (!(error instanceof RangeError) || maximum * 2 ** 15 < heapBytes) throw error;
+    }
+  }
 }
 
 /** What a thread is sent: the module, and the memory that it shares. */

@@ -59,12 +59,21 @@ export type SelfTest =
 export interface ModelInfo {
   /** Name of the model. */
   readonly name: string;
+  /** The family of a released model, "OpenFlamingo" or "IDEFICS" for example; of another one nothing. */
+  readonly family: string | undefined;
   /** SPDX expression of its licence. */
   readonly licence: string;
   /** Bytes of all shards. */
   readonly totalBytes: number;
   /** Memory the loaded model takes, in bytes: on the GPU where it runs there, else on the WebAssembly heap. */
   readonly memoryBytes: number;
+  /**
+   * Estimated peak of the WebAssembly heap, in bytes, by the device that it runs on. The largest that
+   * a heap can be is 4 GiB: a model that takes more is refused before a shard is fetched.
+   */
+  readonly heapBytes: { readonly cpu: number; readonly webgpu: number };
+  /** The architecture and the prompts as `model.json` has them, unchecked. */
+  readonly config: unknown;
 }
 
 /** Where shards are kept: the origin private file system, Cache Storage, or the page's memory. */
@@ -86,6 +95,7 @@ export interface CachedModel extends ModelInfo {
  * - `damaged-cache`: a shard was damaged where it is kept, and is fetched again.
  * - `offline`: the server could not be reached or gave no `model.json`; that of the last visit is used.
  * - `threads`: the threads of the CPU did not start; it computes on one.
+ * - `little-memory`: the device has less memory, as far as the browser tells, than the model takes.
  * - `device-lost`: the GPU went away; the model is loaded again, and its events come once more.
  */
 export type LoadWarning =
@@ -95,6 +105,7 @@ export type LoadWarning =
   | "damaged-cache"
   | "offline"
   | "threads"
+  | "little-memory"
   | "device-lost";
 
 /** Progress of {@link Flamingo.load}, in this order: `progress` and `done` many times, `warning` at any time. */

@@ -143,8 +143,8 @@ export interface WasmModule {
  */
 export type WasmBuild = "webgpu" | "threads";
 
-/** Compiles and starts a module. */
-export type StartWasm = (build: WasmBuild) => Promise<WasmModule>;
+/** Compiles and starts a module, whose memory can grow to `heapBytes` where that must be asked for. */
+export type StartWasm = (build: WasmBuild, heapBytes?: number) => Promise<WasmModule>;
 
 /** The form in which the module throws. */
 interface WasmError {

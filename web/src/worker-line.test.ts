@@ -1,18 +1,19 @@
 /** The page's side and the Worker's, joined by a real channel. */
 
+import { proxy } from "comlink";
 import { expect, test } from "vitest";
 import {
   AbortedError,
-  AdapterLimitError,
   DisposedError,
   HttpStatusError,
   ImageError,
   InternalError,
+  ModelTooLargeError,
   StartError,
 } from "./errors.js";
 import { Session } from "./session.js";
 import { MemoryStore } from "./storage/memory.js";
-import { fakeModel, MODEL_URL } from "./testing/fake-server.js";
+import { FAKE_INFO, fakeModel, MODEL_URL, serve } from "./testing/fake-server.js";
 import { hostOf, join, load, texts } from "./testing/fake-worker.js";
 
 const photo = Uint8Array.of(7);
@@ -21,7 +22,7 @@ test("a model is loaded: every byte once, every event before the end", async () 
   const { wasm, connection } = join();
   const { model, events } = await load(connection);
   expect(wasm.pushed).toEqual([1, 2, 3, 4, 5]);
-  expect(model.info).toEqual({ name: "tiny", licence: "MIT", totalBytes: 5, memoryBytes: 100 });
+  expect(model.info).toEqual({ ...FAKE_INFO, totalBytes: 5 });
   expect(model.device.kind).toBe("webgpu");
   // Node has no storage for files, as a page in a sandboxed frame.
   expect(events.slice(0, 5)).toMatchObject([
@@ -69,16 +70,34 @@ test("a module that cannot be loaded is told as such", async () => {
   expect((error as StartError).message).toContain("flamingo_bg.wasm");
 });
 
-test("a GPU too small for the model: auto takes the CPU and says why, webgpu fails", async () => {
-  const first = join();
-  first.wasm.gpuLimit = 999;
-  const { model } = await load(first.connection, "auto");
-  expect(model.device).toMatchObject({ kind: "cpu", reason: expect.stringContaining("999") });
-
-  const second = join();
-  second.wasm.gpuLimit = 999;
-  await expect(load(second.connection, "webgpu")).rejects.toBeInstanceOf(AdapterLimitError);
-  expect(second.wasm.alive.size).toBe(0);
+test("a model that fits no tab is refused by its model.json alone", async () => {
+  const { wasm, connection } = join();
+  const files = fakeModel();
+  const { body } = files["model.json"] as { body: string };
+  const shards = Array.from({ length: 300 }, (_, i) => ({
+    file: `shard-${i}.bin`,
+    bytes: 1 << 24,
+    sha256: "0".repeat(64),
+  }));
+  const large = {
+    ...JSON.parse(body),
+    shards,
+    total_bytes: shards.length * 2 ** 24,
+    estimated_memory_bytes: 5e9,
+  };
+  const log = serve({ ...files, "model.json": { body: JSON.stringify(large) } });
+  const loading = connection.call((remote, task) =>
+    remote.load(
+      task,
+      MODEL_URL,
+      { preference: "cpu", int8Activations: false },
+      proxy(new MemoryStore()),
+      proxy(() => {}),
+    ),
+  );
+  await expect(loading).rejects.toBeInstanceOf(ModelTooLargeError);
+  expect(log.map(({ url }) => url)).toEqual([MODEL_URL]);
+  expect(wasm.alive.size).toBe(0);
 });
 
 test("a caption streams, and ends with the whole", async () => {

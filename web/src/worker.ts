@@ -4,7 +4,9 @@ import { expose } from "comlink";
 import { Engine } from "./engine.js";
 import { startModule } from "./modules.js";
 
-const engine = new Engine((build) => startModule(build, (reason) => engine.crash(reason)));
+const engine = new Engine((build, heapBytes) =>
+  startModule(build, heapBytes, (reason) => engine.crash(reason)),
+);
 
 // A trap inside a future reaches no promise, only the event loop. Left alone it would reach the
 // page too, before the answer that says what the module said of it.

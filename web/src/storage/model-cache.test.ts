@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { fetchManifest } from "../download.js";
 import type { ReadManifest } from "../manifest.js";
-import { fakeModel, MODEL_URL, serve } from "../testing/fake-server.js";
+import { FAKE_INFO, fakeModel, MODEL_URL, serve } from "../testing/fake-server.js";
 import { FaultyStore } from "../testing/faulty-store.js";
 import { cachedModels, ModelCache, removeModel } from "./model-cache.js";
 import type { StoragePlace } from "./places.js";
@@ -18,8 +18,6 @@ beforeEach(() => {
   messages = [];
 });
 afterEach(() => vi.unstubAllGlobals());
-
-const INFO = { name: "tiny", licence: "MIT", memoryBytes: 100 };
 
 const refused: StoragePlace = {
   kind: "opfs",
@@ -64,7 +62,7 @@ test("keeps shards where they last, and tells of them by model", async () => {
   expect(shard && (await cache.read(shard))).toEqual(Uint8Array.of(3, 3, 3));
   expect(await memory.folders()).toEqual([]);
   expect(await cachedModels(places())).toEqual([
-    { ...INFO, url: MODEL_URL, bytes: 5, totalBytes: 5 },
+    { ...FAKE_INFO, url: MODEL_URL, bytes: 5, totalBytes: 5 },
   ]);
   expect(warnings).toEqual([]);
 });
@@ -76,7 +74,7 @@ test("a model that is removed is gone from every store, and no other with it", a
   await other.adopt(manifest, json);
   await removeModel(MODEL_URL, places());
   expect(await cachedModels(places())).toEqual([
-    { ...INFO, url: "https://models.test/other/model.json", bytes: 0, totalBytes: 5 },
+    { ...FAKE_INFO, url: "https://models.test/other/model.json", bytes: 0, totalBytes: 5 },
   ]);
 });
 
@@ -85,7 +83,7 @@ test("shards of an earlier publication are forgotten, those that stayed are not"
   const { manifest, json } = await published([Uint8Array.of(1, 2, 3), Uint8Array.of(9, 9, 9, 9)]);
   expect([...(await (await open()).adopt(manifest, json)).keys()]).toEqual(["shard-0.bin"]);
   expect(await cachedModels(places())).toEqual([
-    { ...INFO, url: MODEL_URL, bytes: 3, totalBytes: 7 },
+    { ...FAKE_INFO, url: MODEL_URL, bytes: 3, totalBytes: 7 },
   ]);
 });
 

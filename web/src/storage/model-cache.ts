@@ -18,7 +18,7 @@ import {
 } from "../manifest.js";
 import { identityOf, withoutQuery } from "../model-address.js";
 import { sha256 } from "../sha256.js";
-import type { CachedModel, LoadWarning, ModelInfo, StorageKind } from "../types.js";
+import type { CachedModel, LoadWarning, StorageKind } from "../types.js";
 import type { FileStore } from "./file-store.js";
 import type { StoragePlace } from "./places.js";
 
@@ -29,7 +29,7 @@ const RECORD = /^model.*\.json$/;
 const MOST_RECORDS = 4;
 
 /** The content of one. */
-interface ModelRecord extends ModelInfo {
+interface ModelRecord {
   /** Address of the model's `model.json`. */
   readonly url: string;
   /** The parsed JSON of its `model.json`. */
@@ -38,10 +38,16 @@ interface ModelRecord extends ModelInfo {
   readonly visited?: number;
 }
 
-/** A record with the name of its file, and the hashes of its model's shards. */
-interface FoundRecord {
-  readonly name: string;
+/** A record that could be read. */
+interface ReadRecord {
   readonly record: ModelRecord;
+  /** Its manifest, checked. */
+  readonly manifest: Manifest;
+}
+
+/** A record with the name of its file, and the hashes of its model's shards. */
+interface FoundRecord extends ReadRecord {
+  readonly name: string;
   readonly hashes: readonly string[];
 }
 
@@ -101,14 +107,8 @@ export class ModelCache {
   /** The `model.json` of the last visit, for when the server cannot be reached. */
   async manifest(): Promise<ReadManifest | undefined> {
     for (const { store } of this.#stores) {
-      const record = await readRecord(store, this.#folder, this.#name);
-      if (record === undefined) continue;
-      try {
-        const json = record.manifest;
-        return { manifest: parseManifest(json, this.#url), json };
-      } catch {
-        // As if it were not there: the failure that led here is the one to tell.
-      }
+      const found = await readRecord(store, this.#folder, this.#name);
+      if (found !== undefined) return { manifest: found.manifest, json: found.record.manifest };
     }
     return undefined;
   }
@@ -118,8 +118,7 @@ export class ModelCache {
    * lies here, and finds room for those that lack. Returns the lengths in bytes, by file, of the shards that are here whole.
    */
   async adopt(manifest: Manifest, json: unknown): Promise<ReadonlyMap<string, number>> {
-    const visited = Date.now();
-    const record: ModelRecord = { url: this.#url, ...infoOf(manifest), manifest: json, visited };
+    const record: ModelRecord = { url: this.#url, manifest: json, visited: Date.now() };
     this.#record = new Blob([JSON.stringify(record)], { type: "application/json" });
     const lengths = new Map(manifest.shards.map(({ sha256, bytes }) => [sha256, bytes]));
     const whole = new Set<string>();
@@ -234,12 +233,12 @@ export async function cachedModels(places: readonly StoragePlace[]): Promise<Cac
   for (const { store } of (await openAll(places)).stores) {
     for (const folder of await store.folders()) {
       const files = await store.files(folder);
-      for (const { record, hashes } of await recordsIn(store, folder)) {
-        const { manifest: _, visited: __, ...model } = record;
+      for (const { record, manifest, hashes } of await recordsIn(store, folder)) {
+        const { url } = record;
         const bytes = files
           .filter(({ name }) => hashes.includes(name))
-          .reduce((sum, file) => sum + file.bytes, models.get(model.url)?.bytes ?? 0);
-        models.set(model.url, { ...model, bytes });
+          .reduce((sum, file) => sum + file.bytes, models.get(url)?.bytes ?? 0);
+        models.set(url, { ...infoOf(manifest), url, bytes });
       }
     }
   }
@@ -280,42 +279,28 @@ async function placeOf(url: string): Promise<Place> {
 async function recordsIn(store: FileStore, folder: string): Promise<FoundRecord[]> {
   const found: FoundRecord[] = [];
   for (const { name } of await store.files(folder).catch(() => [])) {
-    const record = RECORD.test(name) ? await readRecord(store, folder, name) : undefined;
-    if (record !== undefined) found.push({ name, record, hashes: hashesOf(record) });
+    const read = RECORD.test(name) ? await readRecord(store, folder, name) : undefined;
+    if (read === undefined) continue;
+    found.push({ ...read, name, hashes: read.manifest.shards.map(({ sha256 }) => sha256) });
   }
   return found.sort((a, b) => (b.record.visited ?? 0) - (a.record.visited ?? 0));
-}
-
-function hashesOf({ manifest, url }: ModelRecord): string[] {
-  try {
-    return parseManifest(manifest, url).shards.map(({ sha256 }) => sha256);
-  } catch {
-    return [];
-  }
 }
 
 async function readRecord(
   store: FileStore,
   folder: string,
   name: string,
-): Promise<ModelRecord | undefined> {
+): Promise<ReadRecord | undefined> {
   try {
     const blob = await store.read(folder, name);
     if (blob === undefined) return undefined;
-    const record: unknown = JSON.parse(await blob.text());
-    return isRecord(record) ? record : undefined;
+    const record: ModelRecord = JSON.parse(await blob.text());
+    if (typeof record.url !== "string") return undefined;
+    return { record, manifest: parseManifest(record.manifest, record.url) };
   } catch {
     // A record that cannot be read says nothing, as one that is not there.
     return undefined;
   }
-}
-
-function isRecord(value: unknown): value is ModelRecord {
-  const { url, name, licence, totalBytes, memoryBytes } = (value ?? {}) as Partial<ModelRecord>;
-  return (
-    [url, name, licence].every((text) => typeof text === "string") &&
-    [totalBytes, memoryBytes].every((count) => typeof count === "number")
-  );
 }
 
 async function openAll(

@@ -20,6 +20,14 @@ export type FakeAnswers = FakeFile | FakeFile[];
 /** Where the fake model lies. */
 export const MODEL_URL = "https://models.test/tiny/model.json";
 
+/** What its `model.json` says of it to people, but for its length. */
+export const FAKE_INFO = {
+  name: "tiny",
+  licence: "MIT",
+  memoryBytes: 100,
+  heapBytes: { cpu: 1100 + 2 ** 27, webgpu: 1000 + 2 ** 27 },
+};
+
 /** Files of a model, of two shards if not said otherwise, with a `model.json` that fits. */
 export function fakeModel(
   shards = [Uint8Array.of(1, 2, 3), Uint8Array.of(4, 5)],

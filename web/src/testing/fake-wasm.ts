@@ -45,8 +45,8 @@ export interface FakeModule extends WasmModule {
   imageFault: unknown;
   /** What a rehearsal throws. */
   rehearsalFault: unknown;
-  /** Largest buffer of the fake GPU. */
-  gpuLimit: number;
+  /** The fake GPU: `auto` takes hardware only. */
+  gpu: "hardware" | "software" | "none";
   /** Tokens until the fake GPU is lost; nothing is written afterwards. */
   tokensUntilLost: number;
 }
@@ -80,18 +80,19 @@ export function fakeWasm(): FakeModule {
 
     constructor(preference: DevicePreference) {
       super("device");
-      this.#kind = preference === "cpu" ? "cpu" : "webgpu";
+      const onCpu = preference === "cpu" || (preference === "auto" && module.gpu !== "hardware");
+      this.#kind = onCpu ? "cpu" : "webgpu";
     }
 
     report(): DeviceReport {
-      const limit = this.#kind === "cpu" ? 0 : module.gpuLimit;
+      const limit = this.#kind === "cpu" ? 0 : 1 << 20;
       return {
         kind: this.#kind,
         kernels: this.#kind === "cpu" ? "cpu" : "workgroups",
         adapter: "",
         backend: "",
-        software: false,
-        reason: "it was there",
+        software: this.#kind === "webgpu" && module.gpu === "software",
+        reason: `the GPU is ${module.gpu}`,
         maxBufferSize: limit,
         maxStorageBufferBindingSize: limit,
         subgroups: false,
@@ -356,7 +357,12 @@ export function fakeWasm(): FakeModule {
   const module: FakeModule = {
     url: "https://page.test/flamingo_bg.wasm",
     memory: new WebAssembly.Memory({ initial: 1 }),
-    selectDevice: async (preference) => new Device(preference),
+    selectDevice: async (preference) => {
+      if (preference === "webgpu" && module.gpu === "none") {
+        throw { code: "no-webgpu", message: "there is no adapter; use the CPU" };
+      }
+      return new Device(preference);
+    },
     ModelLoader,
     Frames,
     Examples,
@@ -371,7 +377,7 @@ export function fakeWasm(): FakeModule {
     firstId: 0,
     imageFault: undefined,
     rehearsalFault: undefined,
-    gpuLimit: 1 << 20,
+    gpu: "hardware",
     tokensUntilLost: Number.POSITIVE_INFINITY,
   };
   return module;

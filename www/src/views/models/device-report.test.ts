@@ -21,7 +21,15 @@ const FACTS: ReportFacts = {
   cores: 4,
   isolated: true,
   device: GPU,
-  model: { name: "tiny", licence: "MIT", totalBytes: 5_000_000, memoryBytes: 6 },
+  model: {
+    name: "tiny",
+    family: undefined,
+    licence: "MIT",
+    totalBytes: 5_000_000,
+    memoryBytes: 6,
+    heapBytes: { cpu: 8, webgpu: 2 },
+    config: {},
+  },
   memory: {
     heapBytes: 1_000_000,
     weightBytes: 2_000_000,
