@@ -169,6 +169,13 @@ const FILE_FAULTS: readonly FileFault[] = [
   ],
 ];
 
+/** The list of 300 shards of 16 MiB. */
+const FIVE_GB = Array.from({ length: 300 }, (_, i) => ({
+  file: `part-${i}.bin`,
+  bytes: 1 << 24,
+  sha256: "0".repeat(64),
+}));
+
 test.describe("a model.json", () => {
   for (const [name, fault, code, message] of FILE_FAULTS) {
     test(`${name} is told, and the next try is whole`, async ({ page }) => {
@@ -197,11 +204,18 @@ test.describe("a model.json", () => {
       /model\.json has format version 2; this version of flamingo-web reads 1\. Update flamingo-web\.$/,
     ],
     [
-      "that asks for more than this GPU has",
-      { required_gpu_limits: { max_buffer_size: 1e15, max_storage_buffer_binding_size: 0 } },
+      "of a model of 5 GB, for the CPU,",
+      { shards: FIVE_GB, total_bytes: 5_033_164_800, estimated_memory_bytes: 5_600_000_000 },
+      { device: "cpu" },
+      "model-too-large",
+      /^The model takes about 5\.7 GB of the tab's memory on the CPU, which has 4\.3 GB at most\. Use WebGPU, in a browser and on a device that have it; or a model packed in a smaller type, or the native program `flamingo`\.$/,
+    ],
+    [
+      "of a tensor that no tab holds, for a GPU,",
+      { required_gpu_limits: { max_buffer_size: 4_300_000_000 } },
       { device: "webgpu" },
-      "adapter-limit",
-      /^The model needs maxBufferSize of 1000000000000000 bytes, this GPU has \d+\. Choose the device "cpu", or a smaller model\.$/,
+      "model-too-large",
+      /^The model takes about 4\.4 GB of the tab's memory while its largest tensor is loaded, which has 4\.3 GB at most\. Use a model packed in a smaller type, or the native program `flamingo`\.$/,
     ],
   ];
   for (const [name, manifest, how, code, message] of cases) {

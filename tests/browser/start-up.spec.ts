@@ -8,6 +8,7 @@ import { expect, type Page, test } from "@playwright/test";
 import type * as Package from "../../web/dist/index.js";
 import { TINY_MODEL } from "./caption-page.js";
 import { PHOTOS } from "./fixtures.js";
+import { nativeTokenIds } from "./native.js";
 import { ISOLATION, type PackageServer, pathInClone, servePackage } from "./package-server.js";
 
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));
@@ -163,3 +164,52 @@ test("a thread that ends fails the call that waits for it", async ({ page }) => 
     await server.close();
   }
 });
+
+for (const [refused, pages, threads, warnings] of [
+  ["4 GiB at once, as on phones", 2 ** 15, "many", []],
+  ["any memory that threads share", 0, "one", ["threads"]],
+] as const) {
+  test(`where a browser refuses ${refused}, ${threads} of them compute`, async ({ page }) => {
+    const answers = (path: string, response: ServerResponse) => {
+      if (path !== "/web/dist/worker.js") return false;
+      const script = readFileSync(`${ROOT}web/dist/worker.js`, "utf8");
+      const refusal = `
+        const { Memory } = WebAssembly;
+        WebAssembly.Memory = function (options) {
+          if (options.maximum > ${pages}) throw new RangeError("could not allocate memory");
+          return new Memory(options);
+        };`;
+      response.setHeader("Content-Type", "text/javascript").end(script + refusal);
+      return true;
+    };
+    const server = await servePackage(PAGES, { headers: ISOLATION, answers });
+    try {
+      await page.goto(server.origin);
+      const told = await page.evaluate(
+        async ({ url, photo }) => {
+          const { Flamingo }: typeof Package = await import(
+            /* @vite-ignore */ `${location.origin}/web/dist/index.js`
+          );
+          const warnings: string[] = [];
+          const model = await Flamingo.load(url, {
+            device: "cpu",
+            onProgress: (event) => {
+              if (event.status === "warning") warnings.push(event.code);
+            },
+          });
+          const image = await (await fetch(photo)).blob();
+          const { tokenIds } = await model.session().caption(image).result;
+          const { threads } = model.device;
+          model.dispose();
+          return { threads, warnings, tokenIds };
+        },
+        { url: `/${TINY_MODEL}`, photo: pathInClone(PHOTOS[0] ?? "") },
+      );
+      expect(told.threads > 1 ? "many" : "one").toBe(threads);
+      expect(told.warnings).toEqual(warnings);
+      expect([told.tokenIds]).toEqual(await nativeTokenIds(TINY_MODEL, PHOTOS.slice(0, 1)));
+    } finally {
+      await server.close();
+    }
+  });
+}
