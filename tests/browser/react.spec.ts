@@ -115,11 +115,9 @@ test("a caption ends where its picture changes and where its component goes", as
   await page.evaluate(() => window.change({ photo: Uint8Array.of(3) }));
   await expect(page.getByLabel("caption")).toHaveText("some");
   const { renderings } = await calls(page);
-  await page.evaluate(() => {
-    window.change({ view: undefined as never });
-    window.end();
-  });
+  await page.evaluate(() => window.change({ view: undefined as never }));
   await expect.poll(() => calls(page)).toMatchObject({ alive: 0, running: 0, stopped: 2, made: 4 });
+  await page.evaluate(() => window.end());
   expect((await calls(page)).renderings).toBe(renderings);
 });
 
