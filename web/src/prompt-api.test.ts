@@ -91,7 +91,15 @@ describe("the interface", () => {
 });
 
 describe("availability and creation", () => {
-  const info: ModelInfo = { name: "m", licence: "MIT", totalBytes: 8, memoryBytes: 8 };
+  const info: ModelInfo = {
+    name: "m",
+    family: undefined,
+    licence: "MIT",
+    totalBytes: 8,
+    memoryBytes: 8,
+    heapBytes: { cpu: 8, webgpu: 8 },
+    config: null,
+  };
   const URL_OF_MODEL = "https://page.test/model.json";
 
   function loading(cached: Partial<CachedModel> = { bytes: 0 }, inspect = async () => info) {
