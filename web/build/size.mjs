@@ -9,12 +9,18 @@ import { build } from "vite";
 
 const dist = (file) => JSON.stringify(fileURLToPath(new URL(`../dist/${file}`, import.meta.url)));
 
+/** What a page that takes an adapter has already. */
+const PEERS = ["react", "@ai-sdk/provider"];
+
 /** What a page may take of the package. */
 const PAGES = [
   ["`Flamingo`: load, caption, ask, choose", `export { Flamingo } from ${dist("index.js")}`],
   ["everything `flamingo-web` exports", `export * from ${dist("index.js")}`],
   ["`flamingo-web/element`", `import ${dist("element.js")}`],
   ["one error class", `export { AbortedError } from ${dist("index.js")}`],
+  ["`flamingo-web/react`", `export * from ${dist("react.js")}`],
+  ["`flamingo-web/prompt-api`", `export { install } from ${dist("prompt-api.js")}`],
+  ["`flamingo-web/ai-sdk`", `export * from ${dist("ai-sdk.js")}`],
 ];
 
 /**
@@ -38,7 +44,7 @@ async function sizes(source) {
       write: false,
       target: "es2022",
       modulePreload: false,
-      rolldownOptions: { input: name, preserveEntrySignatures: "strict" },
+      rolldownOptions: { input: name, external: PEERS, preserveEntrySignatures: "strict" },
     },
   });
   const weight = (files) =>

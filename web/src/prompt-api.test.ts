@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, test, vi } from "vitest";
+import { trimmed } from "./dialogue/trimmed.js";
 import { HttpStatusError, InvalidOptionError, NetworkError } from "./errors.js";
 import type { LoadOptions } from "./flamingo.js";
-import { trimmed } from "./prompt-api/trimmed.js";
 import {
   type CreateOptions,
   install,

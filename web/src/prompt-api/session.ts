@@ -1,6 +1,7 @@
 /** A session of the Prompt API. */
 
 import type { Dialogue } from "../dialogue/dialogue.js";
+import { trimmed } from "../dialogue/trimmed.js";
 import { SILENCE, type Turn } from "../dialogue/turn.js";
 import { FlamingoError, PromptTooLongError, unlessAborted } from "../errors.js";
 import { Turns } from "../turns.js";
@@ -16,7 +17,6 @@ import {
   type Session as Settings,
   sampling,
 } from "./options.js";
-import { trimmed } from "./trimmed.js";
 
 /** What a session is made of. */
 export interface SessionParts {
