@@ -56,7 +56,8 @@ async function sizes(source) {
   const follow = (fileName) => {
     if (atOnce.has(fileName)) return;
     atOnce.add(fileName);
-    for (const imported of chunks.get(fileName).imports) follow(imported);
+    const { imports } = chunks.get(fileName);
+    for (const imported of imports) if (chunks.has(imported)) follow(imported);
   };
   for (const { isEntry, fileName } of chunks.values()) if (isEntry) follow(fileName);
   return {
