@@ -13,7 +13,7 @@ use flamingo_convert::source::{Checkpoint, SourceError};
 use flamingo_kernels::DeviceReport;
 use flamingo_runtime::LoadError;
 use flamingo_weights::gguf::{GgufHeader, GgufReader};
-use flamingo_weights::manifest::{MANIFEST_FILE, ModelFolder, ModelManifest, Shard};
+use flamingo_weights::manifest::{MANIFEST_FILE, ModelFolder, ModelManifest, ModelPart, Shard};
 
 use crate::device::DeviceChoice;
 use crate::failure::Failure;
@@ -149,6 +149,19 @@ fn print_manifest(out: &mut impl Write, manifest: &ModelManifest) -> io::Result<
         "GPU      buffers of {} bytes, bindings of {} bytes",
         limits.max_buffer_size, limits.max_storage_buffer_binding_size
     )?;
+    if !summary.parts.is_empty() {
+        writeln!(out, "\nParts")?;
+    }
+    for ModelPart {
+        kind,
+        name,
+        source,
+        licence,
+    } in &summary.parts
+    {
+        writeln!(out, "  {:<10}  {name}", kind.name())?;
+        writeln!(out, "  {:<10}  {licence}, {source}", "")?;
+    }
     writeln!(out, "\nShards")
 }
 

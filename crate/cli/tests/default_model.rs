@@ -15,7 +15,7 @@ use flamingo_kernels::{ComputeDevice, GpuOptions, KernelFamily};
 use flamingo_runtime::prompt::Task;
 use flamingo_runtime::{GenerateOptions, ModelLoader};
 use flamingo_weights::gguf::{GgufHeader, GgufReader};
-use flamingo_weights::manifest::ModelFolder;
+use flamingo_weights::manifest::{ModelFolder, PartKind, licence_of_all};
 use flamingo_weights::{LoadedTensor, TensorType};
 use futures_lite::future::block_on;
 use tempfile::TempDir;
@@ -94,6 +94,17 @@ fn read_model(folder: &Path) -> (FlamingoConfig, String, Vec<LoadedTensor>) {
         metadata.string("general.license"),
         Ok(manifest.summary.licence.as_str())
     );
+    let parts = manifest.summary.parts.iter();
+    let kinds: HashSet<PartKind> = parts.clone().map(|part| part.kind).collect();
+    let expected = PartKind::ALL.into_iter();
+    assert_eq!(
+        kinds,
+        expected
+            .filter(|&kind| kind != PartKind::Checkpoint)
+            .collect()
+    );
+    let licences = parts.map(|part| part.licence.as_str());
+    assert_eq!(manifest.summary.licence, licence_of_all(licences));
     let config = FlamingoConfig::from_json(metadata.string("flamingo.config").unwrap()).unwrap();
     let tokenizer = metadata
         .string("tokenizer.huggingface.json")

@@ -271,6 +271,10 @@ fn inspect_describes_model_and_device() {
         "{description}"
     );
     assert!(description.contains("Licence  CC0-1.0"), "{description}");
+    assert!(
+        description.contains("language    random numbers\n              CC0-1.0, this test\n"),
+        "{description}"
+    );
     let tensors = TinyModel::config().tensors().len();
     assert!(
         description.contains(&format!("F32    {tensors:>3} tensors")),

@@ -8,7 +8,7 @@ use clap::{Args, Subcommand};
 use flamingo_weights::manifest::ModelManifest;
 
 use crate::error::ConvertError;
-use crate::import::{CheckpointOptions, ImportOptions, StoredAs, checkpoint};
+use crate::import::{CheckpointOptions, ImportOptions, PartFact, StoredAs, checkpoint};
 use crate::output::{Earlier, Output};
 use crate::pack::open_flamingo::{self, Shape};
 use crate::pack::{default_model, tiny};
@@ -84,9 +84,13 @@ struct CheckpointArgs {
     /// Name for people
     #[arg(long, value_name = "TEXT")]
     name: Option<String>,
-    /// Terms of the model as an SPDX expression
+    /// Terms of the whole model as an SPDX expression; what all parts ask, if not given
     #[arg(long, value_name = "SPDX")]
     licence: Option<String>,
+    /// Name, source or licence of a part, if its files do not say it or say it wrongly: PART is
+    /// checkpoint, vision, language or tokenizer, FIELD is name, source or licence. May be repeated
+    #[arg(long = "part", value_name = "PART.FIELD=TEXT")]
+    part_facts: Vec<PartFact>,
     /// Folder for model.json and its shards
     #[arg(long, value_name = "FOLDER", visible_alias = "out")]
     output: PathBuf,
@@ -111,6 +115,7 @@ impl CheckpointArgs {
             force: self.force,
             name: self.name.clone(),
             licence: self.licence.clone(),
+            part_facts: self.part_facts.clone(),
         }
     }
 }

@@ -10,6 +10,7 @@
 //! * [`source`]: checkpoints of any kind behind one interface
 //! * [`tokenizer`]: tokenizers of any kind as a `tokenizer.json`
 //! * [`names`]: names of tensors without what training wrapped around them
+//! * `origin`: who published a part, and on which terms
 //! * [`listing`]: the tensors of a checkpoint as text
 //! * [`ggml`]: GGML's block types, unpacked
 //! * [`progress`]: a bar for steps one has to wait for
@@ -23,6 +24,7 @@ pub mod import;
 pub mod listing;
 pub mod model;
 pub mod names;
+mod origin;
 pub mod output;
 pub mod pack;
 pub mod progress;

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use flamingo_architecture::{ConfigError, FlamingoConfig, TensorRole, TensorSpec};
 use flamingo_weights::gguf::{GgufError, GgufStream, GgufWriter, Metadata};
 use flamingo_weights::manifest::{
-    FolderError, FolderWriter, GpuLimits, ModelManifest, ModelSummary,
+    FolderError, FolderWriter, GpuLimits, ModelManifest, ModelPart, ModelSummary,
 };
 use flamingo_weights::{LoadedTensor, TensorInfo, TensorType};
 use thiserror::Error;
@@ -27,8 +27,10 @@ pub struct ModelDescription {
     pub name: String,
     /// The family of a released model, for people.
     pub family: Option<&'static str>,
-    /// SPDX expression of the licence.
+    /// SPDX expression of the licence of the whole.
     pub licence: String,
+    /// The parts that it is made of.
+    pub parts: Vec<ModelPart>,
     /// All sizes.
     pub config: FlamingoConfig,
     /// The text of `tokenizer.json`.
@@ -159,6 +161,7 @@ impl ModelDescription {
             name: self.name.clone(),
             family: self.family.map(str::to_owned),
             licence: self.licence.clone(),
+            parts: self.parts.clone(),
             // By way of its text: as a value, 1e-5 would have the digits of its f32.
             config: serde_json::from_str(&self.config.to_json()).map_err(ModelError::Json)?,
             required_gpu_limits: GpuLimits {

@@ -12,7 +12,9 @@ use flamingo_architecture::config::{
     RopeScaling, RopeStyle, VisionEncoderConfig, VitConfig,
 };
 use flamingo_convert::checkpoint;
-use flamingo_convert::import::{CheckpointOptions, Import, ImportError, ImportOptions, StoredAs};
+use flamingo_convert::import::{
+    CheckpointOptions, Import, ImportError, ImportOptions, PartFact, StoredAs,
+};
 use flamingo_convert::output::OutputError;
 use flamingo_convert::recognise::Family;
 use flamingo_convert::tokenizer::TokenizerJson;
@@ -54,6 +56,7 @@ fn idefics(folder: &Path) -> CheckpointOptions {
         force: false,
         name: None,
         licence: None,
+        part_facts: Vec::new(),
     }
 }
 
@@ -168,6 +171,138 @@ fn every_way_of_storing_is_read_back() {
         let bytes = tensors.iter().map(|tensor| tensor.data.len()).sum();
         assert!(bytes > before, "{stored_as}: {bytes}");
         before = bytes;
+    }
+}
+
+/// What a model's `model.json` says of its parts: kind, name, source, licence.
+fn parts_of(options: &CheckpointOptions) -> Vec<[String; 4]> {
+    checkpoint(options).unwrap();
+    let folder = ModelFolder::open(&options.output).unwrap();
+    let parts = folder.manifest().summary.parts.iter();
+    let texts = parts.map(|part| {
+        let [name, source, licence] = [&part.name, &part.source, &part.licence];
+        [part.kind.name(), name, source, licence].map(str::to_owned)
+    });
+    texts.collect()
+}
+
+/// A copy of the IDEFICS checkpoint that lies in a folder of this name, with these files
+/// beside it.
+fn idefics_in(folder: &Path, name: &str, files: &[(&str, &str)]) -> CheckpointOptions {
+    let mut options = idefics(folder);
+    let copy = folder.join(name);
+    fs::create_dir_all(&copy).unwrap();
+    for file in ["config.json", "model.safetensors"] {
+        fs::copy(fixture("golden/idefics").join(file), copy.join(file)).unwrap();
+    }
+    for (file, text) in files {
+        fs::write(copy.join(file), text).unwrap();
+    }
+    options.files.checkpoint = copy;
+    options
+}
+
+#[test]
+fn parts_are_told_as_far_as_their_files_say_them() {
+    const UNKNOWN: &str = "NOASSERTION";
+    let folder = TempDir::new().unwrap();
+    let path = folder.path();
+    let card = "---\nlicense: mit\n---\n# A model\n";
+    let options = idefics_in(path, "mine", &[("README.md", card)]);
+    let tokenizer = path.file_name().unwrap().to_str().unwrap();
+    assert_eq!(
+        parts_of(&options),
+        [
+            ["checkpoint", "mine", UNKNOWN, "MIT"],
+            ["vision", "within mine", UNKNOWN, "MIT"],
+            ["language", "within mine", UNKNOWN, "MIT"],
+            ["tokenizer", tokenizer, UNKNOWN, UNKNOWN],
+        ]
+    );
+
+    // A released repository is known by its folder's name; what its card says comes first.
+    let options = CheckpointOptions {
+        force: true,
+        ..idefics_in(path, "Idefics-9b-Instruct", &[])
+    };
+    let hub = "https://huggingface.co/HuggingFaceM4/idefics-9b-instruct";
+    let name = "HuggingFaceM4/idefics-9b-instruct";
+    assert_eq!(
+        parts_of(&options)[0],
+        ["checkpoint", name, hub, "LicenseRef-LLaMA"]
+    );
+    let other = "---\nlicense: other\nlicense_name: idefics\n---\n";
+    let options = CheckpointOptions {
+        force: true,
+        ..idefics_in(path, "Idefics-9b-Instruct", &[("README.md", other)])
+    };
+    assert_eq!(
+        parts_of(&options)[0],
+        ["checkpoint", name, hub, "LicenseRef-idefics"]
+    );
+
+    // By its settings; the tokenizer beside it is of the same repository.
+    let mut settings: Value =
+        serde_json::from_slice(&fs::read(fixture("golden/idefics/config.json")).unwrap()).unwrap();
+    settings["_name_or_path"] = json!("somebody/tuned");
+    settings["vision_config"]["_name_or_path"] = json!("openai/clip-vit-large-patch14");
+    let mut options = CheckpointOptions {
+        force: true,
+        ..idefics_in(path, "x", &[("config.json", &settings.to_string())])
+    };
+    options.files.tokenizer = Some(self::tokenizer(&path.join("x"), 96, &[]));
+    let tuned = [
+        "somebody/tuned",
+        "https://huggingface.co/somebody/tuned",
+        UNKNOWN,
+    ];
+    let clip = "openai/clip-vit-large-patch14";
+    let expected = [
+        ["checkpoint", tuned[0], tuned[1], tuned[2]],
+        [
+            "vision",
+            clip,
+            &format!("https://huggingface.co/{clip}"),
+            "MIT",
+        ],
+        ["language", "within somebody/tuned", tuned[1], tuned[2]],
+        ["tokenizer", tuned[0], tuned[1], tuned[2]],
+    ];
+    assert_eq!(parts_of(&options), expected);
+}
+
+#[test]
+fn what_somebody_says_of_a_part_stands_above_its_files() {
+    let folder = TempDir::new().unwrap();
+    let fact = |text: &str| text.parse::<PartFact>().unwrap();
+    let options = CheckpointOptions {
+        part_facts: vec![
+            fact("checkpoint.licence=MIT"),
+            fact("vision.licence=MIT"),
+            fact("language.licence=LicenseRef-LLaMA"),
+            fact("language.source=https://example.org/a=b"),
+            fact("tokenizer.name=LLaMA's tokenizer"),
+            fact("tokenizer.licence=Apache-2.0 OR MIT"),
+        ],
+        ..idefics(folder.path())
+    };
+    let parts = parts_of(&options);
+    assert_eq!(parts[2][2], "https://example.org/a=b");
+    assert_eq!(parts[3][1], "LLaMA's tokenizer");
+    let manifest = ModelFolder::open(&options.output).unwrap();
+    assert_eq!(
+        manifest.manifest().summary.licence,
+        "MIT AND LicenseRef-LLaMA AND (Apache-2.0 OR MIT)"
+    );
+    for text in [
+        "",
+        "language=MIT",
+        "bridges.licence=MIT",
+        "language.price=1",
+        "vision.name=",
+    ] {
+        let error = text.parse::<PartFact>().unwrap_err().to_string();
+        assert!(error.contains("PART.FIELD=TEXT"), "{error}");
     }
 }
 

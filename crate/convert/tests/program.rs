@@ -95,3 +95,21 @@ fn a_folder_that_is_taken_is_told_before_anything_is_read() {
     }
     assert_eq!(fs::read(output.join("dog.jpg")).unwrap(), b"mine");
 }
+
+#[test]
+fn a_fact_of_a_part_that_is_none_is_told_with_what_would_be_one() {
+    let run = Command::new(env!("CARGO_BIN_EXE_flamingo-convert"))
+        .args([
+            "checkpoint",
+            "--output",
+            "model",
+            "--part",
+            "language=MIT",
+            "a.pt",
+        ])
+        .output()
+        .unwrap();
+    assert_eq!(run.status.code(), Some(2));
+    let message = String::from_utf8(run.stderr).unwrap();
+    assert!(message.contains("language.licence=Apache-2.0"), "{message}");
+}

@@ -5,7 +5,7 @@
 //! implementation does, this module asks that the tensors cover the data
 //! section without holes or overlaps; they leave the reader in data order.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 
 use half::{bf16, f16};
@@ -180,6 +180,7 @@ enum Phase {
     /// The data: the number of whole tensors and the first bytes of the next.
     Data {
         tensors: Vec<SafetensorsEntry>,
+        metadata: BTreeMap<String, String>,
         whole: usize,
         buffer: Vec<u8>,
     },
@@ -225,6 +226,15 @@ impl SafetensorsReader {
         }
     }
 
+    /// The free text under a key of the header's `__metadata__`; `None` if there is none, or
+    /// the header is not whole.
+    pub fn metadata(&self, key: &str) -> Option<&str> {
+        match &self.phase {
+            Phase::Length(_) | Phase::Header { .. } => None,
+            Phase::Data { metadata, .. } => metadata.get(key).map(String::as_str),
+        }
+    }
+
     /// The next whole tensor, in data order.
     pub fn next_tensor(&mut self) -> Option<SafetensorsTensor> {
         self.ready.pop_front()
@@ -248,6 +258,7 @@ impl SafetensorsReader {
                 tensors,
                 whole,
                 buffer,
+                ..
             } => match tensors.get(*whole) {
                 None => return Ok(()),
                 Some(entry) => (
@@ -285,8 +296,10 @@ impl SafetensorsReader {
                     if buffer.len() < *length {
                         return Ok(());
                     }
+                    let (tensors, metadata) = parse_header(buffer)?;
                     self.phase = Phase::Data {
-                        tensors: parse_header(buffer)?,
+                        tensors,
+                        metadata,
                         whole: 0,
                         buffer: Vec::new(),
                     };
@@ -295,6 +308,7 @@ impl SafetensorsReader {
                     tensors,
                     whole,
                     buffer,
+                    ..
                 } => {
                     while let Some(entry) = tensors.get(*whole) {
                         fill(buffer, &mut rest, entry.byte_len);
@@ -318,8 +332,10 @@ impl SafetensorsReader {
     }
 }
 
-/// The tensors of a header in data order, every size checked.
-fn parse_header(json: &[u8]) -> Result<Vec<SafetensorsEntry>, SafetensorsError> {
+/// The tensors of a header in data order, every size checked, and its free text.
+fn parse_header(
+    json: &[u8],
+) -> Result<(Vec<SafetensorsEntry>, BTreeMap<String, String>), SafetensorsError> {
     let header: Header =
         serde_json::from_slice(json).map_err(|error| SafetensorsError::Header {
             message: error.to_string(),
@@ -357,12 +373,29 @@ fn parse_header(json: &[u8]) -> Result<Vec<SafetensorsEntry>, SafetensorsError> 
             byte_len,
         });
     }
-    Ok(tensors)
+    Ok((tensors, header.metadata))
 }
 
 /// The header's JSON object, refused where a name occurs twice.
 struct Header {
     tensors: IndexMap<String, RawEntry>,
+    metadata: BTreeMap<String, String>,
+}
+
+/// A value of the free text; those that are no text say nothing here.
+#[derive(serde::Deserialize)]
+#[serde(untagged)]
+enum FreeText {
+    Text(String),
+    Other(IgnoredAny),
+}
+
+/// The free text; where it is no object, it says nothing here.
+#[derive(serde::Deserialize)]
+#[serde(untagged)]
+enum FreeTexts {
+    Object(BTreeMap<String, FreeText>),
+    Other(IgnoredAny),
 }
 
 #[derive(serde::Deserialize)]
@@ -397,10 +430,18 @@ impl<'de> Deserialize<'de> for Header {
             }
 
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Header, A::Error> {
-                let mut tensors = IndexMap::new();
+                let (mut tensors, mut metadata) = (IndexMap::new(), BTreeMap::new());
                 while let Some(name) = map.next_key::<String>()? {
                     if name == METADATA_KEY {
-                        map.next_value::<IgnoredAny>()?;
+                        if let FreeTexts::Object(texts) = map.next_value()? {
+                            metadata = texts
+                                .into_iter()
+                                .filter_map(|(key, text)| match text {
+                                    FreeText::Text(text) => Some((key, text)),
+                                    FreeText::Other(_) => None,
+                                })
+                                .collect();
+                        }
                         continue;
                     }
                     let entry = map
@@ -414,7 +455,7 @@ impl<'de> Deserialize<'de> for Header {
                     }
                     tensors.insert(name, entry);
                 }
-                Ok(Header { tensors })
+                Ok(Header { tensors, metadata })
             }
         }
 

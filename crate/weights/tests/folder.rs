@@ -15,6 +15,7 @@ fn summary() -> ModelSummary {
         name: "test".to_owned(),
         family: None,
         licence: "MIT".to_owned(),
+        parts: Vec::new(),
         config: serde_json::json!({}),
         required_gpu_limits: GpuLimits {
             max_buffer_size: 1,

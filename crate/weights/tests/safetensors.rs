@@ -213,3 +213,21 @@ fn deep_json_is_an_error_not_a_stack_overflow() {
     let deep = format!(r#"{{"t":{{"dtype":{}"#, "[".repeat(2_000_000));
     assert!(error(&file(&deep, 0)).to_string().contains("header"));
 }
+
+#[test]
+fn free_text_is_kept_and_what_is_no_text_says_nothing() {
+    let read = |metadata: &str| {
+        let tensor = r#""a":{"dtype":"U8","shape":[1],"data_offsets":[0,1]}"#;
+        let mut reader = SafetensorsReader::new();
+        let header = format!(r#"{{"__metadata__":{metadata},{tensor}}}"#);
+        assert_eq!(reader.metadata("license"), None);
+        reader.push(&file(&header, 1)).unwrap();
+        reader.finish().unwrap();
+        reader.metadata("license").map(str::to_owned)
+    };
+    let text = read(r#"{"format":"pt","license":"mit","n":{"a":[1]}}"#);
+    assert_eq!(text.as_deref(), Some("mit"));
+    for none in [r#"{"license":1}"#, "{}", "[]", "null", r#""mit""#] {
+        assert_eq!(read(none), None, "{none}");
+    }
+}

@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::OnceLock;
 
-use flamingo_weights::manifest::{FolderWriter, GpuLimits, ModelSummary};
+use flamingo_weights::manifest::{FolderWriter, GpuLimits, ModelPart, ModelSummary, PartKind};
 use serde_json::Value;
 use support::TinyModel;
 
@@ -43,6 +43,12 @@ pub(crate) fn model() -> tempfile::TempDir {
             name: "tiny for tests".to_owned(),
             family: None,
             licence: "CC0-1.0".to_owned(),
+            parts: vec![ModelPart {
+                kind: PartKind::Language,
+                name: "random numbers".to_owned(),
+                source: "this test".to_owned(),
+                licence: "CC0-1.0".to_owned(),
+            }],
             config: Value::Null,
             required_gpu_limits: limits,
             estimated_memory_bytes: 30_000_000,

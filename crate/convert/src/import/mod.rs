@@ -5,6 +5,7 @@
 //! [`checkpoint`] writes the whole as a model's folder.
 
 mod error;
+mod origins;
 mod part;
 mod released;
 mod rows;
@@ -17,6 +18,7 @@ use flamingo_architecture::config::{
     ClassToken, LanguageConfig, PromptConfig, TokensConfig, VisionConfig, VisionEncoderConfig,
 };
 use flamingo_architecture::{FlamingoConfig, TensorSpec};
+use flamingo_weights::manifest::ModelPart;
 use flamingo_weights::{LoadedTensor, TensorType};
 
 use crate::recognise::language::LanguageKind;
@@ -25,7 +27,10 @@ use crate::recognise::{Family, Fields, Layout, Shapes, bridges, language, vision
 use crate::tokenizer::TokenizerJson;
 use flamingo_weights::names::{self, Blocks, Place};
 
+use origins::Sources;
+
 pub use error::ImportError;
+pub use origins::{MalformedPartFact, PartFact};
 pub(crate) use part::{CONFIG, Part};
 pub use types::StoredAs;
 pub use write::{CheckpointOptions, Report, checkpoint};
@@ -64,6 +69,8 @@ pub struct Import {
     blocks: Blocks,
     /// Rows of the head that the checkpoint lacks: zero.
     head_rows_missing: usize,
+    /// Who made the parts, and on which terms.
+    origins: Vec<ModelPart>,
 }
 
 impl Import {
@@ -141,8 +148,17 @@ impl Import {
             }
             _ => 0,
         };
+        let origins = Sources {
+            checkpoint: &parts[0],
+            settings: fields.as_ref(),
+            vision: vision_part.map(|part| &parts[part]),
+            language: language_part.map(|part| &parts[part]),
+            tokenizer: tokenizer_path.as_deref(),
+        };
+        let origins = origins.parts()?;
         let import = Self {
             family,
+            origins,
             config: FlamingoConfig {
                 vision: vision_config,
                 resampler,
@@ -196,6 +212,7 @@ impl Import {
             places: vec![language_place, vision_place],
             blocks: Blocks::NONE,
             head_rows_missing: 0,
+            origins: Vec::new(),
             parts,
         };
         import.config.validate()?;
@@ -216,6 +233,12 @@ impl Import {
     /// The tokenizer with the tokens that the family adds, if one was named.
     pub fn tokenizer(&self) -> Option<&TokenizerJson> {
         self.tokenizer.as_ref()
+    }
+
+    /// Who made the parts, and on which terms, as far as their files say it and what is known
+    /// of released ones; of a model without bridges nothing.
+    pub fn origins(&self) -> &[ModelPart] {
+        &self.origins
     }
 
     /// Bytes of the files that the tensors lie in.

@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 use flamingo_architecture::TensorSpec;
 
 use super::ImportError;
+use super::origins::folder_of;
+use crate::origin::Origin;
 use crate::recognise::Fields;
 use crate::source::{Checkpoint, Format, SourceError, SourceTensor};
 use flamingo_weights::names::{Blocks, Found, Order, Place};
@@ -92,14 +94,29 @@ impl Part {
         files.any(|(_, format, _)| format == Format::TorchScript)
     }
 
+    /// The folder in which its files lie.
+    pub(crate) fn folder(&self) -> PathBuf {
+        let mut files = self.checkpoint.iter().flat_map(Checkpoint::files);
+        match files.next() {
+            Some((file, _, _)) => folder_of(file),
+            None => self.path.clone(),
+        }
+    }
+
     /// The settings in the file `name` beside the weights.
     pub(crate) fn settings(&self, name: &str) -> Result<Option<Fields>, ImportError> {
-        let mut files = self.checkpoint.iter().flat_map(Checkpoint::files);
-        let folder = match files.next() {
-            Some((file, _, _)) => file.parent().unwrap_or(Path::new("")),
-            None => &self.path,
-        };
-        Fields::open(&folder.join(name))
+        Fields::open(&self.folder().join(name))
+    }
+
+    /// The settings of the model.
+    pub(crate) fn config(&self) -> Result<Option<Fields>, ImportError> {
+        self.settings(CONFIG)
+    }
+
+    /// Name, source and licence, as far as its files say them.
+    pub(crate) fn told_origin(&self) -> Origin {
+        let checkpoint = self.checkpoint.as_ref();
+        checkpoint.map(Checkpoint::origin).unwrap_or_default()
     }
 
     /// Looks every name up in these tables: what of ours is here, and what is unknown.

@@ -2,15 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
-use flamingo_weights::manifest::ModelManifest;
+use flamingo_weights::manifest::{ModelManifest, licence_of_all};
 
-use super::{Import, ImportError, ImportOptions, StoredAs};
+use super::{Import, ImportError, ImportOptions, PartFact, StoredAs};
 use crate::model::ModelDescription;
 use crate::output::{Earlier, Output};
 use crate::recognise::Family;
-
-/// SPDX's word for terms that nobody told.
-const UNKNOWN_LICENCE: &str = "NOASSERTION";
 
 /// The files of a model, and how it is made of them.
 #[derive(Clone, Debug)]
@@ -25,8 +22,10 @@ pub struct CheckpointOptions {
     pub force: bool,
     /// Name for people; the checkpoint's if there is none.
     pub name: Option<String>,
-    /// SPDX expression of the licence.
+    /// SPDX expression of the licence of the whole; if there is none, what all parts ask.
     pub licence: Option<String>,
+    /// Names, sources and licences of parts that are told instead of read.
+    pub part_facts: Vec<PartFact>,
 }
 
 /// The model that was made.
@@ -63,13 +62,19 @@ pub fn checkpoint(options: &CheckpointOptions) -> Result<Report, ImportError> {
                         beside the language model",
         });
     };
+    let mut parts = import.origins().to_vec();
+    for fact in &options.part_facts {
+        fact.apply(&mut parts);
+    }
+    let licences = parts.iter().map(|part| part.licence.as_str());
     let description = ModelDescription {
         name: options.name.clone().unwrap_or_else(|| name(&import)),
         family: Some(import.family().title()),
         licence: options
             .licence
             .clone()
-            .unwrap_or_else(|| UNKNOWN_LICENCE.to_owned()),
+            .unwrap_or_else(|| licence_of_all(licences)),
+        parts,
         config: import.config().clone(),
         tokenizer: tokenizer.to_text(),
     };

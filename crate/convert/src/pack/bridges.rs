@@ -9,6 +9,7 @@ use flamingo_architecture::config::{
     ResamplerConfig,
 };
 use flamingo_weights::gguf::Metadata;
+use flamingo_weights::manifest::{ModelPart, PartKind};
 use flamingo_weights::names::{self, Place};
 
 use super::PackError;
@@ -16,12 +17,16 @@ use super::parts::{Part, Tensors};
 use super::tokenizer::Tokens;
 use crate::source::Format;
 
+/// Where the bridges are published, and how they were trained.
+const SOURCE: &str = "training/MODEL_CARD.md of the repository of this program";
+
 /// The bridges' sizes and tensors.
 pub(super) struct Bridges {
     /// The file they come from.
     pub(super) path: PathBuf,
-    /// What the file says about its licence.
-    pub(super) licence: String,
+    /// What the file says about its name and its licence.
+    name: String,
+    licence: String,
     /// Sizes of the resampler.
     pub(super) resampler: ResamplerConfig,
     /// Sizes and places of the cross-attention.
@@ -55,6 +60,10 @@ pub(super) fn read(
     let input_width = size("flamingo.resampler.input_width")?;
     let width = size("flamingo.resampler.width")?;
     Ok(Bridges {
+        name: metadata
+            .string("general.name")
+            .map_err(PackError::metadata(path))?
+            .to_owned(),
         licence: licence(&metadata, path)?,
         resampler: ResamplerConfig {
             input_width,
@@ -98,6 +107,16 @@ fn feed_forward(multiple: usize, width: usize) -> FeedForwardConfig {
 }
 
 impl Bridges {
+    /// What `model.json` says of them.
+    pub(super) fn model_part(&self) -> ModelPart {
+        ModelPart {
+            kind: PartKind::Bridges,
+            name: self.name.clone(),
+            source: SOURCE.to_owned(),
+            licence: self.licence.clone(),
+        }
+    }
+
     /// Checks that the bridges were trained with this language model.
     pub(super) fn check_language(
         &self,

@@ -7,18 +7,15 @@ use std::path::{Path, PathBuf};
 
 use flamingo_architecture::config::{PromptConfig, ResizeMode, VisionConfig, VisionEncoderConfig};
 use flamingo_architecture::{FlamingoConfig, TensorSpec};
-use flamingo_weights::manifest::ModelManifest;
+use flamingo_weights::manifest::{ModelManifest, PartKind, licence_of_all};
 use flamingo_weights::{LoadedTensor, TensorType};
 
 use super::bridges;
 use super::language::{self, Language};
-use super::parts::{Tensors, VISION};
+use super::parts::{LANGUAGE, Tensors, VISION};
 use super::{PackError, efficientnet};
 use crate::model::{ModelDescription, storage_type};
 use crate::output::Output;
-
-/// Licence of both pretrained parts.
-const PARTS_LICENCE: &str = "Apache-2.0";
 
 /// Side of the square input of EfficientNet-Lite2, in pixels.
 const IMAGE_SIZE: usize = 260;
@@ -47,10 +44,17 @@ pub(crate) fn make(
     bridges.check_language(&language, tokens)?;
     let encoder = efficientnet::lite2();
     let mut vision = efficientnet::read(&VISION.open(parts)?, &encoder)?;
+    let model_parts = vec![
+        VISION.model_part(PartKind::Vision),
+        LANGUAGE.model_part(PartKind::Language),
+        LANGUAGE.model_part(PartKind::Tokenizer),
+        bridges.model_part(),
+    ];
     let description = ModelDescription {
         name: "Flamingo SmolLM2-135M-Instruct EfficientNet-Lite2".to_owned(),
         family: None,
-        licence: licence(&bridges.licence),
+        licence: licence_of_all(model_parts.iter().map(|part| part.licence.as_str())),
+        parts: model_parts,
         config: FlamingoConfig {
             vision: VisionConfig {
                 image_size: IMAGE_SIZE,
@@ -122,13 +126,4 @@ fn check_all_used(packed: &[(PathBuf, Tensors)], config: &FlamingoConfig) -> Res
         }
     }
     Ok(())
-}
-
-/// The licence of the whole, as an SPDX expression.
-fn licence(bridges: &str) -> String {
-    if bridges == PARTS_LICENCE {
-        bridges.to_owned()
-    } else {
-        format!("{PARTS_LICENCE} AND {bridges}")
-    }
 }

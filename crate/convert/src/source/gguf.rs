@@ -9,6 +9,7 @@ use flamingo_weights::gguf::{AnyGgufHeaderReader, GgufError};
 use super::file::RangeFile;
 use super::safetensors::Ranges;
 use super::{Opened, SourceError, TensorEntry};
+use crate::origin::Origin;
 
 /// Bytes of the header read at a time.
 const PIECE: u64 = 64 * 1024;
@@ -54,6 +55,7 @@ pub(super) fn open(path: &Path, file: File, length: u64) -> Result<Opened, Sourc
     }
     let file = RangeFile::new(path, bytes.into_inner());
     let mut opened = Opened::new(entries, Box::new(Ranges { file, starts }));
+    opened.origin = Origin::of_gguf(&header.metadata);
     opened.metadata = Some(header.metadata);
     Ok(opened)
 }

@@ -35,6 +35,7 @@ pub use tensor::SourceTensor;
 pub use torchscript::TorchScriptError;
 
 use crate::names;
+use crate::origin::Origin;
 use file::TensorFile;
 use folder::Choice;
 
@@ -95,6 +96,7 @@ struct OpenFile {
     length: u64,
     tensors: Box<dyn TensorFile>,
     metadata: Option<Metadata>,
+    origin: Origin,
 }
 
 /// The result of opening a file.
@@ -102,6 +104,7 @@ struct Opened {
     entries: Vec<TensorEntry>,
     tensors: Box<dyn TensorFile>,
     metadata: Option<Metadata>,
+    origin: Origin,
 }
 
 impl Opened {
@@ -110,6 +113,7 @@ impl Opened {
             entries,
             tensors,
             metadata: None,
+            origin: Origin::default(),
         }
     }
 }
@@ -195,6 +199,12 @@ impl Checkpoint {
         self.files.iter().find_map(|file| file.metadata.as_ref())
     }
 
+    /// Name, source and licence of the model, as far as the files themselves say them.
+    pub(crate) fn origin(&self) -> Origin {
+        let files = self.files.iter();
+        files.fold(Origin::default(), |origin, file| origin.or(&file.origin))
+    }
+
     /// Each tensor by its name without wrappers ([`names::plain`]), in the order of
     /// [`tensors`](Self::tensors) and without those that are no weights of a model.
     ///
@@ -266,6 +276,7 @@ impl Checkpoint {
             length,
             tensors: opened.tensors,
             metadata: opened.metadata,
+            origin: opened.origin,
         });
         Ok(())
     }

@@ -10,6 +10,7 @@ use flamingo_weights::safetensors::{SafetensorsError, SafetensorsReader};
 
 use super::file::{RangeFile, TensorFile};
 use super::{Opened, SourceError, TensorEntry};
+use crate::origin::Origin;
 
 /// Bytes of the header's length.
 const LENGTH_BYTES: u64 = 8;
@@ -77,8 +78,11 @@ pub(super) fn open(path: &Path, mut file: File, length: u64) -> Result<Opened, S
     if start < length {
         return Err(safetensors(SafetensorsError::TrailingBytes));
     }
+    let origin = Origin::of_safetensors(|key| reader.metadata(key));
     let file = RangeFile::new(path, file);
-    Ok(Opened::new(entries, Box::new(Ranges { file, starts })))
+    let mut opened = Opened::new(entries, Box::new(Ranges { file, starts }));
+    opened.origin = origin;
+    Ok(opened)
 }
 
 /// A file whose tensors lie as they are read.

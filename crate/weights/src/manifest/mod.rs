@@ -6,6 +6,7 @@
 //! `model.json` lists them with their lengths and SHA-256.
 
 mod folder;
+mod part;
 mod verifier;
 
 use std::collections::HashSet;
@@ -17,6 +18,9 @@ use crate::excerpt::{Excerpt, one_line};
 use crate::text::{EncodingError, text_of};
 
 pub use folder::{FolderError, FolderWriter, ModelFolder};
+pub use part::{
+    MAX_PART_TEXT_BYTES, MAX_PARTS, ModelPart, NO_ASSERTION, PartKind, is_part_text, licence_of_all,
+};
 pub use verifier::{ShardError, ShardVerifier};
 
 /// Name of the manifest within the folder.
@@ -59,8 +63,12 @@ pub struct ModelSummary {
     /// The family of a released model, for people; none of a model that has none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub family: Option<String>,
-    /// SPDX expression of the licence.
+    /// SPDX expression of the licence of the whole.
     pub licence: String,
+    /// The parts that it was made of, at most [`MAX_PARTS`]; none in a folder that was written
+    /// before they were told.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub parts: Vec<ModelPart>,
     /// Summary of the architecture, for people and tools that do not open the shards.
     pub config: serde_json::Value,
     /// What the GPU must allow.
@@ -129,6 +137,7 @@ impl ModelManifest {
     }
 
     fn check(&self) -> Result<(), ManifestError> {
+        part::check(&self.summary.parts)?;
         if self.shards.is_empty() || self.shards.len() > MAX_SHARDS {
             return Err(ManifestError::ShardCount {
                 found: self.shards.len(),
@@ -214,6 +223,25 @@ pub enum ManifestError {
         /// The version.
         found: u32,
     },
+    /// More parts than [`MAX_PARTS`].
+    #[error("model.json: parts has {found} entries, not 0 to {MAX_PARTS}")]
+    PartCount {
+        /// Number of parts.
+        found: usize,
+    },
+    /// A text about a part that is empty, longer than [`MAX_PART_TEXT_BYTES`] or several lines.
+    #[error(
+        "model.json: parts[{index}].{field} is {}, not one line of 1 to {MAX_PART_TEXT_BYTES} bytes",
+        Excerpt(text)
+    )]
+    PartText {
+        /// Which part.
+        index: usize,
+        /// Which of its fields.
+        field: &'static str,
+        /// The text.
+        text: String,
+    },
     /// No shard, or more than [`MAX_SHARDS`].
     #[error("model.json: shards has {found} entries, not 1 to {MAX_SHARDS}")]
     ShardCount {
@@ -275,6 +303,10 @@ mod tests {
             "name": "tiny",
             "family": "IDEFICS",
             "licence": "MIT",
+            "parts": [
+                {"kind": "language", "name": "a model", "source": "https://a.b/c", "licence": "MIT"},
+                {"kind": "tokenizer", "name": "its own", "source": "NOASSERTION", "licence": "MIT"},
+            ],
             "config": {"language": "llama"},
             "required_gpu_limits": {
                 "max_buffer_size": 1024,
@@ -305,12 +337,44 @@ mod tests {
     }
 
     #[test]
+    fn a_folder_from_before_parts_were_told_loads_and_is_written_as_it_was() {
+        let mut older = example();
+        older.as_object_mut().unwrap().remove("parts");
+        let manifest = read(&older).unwrap();
+        assert_eq!(manifest.summary.parts, []);
+        let json = manifest.to_json().unwrap();
+        assert_eq!(serde_json::from_str::<Value>(&json).unwrap(), older);
+    }
+
+    #[test]
+    fn every_kind_of_part_is_spelled_as_it_is_named() {
+        for kind in PartKind::ALL {
+            assert_eq!(serde_json::to_value(kind).unwrap(), json!(kind.name()));
+        }
+    }
+
+    #[test]
     fn every_malformed_field_is_named() {
         let long = "a".repeat(256);
         for (pointer, value, named) in [
             ("/format_version", json!(2), "format_version"),
             ("/format_version", json!("1"), "invalid type"),
             ("/name", json!(1), "invalid type"),
+            ("/parts", json!({}), "invalid type"),
+            (
+                "/parts",
+                json!(vec![example()["parts"][0].clone(); MAX_PARTS + 1]),
+                "parts has 17",
+            ),
+            ("/parts/1/kind", json!("soul"), "soul"),
+            ("/parts/0/licence", json!(null), "invalid type"),
+            ("/parts/1/name", json!(""), "parts[1].name"),
+            ("/parts/1/source", json!("a\nb"), "parts[1].source"),
+            (
+                "/parts/0/licence",
+                json!("a".repeat(MAX_PART_TEXT_BYTES + 1)),
+                "parts[0].licence",
+            ),
             ("/total_bytes", json!(8), "total_bytes"),
             ("/total_bytes", json!(-7), "-7"),
             ("/shards", json!([]), "shards has 0"),
