@@ -17,7 +17,10 @@ pub mod target;
 
 // Of the program, which is no library.
 #[path = "../../../crate/cli/src/eval/items.rs"]
-#[expect(dead_code, reason = "the program reads more of an item than is checked here")]
+#[expect(
+    dead_code,
+    reason = "the program reads more of an item than is checked here"
+)]
 mod items;
 #[path = "../../../crate/cli/src/text_file.rs"]
 #[expect(dead_code, reason = "the program reads other files of lines too")]

@@ -46,7 +46,12 @@ fn fuzz_safetensors() {
 
 #[test]
 fn fuzz_texts() {
-    fuzz(&[items::TARGET, pattern::TARGET, prompt::TARGET, support_set::TARGET]);
+    fuzz(&[
+        items::TARGET,
+        pattern::TARGET,
+        prompt::TARGET,
+        support_set::TARGET,
+    ]);
 }
 
 #[test]

@@ -35,7 +35,10 @@ const MAX_BYTES: usize = 256;
 const MOST_BYTES: usize = 128 << 20;
 
 fn check(input: &[u8]) -> String {
-    let Some(text) = str::from_utf8(input).ok().filter(|_| input.len() <= MAX_BYTES) else {
+    let Some(text) = str::from_utf8(input)
+        .ok()
+        .filter(|_| input.len() <= MAX_BYTES)
+    else {
         return "no text".to_owned();
     };
     prompt::with_tokenizer(|tokenizer| {

@@ -83,10 +83,5 @@ fn read(json: &str) -> String {
     for id in 0..VOCABULARY as u32 {
         let _ = tokenizer.text_of(id);
     }
-    format!(
-        "whole {} {} {}",
-        bytes.is_ok(),
-        text.is_ok(),
-        whole.is_ok()
-    )
+    format!("whole {} {} {}", bytes.is_ok(), text.is_ok(), whole.is_ok())
 }
