@@ -1,16 +1,26 @@
 /** The command line program, whose captions the page must equal. */
 
 import { execFile } from "node:child_process";
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 
 const ROOT = fileURLToPath(new URL("../../", import.meta.url));
-const PROGRAM = process.env.FLAMINGO_CLI ?? "target/release/flamingo";
+export const PROGRAM = process.env.FLAMINGO_CLI ?? join(ROOT, "target/release/flamingo");
 
 /** A caption as the program tells it. */
 export interface NativeCaption {
   readonly text: string;
   readonly tokenIds: readonly number[];
+}
+
+/** Runs the program, which answers in JSON. Returns the value of each line. */
+export async function native(args: readonly string[]): Promise<unknown[]> {
+  const { stdout } = await promisify(execFile)(PROGRAM, [...args], { cwd: ROOT });
+  return stdout
+    .trimEnd()
+    .split("\n")
+    .map((line) => JSON.parse(line));
 }
 
 /** Greedy captions on the CPU, one a photo. `model` is a `model.json` below the clone. */
@@ -21,16 +31,9 @@ export async function nativeCaptions(
 ): Promise<NativeCaption[]> {
   const shots = shotsFile === undefined ? [] : ["--shots", shotsFile];
   const folder = model.slice(0, model.lastIndexOf("/"));
-  const { stdout } = await promisify(execFile)(
-    PROGRAM,
-    ["caption", ...photos, ...shots, "--model", folder, "--device", "cpu", "--json"],
-    { cwd: ROOT },
-  );
-  return stdout
-    .trimEnd()
-    .split("\n")
-    .map((line) => JSON.parse(line) as { text: string; token_ids: number[] })
-    .map(({ text, token_ids }) => ({ text, tokenIds: token_ids }));
+  const args = [...photos, ...shots, "--model", folder, "--device", "cpu", "--json"];
+  const captions = (await native(["caption", ...args])) as { text: string; token_ids: number[] }[];
+  return captions.map(({ text, token_ids }) => ({ text, tokenIds: token_ids }));
 }
 
 /** The token ids of {@link nativeCaptions}. */

@@ -500,6 +500,10 @@ fn idefics_is_told_by_its_settings_and_tensors() {
     assert_eq!(config.prompt.image.behind, [96]);
     assert!(config.prompt.image.shared && config.prompt.trim_texts);
     assert_eq!(config.prompt.banned, [96, 97]);
+    // A shot ends with an empty line, not with a token.
+    assert!(config.prompt.end_of_answer.is_empty());
+    let caption = &config.prompt.templates.caption;
+    assert_eq!(caption, "<image>Caption:{answer}<|endofchunk|>\n\n");
 }
 
 fn vit(config: &FlamingoConfig) -> &VitConfig {

@@ -1,9 +1,11 @@
 //! Checkpoints in the formats of other projects, through the importer, against what those
 //! projects' own programs compute.
 
+use flamingo::config::Task;
 use flamingo::{Flamingo, FlamingoBuilder, Media, Observation, Positions};
 use flamingo_convert::import::Import;
 use flamingo_kernels::ComputeDevice;
+use flamingo_runtime::{PromptError, PromptFormat};
 
 use crate::ParityError;
 use crate::golden::{Errors, MaxError};
@@ -39,6 +41,23 @@ struct Input {
     padding: usize,
     /// From which tokens on the text sees the next image.
     places: Vec<usize>,
+}
+
+/// Reads the templates of all tasks, as a session does once it is asked for one.
+///
+/// # Errors
+/// If one of them describes no prompt.
+pub fn read_templates(import: &Import) -> Result<(), PromptError> {
+    let templates = &import.config().prompt.templates;
+    for task in [
+        Task::Caption,
+        Task::VisualQuestion,
+        Task::Classification,
+        Task::HatefulMemes,
+    ] {
+        PromptFormat::parse(templates.of(task))?;
+    }
+    Ok(())
 }
 
 /// Runs the inputs in `expected` (the contents of `expected.safetensors`) through the model

@@ -22,7 +22,7 @@ mod web;
 
 pub use golden::{Comparison, Golden, MaxError};
 #[cfg(not(target_family = "wasm"))]
-pub use imported::{Bare, ImportedComparison, build, compare_imported};
+pub use imported::{Bare, ImportedComparison, build, compare_imported, read_templates};
 pub use matvec::{Clock, MatvecReport, MatvecSpeed, WallClock, measure_matvecs};
 pub use resampler_video::compare_resampler_video;
 

@@ -12,7 +12,7 @@ use flamingo::config::TokensConfig;
 use flamingo_convert::import::{Import, ImportOptions};
 use flamingo_convert::recognise::Family;
 use flamingo_kernels::ComputeDevice;
-use flamingo_parity::{Bare, ImportedComparison, MaxError, compare_imported};
+use flamingo_parity::{Bare, ImportedComparison, MaxError, compare_imported, read_templates};
 use futures_lite::future::block_on;
 use tempfile::TempDir;
 
@@ -86,6 +86,13 @@ fn idefics(golden: &Path, device: &ComputeDevice, tolerance: f32) {
     })
     .unwrap_or_else(|error| panic!("{name}: {error}"));
     assert_eq!(import.family(), Family::IdeficsInstruct);
+    read_templates(&import).unwrap();
+    let base = Import::open(&ImportOptions {
+        checkpoint: golden.to_owned(),
+        family: Some(Family::Idefics),
+        ..ImportOptions::default()
+    });
+    read_templates(&base.unwrap()).unwrap();
     let expected = fs::read(golden.join("expected.safetensors")).unwrap();
     // Both tokens of an image are banned there.
     let banned = &import.config().prompt.banned;
@@ -136,6 +143,7 @@ fn flamingo_mini(golden: &Path, device: &ComputeDevice, tolerance: f32) {
     })
     .unwrap_or_else(|error| panic!("{name}: {error}"));
     assert_eq!(import.family(), Family::FlamingoMini);
+    read_templates(&import).unwrap();
     let expected = fs::read(golden.join("expected.safetensors")).unwrap();
     let found = block_on(compare_imported(&import, &expected, &[], device));
     check(&name, device, &found.unwrap(), tolerance);

@@ -12,7 +12,7 @@ use flamingo::config::TokensConfig;
 use flamingo_convert::import::{Import, ImportError, ImportOptions};
 use flamingo_convert::recognise::Family;
 use flamingo_convert::source::Checkpoint;
-use flamingo_parity::Golden;
+use flamingo_parity::{Golden, read_templates};
 use flamingo_weights::LoadedTensor;
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -57,6 +57,7 @@ impl Reference {
         expected.vision.mean = found.vision.mean;
         expected.vision.std = found.vision.std;
         assert_eq!(*found, expected, "{form}");
+        read_templates(import).unwrap();
         let specs = found.tensors();
         assert_eq!(specs.len(), self.weights.len(), "{form}");
         for spec in specs {

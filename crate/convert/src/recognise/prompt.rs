@@ -257,11 +257,12 @@ fn idefics(
             (utterance, templates)
         }
         _ => {
+            let shot = |text: &str| format!("<image>{text}{{answer}}<|endofchunk|>\n\n");
             let templates = Templates {
-                caption: "<image>Caption:{answer}\n\n".to_owned(),
-                visual_question: "<image>Question: {question} Answer:{answer}\n\n".to_owned(),
-                classification: "<image>Output:{answer}\n\n".to_owned(),
-                hateful_memes: format!("<image>{MEME} Answer:{{answer}}\n\n"),
+                caption: shot("Caption:"),
+                visual_question: shot("Question: {question} Answer:"),
+                classification: shot("Output:"),
+                hateful_memes: shot(&format!("{MEME} Answer:")),
             };
             (LLAMA_EOS, templates)
         }
@@ -279,9 +280,9 @@ fn idefics(
             shared: true,
         },
         trim_texts: true,
-        end_of_answer: vec![end],
+        // A shot of the base model ends with an empty line and no token.
+        end_of_answer: if is_base { Vec::new() } else { vec![end] },
         end_ids: vec![LLAMA_EOS],
-        // A shot ends with an empty line, which is no token.
         stop: if is_base {
             vec!["\n".to_owned()]
         } else {

@@ -1,6 +1,12 @@
 /** The models of this browser, others by address or from the disk, and the device they run on. */
 
-import { type CachedModel, Flamingo, folderOf, type ModelInfo } from "flamingo-web";
+import {
+  type CachedModel,
+  Flamingo,
+  folderOf,
+  type ModelFolder,
+  type ModelInfo,
+} from "flamingo-web";
 import { html, nothing } from "lit";
 import { repeat } from "lit/directives/repeat.js";
 import { type Fault, faultOf } from "../../errors.js";
@@ -19,6 +25,7 @@ import {
   reportText,
 } from "./device-report.js";
 import { gatherFacts } from "./gather-facts.js";
+import { needsOf, promptOf, refusalOf, surroundings } from "./model-facts.js";
 import "./models.css";
 
 /** A model that can be used without giving its address. */
@@ -104,15 +111,25 @@ export class ModelsView extends ViewElement {
 
   #model({ info, url, keptBytes }: KnownModel) {
     const current = this.#isCurrent(url);
+    const prompt = promptOf(info);
     return html`
       <li class="model" data-current=${current}>
         <div>
-          <h3>${info.name}</h3>
+          <h3>
+            ${info.name}
+            ${
+              info.family === undefined
+                ? nothing
+                : html`<span class="badge-text family">${info.family}</span>`
+            }
+          </h3>
           <p class="model-address">${url ?? "from the disk"}</p>
           <p class="hint">
             ${info.licence} · ${megabytes(info.totalBytes)} · ${megabytes(info.memoryBytes, 0)} of
-            memory · <span class="kept">${keptText(info, keptBytes)}</span>
+            memory · ${needsOf(info, surroundings())} ·
+            <span class="kept">${keptText(info, keptBytes)}</span>
           </p>
+          ${prompt === undefined ? nothing : html`<p class="hint">Asked as <code>${prompt}</code></p>`}
         </div>
         <div class="row">
           ${
@@ -231,12 +248,18 @@ export class ModelsView extends ViewElement {
     await this.#list();
   }
 
+  /** Fails where there is no model that fits here, before the one in use is given up for it. */
+  async #check(source: string | ModelFolder): Promise<void> {
+    const info = await Flamingo.inspect(source);
+    const refusal = refusalOf(info, this.holder.state.preference, surroundings());
+    if (refusal !== undefined) throw refusal;
+  }
+
   readonly #fetch = async (address: string, form: HTMLFormElement) => {
     const url = absolute(address);
     this.#fault = undefined;
     try {
-      // Before the model in use is given up for it.
-      await Flamingo.inspect(url);
+      await this.#check(url);
       this.#use(url);
       form.reset();
     } catch (error) {
@@ -250,7 +273,7 @@ export class ModelsView extends ViewElement {
     this.#fault = undefined;
     try {
       const folder = folderOf(files);
-      await Flamingo.inspect(folder);
+      await this.#check(folder);
       this.holder.chooseModel(folder);
     } catch (error) {
       this.#fault = faultOf(error);
