@@ -177,6 +177,17 @@ test.describe("with the package as npm installs it", () => {
     await server.close();
   });
 
+  test("code for the built-in Prompt API, with an import map in place of npm", async ({ page }) => {
+    folder.copy("examples/static/prompt-api.html", "prompt-api.html");
+    const server = await serveFolder(folder.path);
+    // Where the browser has one of its own, that one would answer.
+    await page.addInitScript(() => Reflect.deleteProperty(globalThis, "LanguageModel"));
+    await page.goto(`${server.origin}/prompt-api.html`);
+    await choose(page, PHOTO);
+    await expectCaption(page.locator("output"), caption);
+    await server.close();
+  });
+
   test("an extension of the browser, under its policy", async ({ launchOptions }) => {
     folder.copy("examples/extension", ".");
     const context = await chromium.launchPersistentContext("", {

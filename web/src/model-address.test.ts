@@ -10,6 +10,11 @@ test.each([
   ["https://host.test/m/", "https://host.test/m/model.json"],
   ["https://host.test/m/?v=1", "https://host.test/m/model.json?v=1"],
   ["https://host.test/50%.json", "https://host.test/50%.json"],
+  ["hf:some-one/a.model@1f3e", "https://huggingface.co/some-one/a.model/resolve/1f3e/model.json"],
+  [
+    "hf:a/b@refs%2Fpr%2F1/in/it/",
+    "https://huggingface.co/a/b/resolve/refs%2Fpr%2F1/in/it/model.json",
+  ],
 ])("%s is the address %s", (source, address) => {
   expect(manifestAddress(source, BASE)).toBe(address);
 });
@@ -21,6 +26,13 @@ test("what is no address is refused, in few words", () => {
   expect(message).toContain("is no address; give that of a model.json");
   expect(message.length).toBeLessThan(300);
 });
+
+test.each(["hf:a/b", "hf:a@main", "hf:a/b@", "hf:a/b/c@main", "hf:../b@x?y"])(
+  "%s is no model of the hub",
+  (source) => {
+    expect(() => manifestAddress(source, BASE)).toThrow(/hf:owner\/name@revision/);
+  },
+);
 
 function failure(work: () => void): unknown {
   try {

@@ -2,17 +2,25 @@
 
 import { brief, InvalidOptionError } from "./errors.js";
 
+/** `hf:owner/name@revision`, and the folder of the model where that is not the repository's first. */
+const ON_HUB = /^hf:([\w.-]+\/[\w.-]+)@([^/?#]+)(\/[^?#]*)?$/;
+
 /**
  * The absolute address of a `model.json`, seen from `base`. A fragment names nothing on a server; an
  * address that ends in a slash is that of the folder.
+ *
+ * `hf:owner/name@revision` is a repository of the Hugging Face Hub. The revision, a commit or the name
+ * of a branch or tag, is part of the address, so that each is kept by itself; a slash in it is written
+ * `%2F`. `hf:owner/name@revision/folder` is a model further down.
  *
  * @throws an {@link InvalidOptionError} where it is no address.
  */
 export function manifestAddress(source: string | URL, base?: string): string {
   let url: URL;
   try {
-    url = new URL(source, base);
+    url = new URL(`${source}`.startsWith("hf:") ? addressOnHub(`${source}`) : source, base);
   } catch (cause) {
+    if (cause instanceof InvalidOptionError) throw cause;
     throw new InvalidOptionError(
       { reason: `"${brief(`${source}`)}" is no address; give that of a model.json` },
       { cause },
@@ -21,6 +29,16 @@ export function manifestAddress(source: string | URL, base?: string): string {
   url.hash = "";
   if (url.pathname.endsWith("/")) url.pathname += "model.json";
   return url.href;
+}
+
+function addressOnHub(source: string): string {
+  const [, name, revision, folder = ""] = ON_HUB.exec(source) ?? [];
+  if (name === undefined) {
+    throw new InvalidOptionError({
+      reason: `"${brief(source)}" names no model of the hub; write hf:owner/name@revision`,
+    });
+  }
+  return `https://huggingface.co/${name}/resolve/${revision}${folder.replace(/\/*$/, "/")}`;
 }
 
 /**

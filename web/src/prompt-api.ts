@@ -60,7 +60,7 @@ export interface PromptApiOptions {
   readonly device?: DevicePreference;
   /** Has the CPU round activations to bytes. False by default. */
   readonly int8Activations?: boolean;
-  /** Longest answer, in tokens, for which room is kept. 128 by default. */
+  /** Longest answer, in tokens, for which room is kept. 40 by default. */
   readonly maxNewTokens?: number;
   /** Languages that the model reads and writes, as BCP 47 tags. English by default. */
   readonly languages?: readonly string[];
@@ -100,7 +100,7 @@ export function languageModelBy(
     template,
     device = "auto",
     int8Activations = false,
-    maxNewTokens = 128,
+    maxNewTokens = 40,
     languages = ["en"],
   }: PromptApiOptions,
 ): LanguageModelConstructor {

@@ -7,7 +7,7 @@ import { copyModel } from "./copy-model.js";
 const USAGE = `Usage: flamingo-web model SOURCE FOLDER [--force]
 
 Copies a model into a folder for a static host and checks every file. SOURCE is the address or the
-path of a model.json, or of its folder. What lies in FOLDER already is not copied again; a file there
+path of a model.json, or of its folder, or hf:owner/name@revision for one of the Hugging Face Hub. What lies in FOLDER already is not copied again; a file there
 that is not the model's is not replaced, unless --force is given.
 
   npx flamingo-web model ../flamingo/models/flamingo-smollm2-135m public/models/flamingo-smollm2-135m

@@ -53,6 +53,15 @@ test("copies a model from its address, and what was copied from its path", async
   expect(files).toEqual(await contents(first));
 });
 
+test("copies a model of the hub", async () => {
+  const log = serve(fakeModel());
+  const copied = await copyModel("hf:some-one/tiny@v1", folder);
+  expect(copied).toEqual({ name: "tiny", totalBytes: 5, kept: 0, copied: 2 });
+  const place = "https://huggingface.co/some-one/tiny/resolve/v1";
+  const files = ["model.json", "shard-0.bin", "shard-1.bin"];
+  expect(log.map(({ url }) => url)).toEqual(files.map((file) => `${place}/${file}`));
+});
+
 test("goes on where it was interrupted, and mends what is damaged", async () => {
   serve({ ...fakeModel(), "shard-1.bin": { status: 503, body: "" } });
   await expect(copyModel(MODEL_URL, folder)).rejects.toBeInstanceOf(HttpStatusError);

@@ -79,6 +79,7 @@ function open(source: string): Promise<OpenModel> {
   // A drive of Windows looks like the scheme of an address, but for its length.
   const [, scheme = ""] = /^([a-z][a-z0-9+.-]+):/i.exec(source) ?? [];
   switch (scheme.toLowerCase()) {
+    case "hf":
     case "http":
     case "https":
       return openAddress(source);
