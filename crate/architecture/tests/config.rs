@@ -251,6 +251,71 @@ fn refuses_sizes_that_cannot_be() {
     );
 }
 
+/// Sizes that a small file can name, and that no memory holds.
+#[test]
+fn refuses_layers_that_no_memory_holds() {
+    let field = |changes: &[(&str, Value)]| {
+        let mut config = small();
+        for (pointer, value) in changes {
+            *config.pointer_mut(pointer).unwrap() = value.clone();
+        }
+        match FlamingoConfig::from_json(&config.to_string()).unwrap_err() {
+            ConfigError::OutOfRange { field, .. } => field,
+            other => panic!("{changes:?}: {other}"),
+        }
+    };
+    let blocks = "/vision/encoder/blocks";
+    // Nothing scales the picture down.
+    assert_eq!(
+        field(&[
+            ("/vision/image_size", json!(4096)),
+            (
+                blocks,
+                json!([{"input": 8, "output": 8, "kernel": 3, "stride": 1, "expand": 1}])
+            )
+        ]),
+        "the number of vision tokens"
+    );
+    assert_eq!(
+        field(&[
+            ("/vision/image_size", json!(4096)),
+            ("/vision/encoder/stem_channels", json!(64)),
+            (
+                blocks,
+                json!([{"input": 64, "output": 8, "kernel": 3, "stride": 4, "expand": 64}, {"input": 8, "output": 8, "kernel": 3, "stride": 4, "expand": 1}])
+            )
+        ]),
+        "the number of values in a layer of vision.encoder"
+    );
+    assert_eq!(
+        field(&[
+            ("/resampler/latents", json!(1 << 20)),
+            ("/resampler/heads", json!(1024))
+        ]),
+        "the number of values in a layer of resampler"
+    );
+    assert_eq!(
+        field(&[
+            ("/resampler/latents", json!(1 << 18)),
+            ("/cross_attention/heads", json!(1024)),
+            ("/cross_attention/head_dim", json!(1024))
+        ]),
+        "the number of keys and values that cross_attention makes of a picture"
+    );
+}
+
+/// The strides of a picture's encoder, multiplied, are no number of 64 bits.
+#[test]
+fn an_abridged_model_is_possible_if_strides_overflow() {
+    let mut config = small();
+    let block = json!({"input": 8, "output": 8, "kernel": 3, "stride": 4, "expand": 1});
+    config["vision"]["encoder"]["blocks"] = json!(vec![block; 40]);
+    let whole = FlamingoConfig::from_json(&config.to_string()).unwrap();
+    let few = whole.abridged();
+    few.validate().unwrap();
+    assert_eq!(few.vision.image_size, whole.vision.image_size);
+}
+
 #[test]
 fn refuses_contradictions() {
     for (pointer, value) in [

@@ -28,6 +28,7 @@ pub mod score;
 mod session;
 pub mod support_set;
 pub mod tokenizer;
+mod tokenizer_steps;
 mod weight_bytes;
 
 pub use attention_map::AttentionMap;

@@ -8,9 +8,12 @@ use std::collections::HashMap;
 
 use flamingo::FlamingoConfig;
 use flamingo::config::{PromptConfig, TokensConfig};
+use flamingo_weights::excerpt::one_line;
 use thiserror::Error;
 use tokenizers::pre_tokenizers::metaspace::PrependScheme;
-use tokenizers::{Decoder, DecoderWrapper};
+use tokenizers::{Decoder, DecoderWrapper, PostProcessorWrapper};
+
+use crate::tokenizer_steps;
 
 /// Text of the token that stands where an image stands.
 pub const IMAGE: &str = "<image>";
@@ -144,14 +147,19 @@ impl Tokenizer {
         vocab: usize,
         special: SpecialTokens,
     ) -> Result<Self, TokenizerError> {
+        let malformed = |reason: String| TokenizerError::Malformed(one_line(&reason));
+        tokenizer_steps::check(json).map_err(malformed)?;
         let mut inner: tokenizers::Tokenizer = json
             .parse()
-            .map_err(|error| TokenizerError::Malformed(format!("{error}")))?;
+            .map_err(|error| malformed(format!("{error}")))?;
+        // It is for special tokens, which no text brings; of what it takes for granted not all
+        // is there.
+        inner.with_post_processor(None::<PostProcessorWrapper>);
         // A file may ask for both; a prompt must be neither cut nor filled up.
         inner.with_padding(None);
         inner
             .with_truncation(None)
-            .map_err(|error| TokenizerError::Malformed(error.to_string()))?;
+            .map_err(|error| malformed(error.to_string()))?;
         // Text is text, whatever it spells.
         inner.set_encode_special_tokens(true);
 

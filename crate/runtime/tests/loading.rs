@@ -89,6 +89,38 @@ fn a_configuration_that_does_not_fit_the_tensors_is_refused() {
 }
 
 #[test]
+fn sizes_that_no_memory_holds_are_refused_with_the_header() {
+    let changes: [fn(&mut TinyModel); 4] = [
+        |tiny| tiny.config.resampler.as_mut().unwrap().latents = 1_000_000_000,
+        |tiny| tiny.config.language.context = 1 << 31,
+        |tiny| tiny.config.language.vocab_size = u32::MAX as usize,
+        |tiny| tiny.config.vision.image_size = 4096,
+    ];
+    for change in changes {
+        let mut tiny = TinyModel::new();
+        change(&mut tiny);
+        let file = tiny.gguf();
+        // Half of the file is enough: its tensors do not come to it.
+        let error = load([&file[..file.len() / 2]]).err().expect("an error");
+        assert!(matches!(error, LoadError::Config(_)), "{error:?}");
+    }
+}
+
+#[test]
+fn a_tokenizer_whose_steps_would_fill_memory_is_refused() {
+    let mut tiny = TinyModel::new();
+    let double = r#"{"type":"Replace","pattern":{"String":"a"},"content":"aa"}"#;
+    let doubles = vec![double; 40].join(",");
+    let normalizer = format!(r#""normalizer":{{"type":"Sequence","normalizers":[{doubles}]}}"#);
+    tiny.tokenizer = tiny.tokenizer.replacen('{', &format!("{{{normalizer},"), 1);
+    let error = error(&tiny.gguf());
+    assert!(
+        matches!(&error, LoadError::Tokenizer(TokenizerError::Malformed(reason)) if reason.contains("4096 times as long")),
+        "{error:?}"
+    );
+}
+
+#[test]
 fn weights_that_are_no_finite_numbers_are_refused() {
     for (name, value) in [
         ("resampler.latents", f32::NAN),

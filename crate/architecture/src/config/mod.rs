@@ -36,7 +36,7 @@ pub use vision::{
     VisionEncoderConfig, VitConfig,
 };
 
-use range::{MAX_COUNT, MAX_SIZE, positive, size};
+use range::{MAX_ACTIVATION, MAX_COUNT, MAX_SIZE, positive, product, size};
 
 /// Epsilon of every layer norm in the bridges (`nn.LayerNorm`'s default).
 pub const BRIDGE_NORM_EPS: f32 = 1e-5;
@@ -147,10 +147,18 @@ impl FlamingoConfig {
     pub fn validate(&self) -> Result<(), ConfigError> {
         let vision_width = self.vision.validate()?;
         if let Some(resampler) = &self.resampler {
-            resampler.validate(vision_width)?;
+            resampler.validate(vision_width, self.vision_tokens())?;
         }
         self.language.validate()?;
         self.cross_attention.validate(self.language.layers)?;
+        let CrossAttentionConfig {
+            heads, head_dim, ..
+        } = self.cross_attention;
+        size(
+            "the number of keys and values that cross_attention makes of a picture",
+            product(&[self.media_rows(), 2, heads, head_dim]),
+            MAX_ACTIVATION,
+        )?;
         let vocab = self.vocab();
         if self.tokens.image as usize >= vocab || self.tokens.end_of_chunk as usize >= vocab {
             return Err(ConfigError::Contradiction(

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::range::{MAX_ACTIVATION, product};
 use super::{FeedForwardConfig, MAX_COUNT, MAX_SIZE, QkNormConfig, size};
 use crate::error::ConfigError;
 
@@ -37,7 +38,11 @@ pub struct ResamplerConfig {
 }
 
 impl ResamplerConfig {
-    pub(super) fn validate(&self, vision_width: usize) -> Result<(), ConfigError> {
+    pub(super) fn validate(
+        &self,
+        vision_width: usize,
+        vision_tokens: usize,
+    ) -> Result<(), ConfigError> {
         size("resampler.input_width", self.input_width, MAX_SIZE)?;
         size("resampler.width", self.width, MAX_SIZE)?;
         size("resampler.depth", self.depth, MAX_COUNT)?;
@@ -60,6 +65,16 @@ impl ResamplerConfig {
                 });
             }
         }
+        // Rows are the tokens and the latents; keys and values are made of both.
+        let rows = vision_tokens.saturating_add(self.latents);
+        let width = (2 * self.heads * self.head_dim)
+            .max(2 * self.feed_forward.width)
+            .max(self.width);
+        size(
+            "the number of values in a layer of resampler",
+            product(&[rows, width]),
+            MAX_ACTIVATION,
+        )?;
         if self.input_width != vision_width {
             return Err(ConfigError::Contradiction(
                 "resampler.input_width is not the width of the vision tokens",

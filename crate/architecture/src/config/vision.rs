@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::range::{MAX_ACTIVATION, MAX_VISION_TOKENS, product};
 use super::{Activation, FeedForwardConfig, MAX_COUNT, MAX_SIZE, positive, size};
 use crate::error::ConfigError;
 
@@ -127,6 +128,16 @@ impl VisionConfig {
             VisionEncoderConfig::EfficientNetLite(encoder) => encoder.validate()?,
             VisionEncoderConfig::Vit(encoder) => encoder.validate(self.image_size)?,
         }
+        size(
+            "the number of vision tokens",
+            self.encoder.tokens(self.image_size),
+            MAX_VISION_TOKENS,
+        )?;
+        size(
+            "the number of values in a layer of vision.encoder",
+            self.encoder.largest_activation(self.image_size),
+            MAX_ACTIVATION,
+        )?;
         Ok(self.encoder.width())
     }
 }
@@ -156,16 +167,35 @@ impl VisionEncoderConfig {
         }
     }
 
+    /// Most values that a layer makes of a picture of this size.
+    fn largest_activation(&self, image_size: usize) -> usize {
+        match self {
+            Self::EfficientNetLite(encoder) => {
+                let mut side = image_size.div_ceil(2);
+                let mut largest = product(&[side, side, encoder.stem_channels]);
+                for block in &encoder.blocks {
+                    let expanded = product(&[side, side, block.input, block.expand]);
+                    side = side.div_ceil(block.stride);
+                    let output = product(&[side, side, block.output]);
+                    largest = largest.max(expanded).max(output);
+                }
+                largest.max(product(&[side, side, encoder.head_channels]))
+            }
+            Self::Vit(encoder) => {
+                // Queries, keys and values are made at once.
+                let width = (3 * encoder.width).max(2 * encoder.feed_forward.width);
+                product(&[self.tokens(image_size), width])
+            }
+        }
+    }
+
     /// Leaves one layer of each kind and returns the pixels that become one token's side.
     pub(super) fn abridge(&mut self) -> usize {
         match self {
             Self::EfficientNetLite(encoder) => {
                 // The stem halves the picture too.
-                2 * encoder
-                    .blocks
-                    .iter()
-                    .map(|block| block.stride)
-                    .product::<usize>()
+                let strides = encoder.blocks.iter().map(|block| block.stride);
+                strides.fold(2, usize::saturating_mul)
             }
             Self::Vit(encoder) => {
                 encoder.layers = encoder.layers.min(1);

@@ -11,6 +11,8 @@ pub mod prompt;
 pub mod support_set;
 #[path = "../../../../../crate/runtime/src/tokenizer.rs"]
 pub mod tokenizer;
+#[path = "../../../../../crate/runtime/src/tokenizer_steps/mod.rs"]
+mod tokenizer_steps;
 
 pub use constraint::{Constraint, ConstraintError, Pattern};
 pub use image::{ImageError, ImagePixels};
