@@ -41,6 +41,8 @@ class Place:
     work: Path
     models: Path
     programs: Path
+    # The package whose modules run in a tab.
+    package: Path
 
     def model(self, checkpoint: Checkpoint) -> Path:
         """The converted model."""
@@ -119,6 +121,7 @@ def tab(*options: str) -> Callable[[Checkpoint, Place], dict[str, object]]:
         shutil.rmtree(profile, ignore_errors=True)
         visits = ["--visits"] if options == CPU and checkpoint.name == "flamingo-tiny" else []
         model = ["--model", str(place.model(checkpoint)), "--profile", str(profile)]
+        model += ["--package", str(place.package)]
         command = ["npx", "tsx", script, *model, *options, *visits]
         done = run(command, place.log(checkpoint), ROOT)
         return {**told(done), **json.loads(done.output)}
@@ -166,6 +169,7 @@ def main() -> None:
     parser.add_argument("--work", type=Path, required=True, help="folder for everything written")
     parser.add_argument("--models", type=Path, help="folder for models, WORK/models if not given")
     parser.add_argument("--programs", type=Path, default=ROOT / "target" / "release")
+    parser.add_argument("--package", type=Path, default=ROOT / "web", help="a folder like web/")
     parser.add_argument("--only", default=",".join(names), help="some of " + ", ".join(names))
     parser.add_argument("--parts", default=",".join(PARTS), help="some of " + ", ".join(PARTS))
     parser.add_argument("--keep", action="store_true", help="leave the models that are converted")
@@ -179,7 +183,7 @@ def main() -> None:
     models = (arguments.models or work / "models").resolve()
     for path in (work, models):
         path.mkdir(parents=True, exist_ok=True)
-    place = Place(work, models, arguments.programs.resolve())
+    place = Place(work, models, arguments.programs.resolve(), arguments.package.resolve())
     results = Results(work / "results.jsonl")
     for checkpoint in CHECKPOINTS:
         if checkpoint.name not in only:

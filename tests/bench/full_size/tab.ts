@@ -3,7 +3,7 @@
  * `--visits` also the page from its address to the first caption, by a browser that comes twice.
  *
  * Usage: npx tsx tests/bench/full_size/tab.ts --model FOLDER --profile FOLDER
- *   [--device cpu|webgpu] [--int8] [--new-tokens N] [--rounds N] [--visits]
+ *   [--device cpu|webgpu] [--int8] [--new-tokens N] [--rounds N] [--visits] [--package FOLDER]
  *
  * The profile is a folder that is not there yet: the browser keeps the model in it, on the disk and
  * not in memory. It is removed afterwards.
@@ -62,6 +62,7 @@ const { values } = parseArgs({
     "new-tokens": { type: "string", default: "16" },
     rounds: { type: "string", default: "3" },
     visits: { type: "boolean", default: false },
+    package: { type: "string" },
   },
 });
 if (values.model === undefined || values.profile === undefined) {
@@ -73,7 +74,10 @@ if (values.device !== "cpu" && values.device !== "webgpu") {
 const folder = resolve(values.model);
 const profile = resolve(values.profile);
 const url = `models/${basename(folder)}/model.json`;
-const server = await serveSite(true, { models: dirname(folder) });
+const server = await serveSite(true, {
+  models: dirname(folder),
+  ...(values.package === undefined ? {} : { web: resolve(values.package) }),
+});
 try {
   const plan: Plan = {
     url: `/${url}`,
