@@ -82,6 +82,30 @@ fn types_are_told_as_they_are_stored() {
 }
 
 #[test]
+fn sizes_that_cannot_be_counted_are_none_even_beside_a_0() {
+    for element in [ElementType::F32, ElementType::Bool] {
+        for shape in [
+            [1 << 40, 1 << 40, 0],
+            [0, 1 << 40, 1 << 40],
+            [1 << 40, 0, 1 << 40],
+        ] {
+            assert_eq!(element.byte_len(&shape), None, "{shape:?}");
+        }
+    }
+    assert_eq!(ElementType::F32.byte_len(&[3, 0, 5]), Some(0));
+    assert_eq!(ElementType::F32.byte_len(&[3, 1, 5]), Some(60));
+    assert_eq!(ElementType::F32.byte_len(&[]), Some(4));
+
+    let mut file = tempfile::NamedTempFile::new().unwrap();
+    let header = r#"{"t":{"dtype":"F32","shape":[4294967296,4294967296,0],"data_offsets":[0,0]}}"#;
+    file.write_all(&(header.len() as u64).to_le_bytes())
+        .unwrap();
+    file.write_all(header.as_bytes()).unwrap();
+    let error = Checkpoint::open(file.path()).err().unwrap().to_string();
+    assert!(error.contains("tensor `t`"), "{error}");
+}
+
+#[test]
 fn wrappers_stay_in_the_listed_names_and_so_does_the_optimizer() {
     let checkpoint = Checkpoint::open(&fixture("wrapped.pt")).unwrap();
     let names: Vec<&str> = checkpoint

@@ -408,10 +408,15 @@ struct RawEntry {
 }
 
 impl RawEntry {
-    /// Bytes by shape and type; `None` where they do not fit a `usize`.
+    /// Bytes by shape and type; `None` where some of the sizes multiplied do not fit a `usize`,
+    /// even if another one is 0.
     fn byte_len(&self) -> Option<usize> {
-        let mut sizes = self.shape.0.iter();
-        sizes.try_fold(self.dtype.size(), |bytes, &size| bytes.checked_mul(size))
+        let sizes = &self.shape.0;
+        let counted = sizes.iter().copied().filter(|&size| size > 0);
+        let bytes = counted.fold(Some(self.dtype.size()), |bytes, size| {
+            bytes?.checked_mul(size)
+        })?;
+        Some(if sizes.contains(&0) { 0 } else { bytes })
     }
 }
 

@@ -148,6 +148,12 @@ fn every_malformed_field_is_named() {
             0,
             "tensor `t`: the bytes (0, 0)",
         ),
+        // A size of 0 makes no number of the others.
+        (
+            tensor(r#"{"dtype":"F32","shape":[0,4294967296,4294967296],"data_offsets":[0,0]}"#),
+            0,
+            "tensor `t`: the bytes (0, 0)",
+        ),
         (
             tensor(r#"{"dtype":"F32","shape":[2],"data_offsets":[8,0]}"#),
             8,

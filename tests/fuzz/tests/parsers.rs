@@ -2,7 +2,7 @@
 
 use flamingo_fuzz::target::{
     checkpoint, config, gguf, items, manifest, pattern, pickle, picture, prompt, safetensors,
-    support_set, tokenizer, vocabulary,
+    settings, support_set, tokenizer, vocabulary,
 };
 use flamingo_fuzz::{CountingAllocator, fuzz};
 
@@ -16,7 +16,7 @@ fn fuzz_checkpoint() {
 
 #[test]
 fn fuzz_config() {
-    fuzz(&[config::TARGET]);
+    fuzz(&[config::TARGET, settings::TARGET]);
 }
 
 #[test]

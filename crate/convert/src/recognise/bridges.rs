@@ -73,9 +73,9 @@ pub(crate) fn facts(
             activation: differences.block_activation,
             bias: false,
         },
-        gate: match gate.iter().product::<usize>() {
-            0 | 1 => GateExtent::Scalar,
-            _ => GateExtent::Vector,
+        gate: match gate.iter().all(|&size| size <= 1) || gate.contains(&0) {
+            true => GateExtent::Scalar,
+            false => GateExtent::Vector,
         },
         only_last_media: true,
     };
@@ -91,7 +91,7 @@ pub(crate) fn facts(
             },
             input_projection: projected,
             width,
-            depth: layers.last().map_or(0, |last| last + 1),
+            depth: layers.last().map_or(0, |last| last.saturating_add(1)),
             latents: shapes.rows("resampler.latents"),
             heads: shapes.rows("resampler.blk.0.attn_q.weight") / head_dim,
             head_dim,
@@ -143,7 +143,7 @@ pub(crate) fn blocks(
         // Before layer i where (i + 1) % n is 0: the first block tells n.
         Layout::OpenFlamingo => {
             let layers = shapes.numbers("xattn.", ".attn_q.weight");
-            let every = layers.first().map_or(1, |first| first + 1);
+            let every = layers.first().map_or(1, |first| first.saturating_add(1));
             return Ok(Blocks {
                 every,
                 offset: every - 1,

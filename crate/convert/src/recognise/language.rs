@@ -131,7 +131,7 @@ impl Common {
             layers: shapes
                 .numbers("blk.", ".ffn_up.weight")
                 .last()
-                .map_or(0, |last| last + 1),
+                .map_or(0, |last| last.saturating_add(1)),
             vocab_size: shapes.rows("token_embd.weight"),
             extra_tokens: shapes.rows("token_embd_extra.weight"),
             embedding_width: shapes.cols("token_embd.weight"),

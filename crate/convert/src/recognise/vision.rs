@@ -107,7 +107,7 @@ impl VisionKind {
         let grid = tokens.saturating_sub(usize::from(has_class)).isqrt();
         let layers = shapes.numbers("v.blk.", ".ffn_up.weight");
         Ok(VisionConfig {
-            image_size: grid * patch_size,
+            image_size: grid.saturating_mul(patch_size),
             resize: pixels.resize,
             mean: pixels.mean,
             std: pixels.std,
@@ -115,7 +115,7 @@ impl VisionKind {
                 patch_size,
                 patch_bias: shapes.has("v.patch_embd.bias"),
                 width,
-                layers: layers.last().map_or(0, |last| last + 1),
+                layers: layers.last().map_or(0, |last| last.saturating_add(1)),
                 heads,
                 feed_forward: FeedForwardConfig {
                     width: shapes.rows("v.blk.0.ffn_up.weight"),

@@ -70,13 +70,14 @@ impl ElementType {
         (cols / self.block_len()).checked_mul(self.block_bytes())
     }
 
-    /// Bytes of a tensor of this shape; `None` where it has no such form.
+    /// Bytes of a tensor of this shape; `None` where it has no such form, or some of its sizes
+    /// multiplied do not fit a `usize`, even if another one is 0.
     pub fn byte_len(self, shape: &[usize]) -> Option<usize> {
         let (&cols, outer) = shape.split_last().unwrap_or((&1, &[]));
-        let mut sizes = outer.iter();
-        sizes.try_fold(self.row_bytes(cols)?, |bytes, &size| {
-            bytes.checked_mul(size)
-        })
+        let row_bytes = self.row_bytes(cols)?;
+        let sizes = outer.iter().chain([&row_bytes]).filter(|&&size| size > 0);
+        let bytes = sizes.copied().try_fold(1, usize::checked_mul)?;
+        Some(if shape.contains(&0) { 0 } else { bytes })
     }
 
     /// Whether the elements are weights: numbers with a fraction.

@@ -35,6 +35,20 @@ pub enum SourceError {
         /// The format that its first bytes look like.
         found: String,
     },
+    /// A tensor whose sizes no memory could count.
+    #[error(
+        "tensor `{name}` of {} has the shape {shape:?}, which is of no such number of bytes as the \
+         file says, or of more than can be counted; download the file again, or save it anew",
+        path.display()
+    )]
+    Shape {
+        /// The file.
+        path: PathBuf,
+        /// Name of the tensor.
+        name: String,
+        /// Its shape, outermost first.
+        shape: Vec<usize>,
+    },
     /// A pointer to a file in place of the file.
     #[error(
         "{} is not the file itself but a pointer to it, as git leaves it without Git LFS; run \

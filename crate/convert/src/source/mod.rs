@@ -355,6 +355,15 @@ fn open_file(path: &Path) -> Result<(Format, u64, Opened), SourceError> {
             bytes: entry.byte_len,
         });
     }
+    for entry in &opened.entries {
+        if entry.element.byte_len(&entry.shape) != Some(entry.byte_len) {
+            return Err(SourceError::Shape {
+                path: path.to_owned(),
+                name: entry.name.clone(),
+                shape: entry.shape.clone(),
+            });
+        }
+    }
     Ok((format, length, opened))
 }
 

@@ -273,10 +273,11 @@ mod tests {
         let normalizers = |steps| json!({"normalizer": {"type": "Sequence", "normalizers": steps}});
         assert_eq!(check(&normalizers(vec![&double; 7]).to_string()), Ok(()));
         let too_long = "may make a text more than 4096 times as long";
+        let inner = normalizers(vec![&double; 5]);
         for file in [
             normalizers(vec![&double; 40]),
             // In sequences of sequences too.
-            normalizers(vec![&normalizers(vec![&double; 5])["normalizer"]; 5]),
+            normalizers(vec![&inner["normalizer"]; 5]),
             json!({"pre_tokenizer": {"type": "Sequence", "pretokenizers": vec![&bytes; 40]}}),
             json!({"decoder": {"type": "Sequence", "decoders": vec![&double; 40]}}),
         ] {

@@ -14,6 +14,7 @@ pub mod pickle;
 pub mod picture;
 pub mod prompt;
 pub mod safetensors;
+pub mod settings;
 pub mod support_set;
 pub mod tokenizer;
 pub mod vocabulary;
@@ -31,7 +32,7 @@ pub struct Target {
 }
 
 /// All targets.
-pub const ALL: [Target; 13] = [
+pub const ALL: [Target; 14] = [
     checkpoint::TARGET,
     config::TARGET,
     gguf::TARGET,
@@ -42,6 +43,7 @@ pub const ALL: [Target; 13] = [
     picture::TARGET,
     prompt::TARGET,
     safetensors::TARGET,
+    settings::TARGET,
     support_set::TARGET,
     tokenizer::TARGET,
     vocabulary::TARGET,

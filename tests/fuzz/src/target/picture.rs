@@ -36,7 +36,7 @@ pub const TARGET: Target = Target {
         b"WEBPVP8X\x0a\0\0\0",
         b"VP8 ",
         b"VP8L",
-        b"ALPH",
+        b"\x41LPH",
         b"ANIM",
         b"ANMF",
         b"ICCP",
@@ -56,8 +56,9 @@ const MAX_PIXELS: u64 = 1 << 16;
 /// and the same upright in 8 bits.
 const BYTES_PER_PIXEL: u64 = 40;
 
-/// Most bytes allocated besides: windows and tables of decoders.
-const BYTES_AT_LEAST: u64 = 2 << 20;
+/// Most bytes allocated besides: windows and tables of decoders, and a part of a WebP file, for
+/// whose length of 24 bits its decoder takes memory before it is read.
+const BYTES_AT_LEAST: u64 = 20 << 20;
 
 /// Most bytes allocated for each byte of input: copies of it.
 const BYTES_PER_BYTE: u64 = 16;
