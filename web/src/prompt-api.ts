@@ -68,6 +68,7 @@ export interface PromptApiOptions {
 
 /** `LanguageModel`, as pages use it. */
 export interface LanguageModelConstructor {
+  /** Of all sessions. */
   readonly prototype: PromptSession;
   /** Creates a session, and loads the model if there is none. */
   create(options?: CreateOptions): Promise<PromptSession>;

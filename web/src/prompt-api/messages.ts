@@ -13,6 +13,7 @@ export type MessageType = "text" | "image" | "audio" | "tool-call" | "tool-respo
 
 /** A part of a message. */
 export interface MessageContent {
+  /** `text` or `image`; others are refused. */
   readonly type: MessageType;
   /** A text, or a picture: any `ImageBitmapSource` or `BufferSource`. */
   readonly value: unknown;
@@ -20,7 +21,9 @@ export interface MessageContent {
 
 /** A message. */
 export interface Message {
+  /** `user` or `assistant`; `system` is refused. */
   readonly role: MessageRole;
+  /** A text, or its parts: texts that follow one another are one. */
   readonly content: string | readonly MessageContent[];
   /** Of the last message, by the `assistant`: how the answer begins. */
   readonly prefix?: boolean;
@@ -31,9 +34,13 @@ export type Prompt = string | readonly Message[];
 
 /** A message whose pictures were taken. */
 export interface Heard {
+  /** Whose it is. */
   readonly role: "user" | "assistant";
+  /** Its pictures, in their order. */
   readonly images: readonly Promise<ImageSource>[];
+  /** Its texts, as one. */
   readonly text: string;
+  /** Whether it is the beginning of the answer. */
   readonly prefix: boolean;
 }
 
@@ -101,6 +108,7 @@ function heardOne(message: unknown, last: boolean, expected: ReadonlySet<Message
 
 /** A talk so far. */
 export interface Talk {
+  /** What was said and answered. */
   readonly turns: readonly Turn[];
   /** What the user said and got no answer to. */
   readonly open: Question;

@@ -6,16 +6,27 @@ import type { MessageType, Prompt } from "./messages.js";
 
 /** A type of content, and the languages it is in. */
 export interface Expected {
+  /** `text`, or `image` where it is read; others are refused. */
   readonly type: MessageType;
+  /** BCP 47 tags; any language where there are none. */
   readonly languages?: readonly string[];
 }
 
 /** How much chance there is in answers. */
-export type SamplingMode = keyof typeof SAMPLING;
+export type SamplingMode =
+  | "most-predictable"
+  | "predictable"
+  | "slightly-predictable"
+  | "balanced"
+  | "slightly-creative"
+  | "creative"
+  | "most-creative";
 
 /** What `availability` is asked about. */
 export interface CoreOptions {
+  /** What messages have beside texts; pictures must be among it. */
   readonly expectedInputs?: readonly Expected[];
+  /** What answers are. */
   readonly expectedOutputs?: readonly Expected[];
   /** `most-predictable` by default. */
   readonly samplingMode?: SamplingMode;
@@ -48,11 +59,12 @@ export interface PromptOptions {
   readonly responseConstraint?: object;
   /** Whether the model is not told of it; it never is here. */
   readonly omitResponseConstraintInput?: boolean;
+  /** Stops the answer; what was said is then taken back. */
   readonly signal?: AbortSignal;
 }
 
 /** Temperatures of the modes; a small model says the most sensible things at none. */
-const SAMPLING = {
+const SAMPLING: Readonly<Record<SamplingMode, GenerateOptions>> = {
   "most-predictable": {},
   predictable: { temperature: 0.3, topP: 0.9 },
   "slightly-predictable": { temperature: 0.5, topP: 0.9 },
@@ -60,12 +72,13 @@ const SAMPLING = {
   "slightly-creative": { temperature: 0.85, topP: 0.95 },
   creative: { temperature: 1 },
   "most-creative": { temperature: 1.3 },
-} satisfies Record<string, GenerateOptions>;
+};
 
 /** Options that were checked. */
 export interface Session {
   /** Types of content that messages may have. */
   readonly inputs: ReadonlySet<MessageType>;
+  /** How much chance there is in answers. */
   readonly samplingMode: SamplingMode;
 }
 

@@ -22,14 +22,17 @@ import {
 export interface SessionParts {
   /** Another talk with the same model. */
   readonly newDialogue: () => Dialogue;
+  /** Options that were checked. */
   readonly settings: Settings;
   /** Tokens that prompts and answers may have. */
   readonly window: number;
   /** Longest answer, in tokens. */
   readonly maxNewTokens: number;
+  /** What was said. */
   readonly talk: Talk;
   /** Turns at the beginning that stay. */
   readonly kept: number;
+  /** Tokens of what was said. */
   readonly usage: number;
 }
 
@@ -38,7 +41,9 @@ const OURS = Symbol("flamingo-web");
 
 /** `LanguageModel`, without its static functions. */
 export class PromptSession extends EventTarget {
+  /** Told where what was said first went, to make room. */
   declare oncontextoverflow: ((event: Event) => void) | null;
+  /** {@link oncontextoverflow}, as it was called before. */
   declare onquotaoverflow: ((event: Event) => void) | null;
   readonly #parts: SessionParts;
   readonly #dialogue: Dialogue;
@@ -89,6 +94,7 @@ export class PromptSession extends EventTarget {
     return this.#parts.window;
   }
 
+  /** How much chance there is in answers. */
   get samplingMode(): SamplingMode {
     return this.#parts.settings.samplingMode;
   }
