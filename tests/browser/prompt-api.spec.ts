@@ -16,15 +16,18 @@ const PAGE = `<!doctype html><link rel="icon" href="data:," /><body><canvas></ca
 </script>`;
 
 let server: PackageServer;
+/** Of another origin. */
+let stranger: PackageServer;
 const [PHOTO = ""] = PHOTOS;
 const photo = pathInClone(PHOTO);
 
 test.beforeAll(async () => {
   const clone = fileURLToPath(new URL("../..", import.meta.url));
   server = await serveFolder(clone, { "/prompt": PAGE });
+  stranger = await serveFolder(clone);
 });
 
-test.afterAll(() => server.close());
+test.afterAll(() => Promise.all([server.close(), stranger.close()]));
 
 test.beforeEach(async ({ page }) => {
   await page.goto(`${server.origin}/prompt`);
@@ -148,38 +151,58 @@ test("every kind of picture is read, as it is at that moment", async ({ page }) 
   expect(captions).toEqual(Object.fromEntries(Object.keys(captions).map((kind) => [kind, blob])));
 });
 
-const nameOf = (page: Page, what: string) =>
-  page.evaluate(async (what) => {
+test("a video is the frame that it shows", async ({ page }) => {
+  const found = await page.evaluate(async () => {
+    const video = document.createElement("video");
     const session = await LanguageModel.create({ expectedInputs: [{ type: "image" }] });
-    const image = (value: unknown) => [{ role: "user", content: [{ type: "image", value }] }];
-    const empty = () => Object.assign(document.createElement("canvas"), { width: 0 });
-    const broken = Object.assign(new Image(), { src: "/nothing.png" });
-    const calls: Record<string, () => Promise<unknown>> = {
-      bytes: () => session.prompt(image(Uint8Array.of(1, 2, 3))),
-      canvas: () => session.prompt(image(empty())),
-      img: () => session.prompt(image(broken)),
-      pattern: () => session.prompt("a", { responseConstraint: /(?=a)b/ }),
-      quota: () => session.prompt("word ".repeat(5000)),
-      examples: () =>
-        LanguageModel.create({
-          expectedInputs: [{ type: "image" }],
-          initialPrompts: [
-            ...image(Uint8Array.of(1, 2, 3)),
-            { role: "assistant", content: "a dog" },
-          ],
-        }),
-    };
-    return calls[what]?.().then(
-      () => "no error",
-      (error: unknown) => (error instanceof DOMException ? error.name : `${error}`),
-    );
-  }, what);
+    const ask = () =>
+      session.prompt([{ role: "user", content: [{ type: "image", value: video }] }]);
+    const early = await ask().catch(({ name }: Error) => name);
+    video.src = "/tests/browser/media/colours.webm";
+    await new Promise((resolve) => video.addEventListener("loadeddata", resolve));
+    return { early, text: await ask() };
+  });
+  expect(found.early).toBe("InvalidStateError");
+  expect(found.text).not.toBe("");
+});
+
+const nameOf = (page: Page, what: string) =>
+  page.evaluate(
+    async ([what, foreign]) => {
+      const session = await LanguageModel.create({ expectedInputs: [{ type: "image" }] });
+      const image = (value: unknown) => [{ role: "user", content: [{ type: "image", value }] }];
+      const empty = () => Object.assign(document.createElement("canvas"), { width: 0 });
+      const broken = Object.assign(new Image(), { src: "/nothing.png" });
+      const calls: Record<string, () => Promise<unknown>> = {
+        bytes: () => session.prompt(image(Uint8Array.of(1, 2, 3))),
+        canvas: () => session.prompt(image(empty())),
+        img: () => session.prompt(image(broken)),
+        foreign: () => session.prompt(image(Object.assign(new Image(), { src: foreign }))),
+        pattern: () => session.prompt("a", { responseConstraint: /(?=a)b/ }),
+        quota: () => session.prompt("word ".repeat(5000)),
+        examples: () =>
+          LanguageModel.create({
+            expectedInputs: [{ type: "image" }],
+            initialPrompts: [
+              ...image(Uint8Array.of(1, 2, 3)),
+              { role: "assistant", content: "a dog" },
+            ],
+          }),
+      };
+      return calls[what ?? ""]?.().then(
+        () => "no error",
+        (error: unknown) => (error instanceof DOMException ? error.name : `${error}`),
+      );
+    },
+    [what, stranger.origin + photo],
+  );
 
 test("what cannot be read is told by name", async ({ page }) => {
   for (const [what, name] of [
     ["bytes", "InvalidStateError"],
     ["canvas", "InvalidStateError"],
     ["img", "InvalidStateError"],
+    ["foreign", "SecurityError"],
     ["pattern", "NotSupportedError"],
     ["quota", "QuotaExceededError"],
     ["examples", "InvalidStateError"],
