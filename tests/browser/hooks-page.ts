@@ -13,7 +13,7 @@ import { createRoot } from "react-dom/client";
 
 /** What the test changes. */
 export interface Controls {
-  readonly view?: "captions" | "live" | "stand-in";
+  readonly view?: "captions" | "live" | "later" | "stand-in";
   readonly photo?: Uint8Array;
   readonly question?: string;
   readonly enabled?: boolean;
@@ -93,7 +93,8 @@ function Caption({ photo, name }: { photo: Uint8Array | undefined; name: string 
   const shots = [{ text: "A dog" }, { text: "A cat" }];
   const caption = useCaption(model, photo, { shots, maxNewTokens: 8 });
   const text = error?.message ?? caption.error?.message ?? caption.text;
-  return createElement("output", { "aria-label": name, "data-status": status }, text);
+  const told = { "aria-label": name, "data-status": status, "data-caption": caption.status };
+  return createElement("output", told, text);
 }
 
 function Live({ enabled }: { enabled: boolean }) {
@@ -122,6 +123,20 @@ function Live({ enabled }: { enabled: boolean }) {
       { "aria-label": "live", "data-count": count, "data-status": status },
       error?.message ?? text,
     ),
+  );
+}
+
+/** A model that is not there yet. */
+function Later() {
+  const { status, error, progress, retry } = useFlamingo("models/later/model.json", {
+    device: "cpu",
+  });
+  const text = error?.code ?? `${progress}`;
+  return createElement(
+    "div",
+    null,
+    createElement("button", { type: "button", onClick: retry }, "Again"),
+    createElement("output", { "aria-label": "later", "data-status": status }, text),
   );
 }
 
@@ -163,6 +178,7 @@ function App() {
   if (view === "captions") {
     return ["one", "two"].map((name) => createElement(Caption, { key: name, name, photo }));
   }
+  if (view === "later") return createElement(Later);
   if (view === "live") return createElement(Live, { enabled });
   if (view === "stand-in") return createElement(StandIn, controls);
   return null;

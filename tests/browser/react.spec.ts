@@ -86,8 +86,12 @@ test("components share a model, which is loaded once and goes with the last of t
   await change(page, { view: "captions" });
   await expect(page.getByLabel("one")).toHaveAttribute("data-status", "ready", { timeout: 60_000 });
   await show(page, PHOTOS[0] ?? "");
-  await expect(page.getByLabel("one")).not.toHaveText("", { timeout: 60_000 });
+  for (const name of ["one", "two"]) {
+    const output = page.getByLabel(name);
+    await expect(output).toHaveAttribute("data-caption", "done", { timeout: 60_000 });
+  }
   const text = await page.getByLabel("one").textContent();
+  expect(text).not.toBe("");
   await expect(page.getByLabel("two")).toHaveText(text ?? "");
   expect(requests.filter((path) => path.endsWith("model.json"))).toHaveLength(1);
   expect(page.workers()).toHaveLength(1);
@@ -97,6 +101,26 @@ test("components share a model, which is loaded once and goes with the last of t
 
   await page.evaluate(() => window.change({ view: undefined as never }));
   await expect.poll(() => page.workers().length).toBe(0);
+});
+
+test("a model that failed is loaded anew when it is asked for again", async ({ page }) => {
+  let there = false;
+  await page.route("**/models/later/*", (route) => {
+    const file = new URL(route.request().url()).pathname.split("/").at(-1);
+    return there
+      ? route.fulfill({ path: `${folder.path}/models/tiny/${file}` })
+      : route.fulfill({ status: 404 });
+  });
+  await change(page, { view: "later" });
+  const later = page.getByLabel("later");
+  await expect(later).toHaveText("http-status");
+  await expect(later).toHaveAttribute("data-status", "failed");
+  // The browser's own words for it.
+  expect(complaints.splice(0).every((text) => text.includes("404"))).toBe(true);
+  there = true;
+  await page.getByRole("button", { name: "Again" }).click();
+  await expect(later).toHaveAttribute("data-status", "ready", { timeout: 60_000 });
+  await expect(later).toHaveText("1");
 });
 
 test("a caption ends where its picture changes and where its component goes", async ({ page }) => {
