@@ -30,7 +30,7 @@ export interface Decided {
 export interface DecideSettings extends ScoringOptions {
   /** Most tokens of a text or number that is written. 40 by default. */
   readonly maxNewTokens?: number;
-  /** What stands before the question of each part; nothing by default. */
+  /** Text before the question of each part; none by default. */
   readonly question?: string;
   /** Rejects with an `AbortError`. */
   readonly signal?: AbortSignal;

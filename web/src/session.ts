@@ -55,7 +55,7 @@ export interface ChooseOptions extends ScoringOptions {
 
 /** How a value of a schema is decided. */
 export interface DecideOptions extends DecisionOptions {
-  /** What stands before the question of each part; nothing by default. */
+  /** Text before the question of each part; none by default. */
   readonly question?: string;
   /** Rejects with an `AbortError`. The Worker ends what it computes before it takes the next call. */
   readonly signal?: AbortSignal;

@@ -25,7 +25,7 @@ pub(crate) struct DecideArgs {
     /// JSON schema of the answer
     #[arg(value_name = "SCHEMA.json")]
     schema: PathBuf,
-    /// What stands before the question of each part
+    /// Text before the question of each part
     #[arg(long, value_name = "QUESTION", default_value = "")]
     question: String,
     /// Most tokens of a text or number that is written

@@ -60,7 +60,7 @@ impl Sources<'_> {
             .collect())
     }
 
-    /// What the files of a part say, and else what its path does.
+    /// Origin by the files of a part, or else by its path.
     fn origin(&self, part: &Part, settings: Option<&Fields>) -> Result<Origin, ImportError> {
         let folder = part.folder();
         let all = [Some(self.checkpoint), self.vision, self.language];
@@ -117,7 +117,7 @@ fn card(folder: &Path) -> Result<Origin, ImportError> {
     origin::card(folder).map_err(|error| ImportError::io(&path())(error))
 }
 
-/// What somebody says of a part, instead of what its files do: `language.licence=MIT`.
+/// An origin that is given, instead of the one that the files tell: `language.licence=MIT`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PartFact {
     kind: PartKind,

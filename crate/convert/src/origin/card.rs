@@ -12,7 +12,7 @@ const MAX_BYTES: u64 = 64 << 10;
 /// The line around the front matter.
 const FENCE: &str = "---";
 
-/// What the `README.md` in `folder` says; nothing if there is none.
+/// Facts of the `README.md` in `folder`; none if there is no such file.
 ///
 /// # Errors
 /// Those of the file system.

@@ -28,7 +28,7 @@ const SPDX: [&str; 22] = [
 
 /// A licence as SPDX writes it; `None` if the text says that nobody knows.
 ///
-/// What is no licence of SPDX's list has terms of its own, which is told as such:
+/// A licence that SPDX does not list has terms of its own, which is told as such:
 /// `LicenseRef-llama2`.
 pub(super) fn spdx(text: &str) -> Option<String> {
     let text = text.trim();

@@ -44,7 +44,7 @@ pub(crate) struct Origin {
 }
 
 impl Origin {
-    /// What the free text of a safetensors file says; the keys are those of the
+    /// Facts of the free text of a safetensors file; the keys are those of the
     /// specification "modelspec", and plain ones.
     pub(crate) fn of_safetensors<'a>(text: impl Fn(&str) -> Option<&'a str>) -> Self {
         let first = |keys: &[&str]| keys.iter().find_map(|key| text(key));
@@ -55,7 +55,7 @@ impl Origin {
         )
     }
 
-    /// What the metadata of a GGUF file says.
+    /// Facts of the metadata of a GGUF file.
     pub(crate) fn of_gguf(metadata: &Metadata) -> Self {
         let first = |keys: &[&str]| keys.iter().find_map(|key| metadata.string(key).ok());
         Self::told(
@@ -86,7 +86,7 @@ impl Origin {
         }
     }
 
-    /// What the path of a file or folder tells: a repository in the cache of the hub's client,
+    /// Origin by the path of a file or folder: a repository in the cache of the hub's client,
     /// `models--OWNER--NAME`, or the name that whoever downloaded it left.
     pub(crate) fn of_path(path: &Path) -> Self {
         let cached = path.components().find_map(|component| match component {
@@ -170,7 +170,7 @@ impl Origin {
     }
 }
 
-/// What the addresses of repositories begin with.
+/// Start of the addresses of repositories.
 const HUB: &str = "https://huggingface.co/";
 
 /// The address of a repository.

@@ -24,7 +24,7 @@ const SOURCE: &str = "training/MODEL_CARD.md of the repository of this program";
 pub(super) struct Bridges {
     /// The file they come from.
     pub(super) path: PathBuf,
-    /// What the file says about its name and its licence.
+    /// Name and licence by the file.
     name: String,
     licence: String,
     /// Sizes of the resampler.
