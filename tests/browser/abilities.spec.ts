@@ -324,6 +324,8 @@ test("what is kept is listed with its size, and can be removed under a loaded mo
       name: "Flamingo tiny, random weights",
       licence: before[0]?.licence,
       memoryBytes: before[0]?.memoryBytes,
+      heapBytes: before[0]?.heapBytes,
+      config: before[0]?.config,
       url: `${server.origin}/${TINY_MODEL}`,
       bytes: before[0]?.totalBytes,
       totalBytes: before[0]?.totalBytes,
@@ -331,6 +333,8 @@ test("what is kept is listed with its size, and can be removed under a loaded mo
   ]);
   expect(before[0]?.totalBytes).toBeGreaterThan(1e6);
   expect(before[0]?.memoryBytes).toBeGreaterThan(1e6);
+  expect(before[0]?.heapBytes.cpu).toBeGreaterThan(before[0]?.memoryBytes ?? Number.NaN);
+  expect(before[0]?.config).toHaveProperty("cross_attention");
   expect(before[0]?.licence).toContain("Apache-2.0");
   expect(after).toEqual([]);
   expect(tokens).toBeGreaterThan(0);
