@@ -85,7 +85,7 @@ pub(crate) struct ModelSource {
 }
 
 enum Kind {
-    Folder(ModelFolder),
+    Folder(Box<ModelFolder>),
     File { file: File, bytes: u64 },
 }
 
@@ -110,7 +110,7 @@ impl ModelSource {
                 path: path.to_owned(),
                 source,
             })?;
-            Kind::Folder(folder)
+            Kind::Folder(Box::new(folder))
         } else {
             Self::open_file(path, metadata.len(), io)?
         };
@@ -149,7 +149,7 @@ impl ModelSource {
                 path: path.to_owned(),
                 source,
             })?;
-            return Ok(Kind::Folder(folder));
+            return Ok(Kind::Folder(Box::new(folder)));
         }
         file.rewind().map_err(&io)?;
         Ok(Kind::File { file, bytes })
