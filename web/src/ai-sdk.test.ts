@@ -75,7 +75,7 @@ test("a text comes piece by piece", async () => {
 });
 
 test("an output by schema is decided, and sure", async () => {
-  const { fake, model } = start(fakeTalk({ decides: true }));
+  const { fake, model } = start(fakeTalk());
   const result = await generateText({
     model,
     maxRetries,
@@ -93,14 +93,6 @@ test("an output by schema is decided, and sure", async () => {
     output: Output.object({ schema: jsonSchema<{ a: number }>({ enum: [{ a: 1 }] }) }),
   });
   expect(await streaming.output).toEqual({ a: 1 });
-});
-
-test("an output by schema says so where sessions do not decide", async () => {
-  const { model } = start();
-  const output = Output.object({ schema: jsonSchema({ type: "object" }) });
-  await expect(generateText({ model, maxRetries, prompt: "which?", output })).rejects.toThrow(
-    /schemas/,
-  );
 });
 
 test("a text is stopped by its signal", async () => {
@@ -166,7 +158,7 @@ test("what is left out is told", async () => {
 });
 
 test("decisions are likelihoods", async () => {
-  const { fake, flamingo } = start(fakeTalk({ decides: true }));
+  const { fake, flamingo } = start(fakeTalk());
   const { answers } = await decideBy({
     model: flamingo.decisionModel("tiny"),
     maxRetries,

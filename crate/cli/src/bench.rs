@@ -55,11 +55,11 @@ pub(crate) struct BenchArgs {
 struct Report {
     device: String,
     load_ms: f64,
-    weight_bytes: usize,
+    weight_bytes: u64,
     encode_ms: f64,
     /// Bytes read and written a second where memory is copied.
     copy_bandwidth: f64,
-    bytes_per_token: usize,
+    bytes_per_token: u64,
     shots: Vec<Shots>,
 }
 
@@ -283,7 +283,7 @@ fn median(values: impl Iterator<Item = f64>) -> f64 {
 }
 
 fn print(out: &mut impl Write, report: &Report) -> io::Result<()> {
-    let megabytes = |bytes: usize| bytes as f64 / 1e6;
+    let megabytes = |bytes: u64| bytes as f64 / 1e6;
     writeln!(out, "| measure | value |\n| --- | --- |")?;
     writeln!(out, "| device | {} |", report.device)?;
     writeln!(out, "| load | {:.0} ms |", report.load_ms)?;

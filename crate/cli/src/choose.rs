@@ -4,8 +4,8 @@ use std::io::{self, Write};
 use std::path::PathBuf;
 
 use clap::Args;
+use flamingo_runtime::RuntimeError;
 use flamingo_runtime::prompt::Task;
-use flamingo_runtime::{Query, RuntimeError};
 use futures_lite::future::block_on;
 use serde::Serialize;
 
@@ -62,17 +62,12 @@ pub(crate) fn run(args: &ChooseArgs) -> Result<(), Failure> {
     }
     let files = args.task.read(template)?;
     let photo = args.photo.display();
-    let media = args.task.read_media(&args.photo)?;
-    let model = files.load(&args.model)?;
-    let mut task = files.begin(&model, &args.task)?;
-    let encoded = media
-        .encode(&model)
-        .map_err(|source| failed(format!("encoding {photo}"), source))?;
-    task.choose_examples(&model, &media, &args.task.sampling)?;
-    let query = Query {
-        media: Some(encoded),
-        question: args.question.clone().unwrap_or_default(),
-    };
+    let (model, mut task, query) = files.put(
+        &args.task,
+        &args.model,
+        &args.photo,
+        args.question.clone().unwrap_or_default(),
+    )?;
     let probabilities = block_on(task.session.choose(&model, &query, &args.answers, &options))
         .map_err(|source| failed(format!("choosing for {photo}"), source))?;
     let mut choices: Vec<Choice<'_>> = args

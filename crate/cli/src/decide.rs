@@ -5,9 +5,9 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use clap::Args;
+use flamingo_runtime::RuntimeError;
 use flamingo_runtime::decide::{DecideOptions, Schema};
 use flamingo_runtime::prompt::Task;
-use flamingo_runtime::{Query, RuntimeError};
 use futures_lite::future::block_on;
 
 use crate::answer::json_line;
@@ -59,17 +59,8 @@ pub(crate) fn run(args: &DecideArgs) -> Result<(), Failure> {
     })?;
     let files = args.task.read(Task::VisualQuestion)?;
     let photo = args.photo.display();
-    let media = args.task.read_media(&args.photo)?;
-    let model = files.load(&args.model)?;
-    let mut task = files.begin(&model, &args.task)?;
-    let encoded = media
-        .encode(&model)
-        .map_err(|source| failed(format!("encoding {photo}"), source))?;
-    task.choose_examples(&model, &media, &args.task.sampling)?;
-    let query = Query {
-        media: Some(encoded),
-        question: args.question.clone(),
-    };
+    let (model, mut task, query) =
+        files.put(&args.task, &args.model, &args.photo, args.question.clone())?;
     let decision = block_on(task.session.decide(&model, &query, &schema, &options))
         .map_err(|source| failed(format!("deciding about {photo}"), source))?;
     let mut out = io::stdout().lock();

@@ -10,7 +10,7 @@ use clap::Args;
 use flamingo_convert::progress::Progress;
 use flamingo_runtime::prompt;
 use flamingo_runtime::{
-    EncodedMedia, Example, Model, PromptFormat, RuntimeError, Session, SupportSet,
+    EncodedMedia, Example, Model, PromptFormat, Query, RuntimeError, Session, SupportSet,
 };
 use serde::Deserialize;
 
@@ -235,6 +235,33 @@ impl TaskFiles {
             });
         }
         model.load()
+    }
+
+    /// Reads a photo or clip, loads the model, and shows it the examples and the photo: all
+    /// that a question about it needs.
+    ///
+    /// # Errors
+    /// If the photo cannot be read, or the model or the device refuses something.
+    pub(crate) fn put(
+        self,
+        args: &TaskArgs,
+        model: &ModelArgs,
+        photo: &Path,
+        question: String,
+    ) -> Result<(Model, Task, Query), Failure> {
+        let media = args.read_media(photo)?;
+        let model = self.load(model)?;
+        let mut task = self.begin(&model, args)?;
+        let what = || format!("encoding {}", photo.display());
+        let encoded = media
+            .encode(&model)
+            .map_err(|source| failed(what(), source))?;
+        task.choose_examples(&model, &media, &args.sampling)?;
+        let query = Query {
+            media: Some(encoded),
+            question,
+        };
+        Ok((model, task, query))
     }
 
     /// Shows the examples to the model, each once.

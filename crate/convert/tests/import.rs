@@ -174,7 +174,7 @@ fn every_way_of_storing_is_read_back() {
     }
 }
 
-/// What a model's `model.json` says of its parts: kind, name, source, licence.
+/// The parts in a model's `model.json`: kind, name, source, licence.
 fn parts_of(options: &CheckpointOptions) -> Vec<[String; 4]> {
     checkpoint(options).unwrap();
     let folder = ModelFolder::open(&options.output).unwrap();

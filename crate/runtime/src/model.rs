@@ -41,7 +41,7 @@ pub struct Model {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ModelMemory {
     /// Its packed weights, wherever they lie.
-    pub weights: usize,
+    pub weights: u64,
     /// Latents of images that were encoded before.
     pub latents: usize,
     /// All that its device holds; none on the CPU, where everything is on the heap.

@@ -2,23 +2,24 @@
 
 use serde::Serialize;
 
-/// Packed bytes of a model's weights, by the part they belong to.
+/// Packed bytes of a model's weights, by the part they belong to. On a GPU they may be more
+/// than a browser's module can address.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct WeightBytes {
     /// The vision encoder.
-    pub vision: usize,
+    pub vision: u64,
     /// The Perceiver Resampler.
-    pub resampler: usize,
+    pub resampler: u64,
     /// What makes keys and values of an image, once an image.
-    pub media_key_values: usize,
+    pub media_key_values: u64,
     /// The rest of the cross-attention blocks.
-    pub cross_attention: usize,
+    pub cross_attention: u64,
     /// The layers of the language model.
-    pub language: usize,
+    pub language: u64,
     /// Its embedding, which is its head too where it is tied.
-    pub embedding: usize,
+    pub embedding: u64,
     /// A head of its own.
-    pub head: usize,
+    pub head: u64,
 }
 
 impl WeightBytes {
@@ -33,11 +34,11 @@ impl WeightBytes {
             Some("output") => &mut self.head,
             _ => &mut self.language,
         };
-        *part += bytes;
+        *part += bytes as u64;
     }
 
     /// All of them.
-    pub fn total(&self) -> usize {
+    pub fn total(&self) -> u64 {
         self.vision
             + self.resampler
             + self.media_key_values
@@ -48,7 +49,7 @@ impl WeightBytes {
     }
 
     /// Those that are read to decode one token.
-    pub fn read_per_token(&self) -> usize {
+    pub fn read_per_token(&self) -> u64 {
         let head = match self.head {
             0 => self.embedding,
             own => own,
@@ -80,5 +81,10 @@ mod tests {
         assert_eq!(bytes.read_per_token(), 331_000);
         bytes.add("output.weight", 1_000_000);
         assert_eq!(bytes.read_per_token(), 1_031_000);
+        // More than 32 bits count, as IDEFICS-9B has on a GPU.
+        for _ in 0..2 {
+            bytes.add("blk.3.ffn_up.weight", u32::MAX as usize);
+        }
+        assert_eq!(bytes.total(), 1_331_111 + 2 * u64::from(u32::MAX));
     }
 }

@@ -17,7 +17,7 @@ use crate::prompt::Prompt;
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Memory {
-    weight_bytes: usize,
+    weight_bytes: u64,
     latent_bytes: usize,
     gpu_bytes_in_use: u64,
     gpu_bytes_reserved: u64,
@@ -38,7 +38,7 @@ impl From<ModelMemory> for Memory {
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Work {
-    weight_bytes_per_token: usize,
+    weight_bytes_per_token: u64,
     dispatches: u64,
 }
 

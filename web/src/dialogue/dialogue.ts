@@ -1,9 +1,17 @@
 /** Asks a model about a talk, and reads no more of it than is new. */
 
-import { type Decided, type DecideSettings, deciding, type Schema } from "../decide.js";
 import { PromptError, PromptTooLongError } from "../errors.js";
-import type { CaptionOptions, Session, SessionOptions } from "../session.js";
-import type { Caption, ImageSource, PixelFrame, PromptPart, Shot, TokenPiece } from "../types.js";
+import type { CaptionOptions, DecideOptions, Session, SessionOptions } from "../session.js";
+import type {
+  Caption,
+  Decision,
+  ImageSource,
+  JsonSchema,
+  PixelFrame,
+  PromptPart,
+  Shot,
+  TokenPiece,
+} from "../types.js";
 import { partsOfQuestion, partsOfTurns, type Templates, templateFor } from "./template.js";
 import { type Question, sameTurns, type Turn } from "./turn.js";
 
@@ -77,15 +85,14 @@ export class Dialogue {
   /**
    * Decides a value of a schema about a question behind turns, of at most one picture each.
    *
-   * @throws an {@link InvalidOptionError} where sessions do not decide, a {@link PromptError} where a
-   *   turn has more pictures.
+   * @throws a {@link PromptError} if a turn has more pictures.
    */
   async decide(
     turns: readonly Turn[],
     question: Question,
-    schema: Schema,
-    settings: DecideSettings,
-  ): Promise<Decided> {
+    schema: JsonSchema,
+    settings: DecideOptions,
+  ): Promise<Decision> {
     if ([...turns, question].some(({ images }) => images.length > 1)) {
       throw new PromptError({
         reason: "a value of a schema is about one picture; give each message no more than one",
@@ -93,7 +100,7 @@ export class Dialogue {
     }
     const { session } = this.#sessionWith(turns, this.#templates.question);
     const { text, images } = question;
-    return deciding(session).decide(images[0] ?? null, schema, {
+    return session.decide(images[0] ?? null, schema, {
       ...settings,
       ...(text.trim() !== "" && { question: text.trim() }),
     });

@@ -1,15 +1,14 @@
 /** A value of a JSON schema that is decided in a component. */
 
 import { useEffect, useState } from "react";
-import { type Decided, type DecideSettings, deciding, type Schema } from "../decide.js";
 import type { FlamingoError } from "../errors.js";
-import type { SessionOptions } from "../session.js";
-import type { MediaSource } from "../types.js";
+import type { DecideOptions, SessionOptions } from "../session.js";
+import type { Decision, JsonSchema, MediaSource } from "../types.js";
 import { useSame } from "./same.js";
 import { type SessionMaker, useSession } from "./session.js";
 
 /** How a value is decided. */
-export interface UseDecideOptions extends SessionOptions, Omit<DecideSettings, "signal"> {}
+export interface UseDecideOptions extends SessionOptions, Omit<DecideOptions, "signal"> {}
 
 /** A decision. */
 export interface DecisionState<T> {
@@ -20,7 +19,7 @@ export interface DecisionState<T> {
   /** How sure it is, 0 to 1. */
   readonly probability: number | undefined;
   /** Its parts, each with its probability. */
-  readonly leaves: Decided["leaves"];
+  readonly leaves: Decision["leaves"];
   /** Why it `failed`. */
   readonly error: FlamingoError | undefined;
 }
@@ -28,7 +27,7 @@ export interface DecisionState<T> {
 /** What is known of one decision, and which it is. */
 interface Known {
   readonly of: object;
-  readonly decided?: Decided;
+  readonly decided?: Decision;
   readonly error?: FlamingoError;
 }
 
@@ -40,7 +39,7 @@ interface Known {
 export function useDecide<T = unknown>(
   model: SessionMaker | undefined,
   image: MediaSource | null | undefined,
-  schema: Schema,
+  schema: JsonSchema,
   { shots, task, ...settings }: UseDecideOptions = {},
 ): DecisionState<T> {
   const session = useSession(model, shots, task);
@@ -58,7 +57,7 @@ export function useDecide<T = unknown>(
     };
     const decide = async () => {
       const options = { ...settings, signal: stop.signal };
-      tell({ decided: await deciding(session).decide(image, schema, options) });
+      tell({ decided: await session.decide(image, schema, options) });
     };
     decide().catch((error: FlamingoError) => tell({ error }));
     return () => stop.abort();

@@ -1,11 +1,17 @@
 /** A model of words in place of a real one, for what is built upon sessions. */
 
 import { CaptionStream } from "../caption-stream.js";
-import type { DecideSettings, Schema } from "../decide.js";
 import { AbortedError, PromptTooLongError } from "../errors.js";
 import type { Flamingo } from "../flamingo.js";
-import type { AskOptions, CaptionOptions, SessionOptions } from "../session.js";
-import type { Caption, GenerateOptions, ImageSource, PromptPart, TokenPiece } from "../types.js";
+import type { AskOptions, CaptionOptions, DecideOptions, SessionOptions } from "../session.js";
+import type {
+  Caption,
+  GenerateOptions,
+  ImageSource,
+  JsonSchema,
+  PromptPart,
+  TokenPiece,
+} from "../types.js";
 
 /** What a test reads of, and writes into, a fake model. */
 export interface FakeTalk {
@@ -13,7 +19,7 @@ export interface FakeTalk {
   /** Every prompt that was read, as text; a picture is its first byte in brackets. */
   readonly prompts: string[];
   /** The options of the last answer. */
-  options: GenerateOptions | DecideSettings | undefined;
+  options: GenerateOptions | DecideOptions | undefined;
   /** What is answered, piece by piece. */
   answer: string[];
   /** Answers end when it resolves. */
@@ -25,7 +31,7 @@ export interface FakeTalk {
 }
 
 /** A model that reads at most `context` tokens, which are words and pictures. */
-export function fakeTalk({ context = 100, decides = false } = {}): FakeTalk {
+export function fakeTalk({ context = 100 } = {}): FakeTalk {
   const fake: FakeTalk = {
     model: { session } as unknown as Flamingo,
     prompts: [],
@@ -81,23 +87,21 @@ export function fakeTalk({ context = 100, decides = false } = {}): FakeTalk {
         }
         return words.length;
       },
-      ...(decides && {
-        async decide(image: ImageSource | null, schema: Schema, options: DecideSettings) {
-          if (options.signal?.aborted) throw new AbortedError();
-          fake.options = options;
-          fake.prompts.push([...turns, asked(image, options.question ?? "")].join(""));
-          const value = "enum" in schema ? (schema.enum as unknown[])[0] : schema;
-          const leaves = [{ path: "", value, probability: 0.75 }];
-          return { value, probability: 0.75, leaves };
-        },
-        async choose(image: ImageSource | null, choices: string[], { question = "" }) {
-          fake.prompts.push([...turns, asked(image, question)].join(""));
-          // The first is the likeliest by far.
-          const weights = choices.map((_, i) => 0.5 ** (i + 1));
-          const sum = weights.reduce((a, b) => a + b);
-          return choices.map((text, i) => ({ text, probability: (weights[i] ?? 0) / sum }));
-        },
-      }),
+      async decide(image: ImageSource | null, schema: JsonSchema, options: DecideOptions) {
+        if (options.signal?.aborted) throw new AbortedError();
+        fake.options = options;
+        fake.prompts.push([...turns, asked(image, options.question ?? "")].join(""));
+        const value = "enum" in schema ? (schema.enum as unknown[])[0] : schema;
+        const leaves = [{ path: "", value, probability: 0.75 }];
+        return { value, probability: 0.75, leaves };
+      },
+      async choose(image: ImageSource | null, choices: string[], { question = "" }) {
+        fake.prompts.push([...turns, asked(image, question)].join(""));
+        // The first is the likeliest by far.
+        const weights = choices.map((_, i) => 0.5 ** (i + 1));
+        const sum = weights.reduce((a, b) => a + b);
+        return choices.map((text, i) => ({ text, probability: (weights[i] ?? 0) / sum }));
+      },
       dispose: () => {
         fake.alive -= 1;
       },

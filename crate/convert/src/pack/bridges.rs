@@ -107,7 +107,7 @@ fn feed_forward(multiple: usize, width: usize) -> FeedForwardConfig {
 }
 
 impl Bridges {
-    /// What `model.json` says of them.
+    /// The bridges as `model.json` lists them.
     pub(super) fn model_part(&self) -> ModelPart {
         ModelPart {
             kind: PartKind::Bridges,

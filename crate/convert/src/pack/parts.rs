@@ -60,12 +60,12 @@ pub(super) struct Wheel {
 }
 
 impl Wheel {
-    /// What `model.json` says of this part, which is `kind` there.
+    /// This part as `model.json` lists it, as a `kind`.
     pub(super) fn model_part(&self, kind: PartKind) -> ModelPart {
         let (package, version) = self
             .requirement
             .split_once("==")
-            .unwrap_or((self.requirement, ""));
+            .expect("invariant: a requirement pins its version");
         ModelPart {
             kind,
             name: self.name.to_owned(),

@@ -54,7 +54,7 @@ impl Random {
     }
 }
 
-/// What `model.json` says of a model of random weights around the default model's tokenizer.
+/// The parts in `model.json` of a model of random weights around the default model's tokenizer.
 pub(super) fn model_parts(seed: u64) -> Vec<ModelPart> {
     let drawn = [PartKind::Bridges, PartKind::Vision, PartKind::Language];
     let drawn = drawn.into_iter().map(|kind| ModelPart {

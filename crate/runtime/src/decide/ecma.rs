@@ -7,7 +7,7 @@ const SPACE: &str = r"\t\n\x0b\x0c\r \u{a0}\u{1680}\u{2000}-\u{200a}\u{2028}\u{2
 /// `\w` and `\s` with their own characters, a dot without the ends of lines.
 ///
 /// # Errors
-/// What it has that these crates do not: look-around, back references, word boundaries.
+/// The name of a feature that these crates lack: look-around, a back reference, a word boundary.
 pub(super) fn translated(pattern: &str) -> Result<String, &'static str> {
     let mut written = String::with_capacity(pattern.len());
     let mut characters = pattern.chars().peekable();

@@ -78,7 +78,7 @@ impl fmt::Display for Decision {
     }
 }
 
-/// What every leaf's question has in common.
+/// Everything that the questions about all leaves share.
 struct Asking<'a> {
     model: &'a Model,
     query: &'a Query,
@@ -102,7 +102,7 @@ struct Place<'a> {
     pointer: String,
     /// The words that name it, outermost first.
     words: Vec<String>,
-    /// What each example shows there, if it does.
+    /// The value of each example there, if it has one.
     shown: Vec<Option<&'a Json>>,
 }
 
@@ -413,7 +413,7 @@ impl<'a> Place<'a> {
         }
     }
 
-    /// What the examples show within.
+    /// The values of the examples at an inner place.
     fn within(&self, inner: impl Fn(&'a Json) -> Option<&'a Json>) -> Vec<Option<&'a Json>> {
         self.shown.iter().map(|value| inner((*value)?)).collect()
     }

@@ -3,7 +3,7 @@
 use super::json::Json;
 use super::schema::{Kind, Node};
 
-/// What stands for "there is nothing" in an answer.
+/// The answer that stands for "nothing".
 const NOTHING: &str = "none";
 
 /// The question about a part: its description, or one made of the names that lead to it; none

@@ -4,7 +4,8 @@
 /// else, each written with `decimals` digits behind the point: both count units of the last
 /// of them, so with two decimals 150 is 1.50. No number has a plus, zeros it does not need,
 /// or is minus zero.
-pub(super) fn between(least: i64, most: i64, decimals: usize) -> String {
+pub(super) fn between(least: i64, most: i64, decimals: u32) -> String {
+    let decimals = decimals as usize;
     let mut choices = Vec::new();
     if least < 0 {
         let nearest = most.min(-1).unsigned_abs();
@@ -30,7 +31,7 @@ fn unsigned(least: u64, most: u64, decimals: usize) -> Vec<String> {
     let mut first = 0;
     loop {
         let last = 10_u64
-            .checked_pow(u32::try_from(digits).unwrap_or(u32::MAX))
+            .checked_pow(digits as u32)
             .map_or(u64::MAX, |power| power - 1);
         let (from, to) = (least.max(first), most.min(last));
         if from <= to {

@@ -24,6 +24,15 @@ const MAX_LENGTH: u64 = 256;
 /// How far from zero, or from its only bound, a number is looked for.
 const REACH: i64 = 1_000_000_000;
 
+/// Keywords of an integer or a number.
+const NUMBER_KEYWORDS: [&str; 5] = [
+    "type",
+    "minimum",
+    "maximum",
+    "exclusiveMinimum",
+    "exclusiveMaximum",
+];
+
 /// Largest integer that JavaScript tells from its neighbours.
 const MAX_SAFE: i64 = (1 << 53) - 1;
 
@@ -64,7 +73,7 @@ pub enum SchemaError {
     Invalid {
         /// JSON pointer of the part.
         place: String,
-        /// What is wrong.
+        /// The fault.
         reason: String,
     },
     /// It is larger than a decision could be.
@@ -81,7 +90,7 @@ pub struct Schema {
 /// A part of a schema.
 #[derive(Clone, Debug)]
 pub(super) struct Node {
-    /// What it is about, in the schema's own words.
+    /// Its description in the schema, if it has one.
     pub(super) description: Option<String>,
     pub(super) kind: Kind,
 }
@@ -440,7 +449,7 @@ impl<'a> Part<'a> {
     }
 }
 
-/// What keywords beside `enum` and `const` ask of a value.
+/// Constraints on a value by keywords beside `enum` and `const`.
 struct Rules<'a> {
     type_name: Option<&'a str>,
     least: Option<f64>,
@@ -524,13 +533,7 @@ impl Part<'_> {
 }
 
 fn integer(part: &Part<'_>) -> Result<Kind, SchemaError> {
-    part.only(&[
-        "type",
-        "minimum",
-        "maximum",
-        "exclusiveMinimum",
-        "exclusiveMaximum",
-    ])?;
+    part.only(&NUMBER_KEYWORDS)?;
     let (least, most) = bounds(part, 0, MAX_SAFE)?;
     if most - least < MAX_COMPARED {
         let values = (least..=most).map(|value| Json::Number(value.into()));
@@ -542,18 +545,12 @@ fn integer(part: &Part<'_>) -> Result<Kind, SchemaError> {
 
 fn number(part: &Part<'_>) -> Result<Kind, SchemaError> {
     /// Steps of ten that a narrow range is divided by, at most.
-    const MAX_DECIMALS: usize = 9;
-    part.only(&[
-        "type",
-        "minimum",
-        "maximum",
-        "exclusiveMinimum",
-        "exclusiveMaximum",
-    ])?;
+    const MAX_DECIMALS: u32 = 9;
+    part.only(&NUMBER_KEYWORDS)?;
     // As few decimals as give two digits of choice, two if nothing is said.
     let mut last_error = None;
     for decimals in 2..=MAX_DECIMALS {
-        let units = 10_i64.pow(u32::try_from(decimals).unwrap_or(0));
+        let units = 10_i64.pow(decimals);
         match bounds(part, decimals, MAX_SAFE / units) {
             Ok((least, most)) if most - least >= 10 || decimals == MAX_DECIMALS => {
                 let pattern = Pattern::regex(&between(least, most, decimals));
@@ -582,8 +579,8 @@ fn number(part: &Part<'_>) -> Result<Kind, SchemaError> {
 }
 
 /// The least and the most of a range, in units of the last of `decimals` decimals.
-fn bounds(part: &Part<'_>, decimals: usize, limit: i64) -> Result<(i64, i64), SchemaError> {
-    let units = 10_f64.powi(i32::try_from(decimals).unwrap_or(i32::MAX));
+fn bounds(part: &Part<'_>, decimals: u32, limit: i64) -> Result<(i64, i64), SchemaError> {
+    let units = 10_f64.powi(decimals.cast_signed());
     let rules = Rules::of(part)?;
     let least = max(rules.least, rules.above);
     let most = min(rules.most, rules.below);
