@@ -108,11 +108,12 @@ impl SupportSet {
     /// Where the query's embedding has another width.
     pub fn nearest(&self, query: &[f32], count: usize) -> Result<Vec<usize>, SupportSetError> {
         self.check(query)?;
-        let mut similarities: Vec<(usize, f32)> = self
-            .embeddings
-            .chunks_exact(self.width.max(1))
-            .map(|row| row.iter().zip(query).map(|(a, b)| a * b).sum())
-            .enumerate()
+        let similarity = |index: usize| {
+            let row = &self.embeddings[index * self.width..][..self.width];
+            row.iter().zip(query).map(|(a, b)| a * b).sum()
+        };
+        let mut similarities: Vec<(usize, f32)> = (0..self.len())
+            .map(|index| (index, similarity(index)))
             .collect();
         similarities.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
         similarities.truncate(count);
@@ -134,8 +135,8 @@ impl SupportSet {
     }
 
     /// The set as bytes, little-endian: a name and version of 8 bytes, behind which the
-    /// vision encoder stands if it is known, width and number of entries as `u32`, the embeddings, and for each entry its three texts,
-    /// each behind its length in bytes.
+    /// vision encoder stands if it is known, width and number of entries as `u32`, the
+    /// embeddings, and for each entry its three texts, each behind its length in bytes.
     pub fn to_bytes(&self) -> Vec<u8> {
         let mut bytes = match &self.encoder {
             None => MAGIC.to_vec(),

@@ -36,6 +36,15 @@ fn the_most_similar_come_last() {
 }
 
 #[test]
+fn embeddings_of_no_elements_are_all_as_near() {
+    let mut set = SupportSet::new(0);
+    for name in ["a", "b", "c"] {
+        set.add(&[], entry(name)).unwrap();
+    }
+    assert_eq!(set.nearest(&[], 2), Ok(vec![1, 0]));
+}
+
+#[test]
 fn an_embedding_of_another_model_is_refused() {
     let error = SupportSetError::Width {
         found: 3,
