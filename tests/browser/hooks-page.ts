@@ -48,13 +48,14 @@ function standIn(deciding: boolean): SessionMaker {
         dispose: () => {
           calls.alive -= 1;
         },
-        ...(deciding && {
-          decide: async (image: Uint8Array, schema: object, { question = "" }) => ({
+        decide: async (image: Uint8Array, schema: object, { question = "" }) => {
+          if (!deciding) throw new Error("the schema is refused");
+          return {
             value: { image: image[0], schema, question },
             probability: 0.5,
             leaves: [{ path: "/image", value: image[0], probability: 0.5 }],
-          }),
-        }),
+          };
+        },
       };
       return session as unknown as Session;
     },
