@@ -63,6 +63,18 @@ fn orientation_is_found_behind_the_prefix_some_webp_writers_keep() {
 }
 
 #[test]
+fn an_orientation_that_breaks_off_is_not_passed_over() {
+    let mut file = fixture("orientation_6.webp");
+    let at = file.windows(4).position(|kind| kind == b"EXIF").unwrap();
+    file[at + 4..at + 8].copy_from_slice(&(32_u32 << 20).to_le_bytes());
+    let error = ImagePixels::decode(&file).unwrap_err();
+    assert!(
+        matches!(error, ImageError::Truncated { format: "WebP" }),
+        "{error:?}"
+    );
+}
+
+#[test]
 fn every_pixel_format_becomes_rgb() {
     for name in [
         "grey",

@@ -182,6 +182,7 @@ impl ImagePixels {
 
         let orientation = match format {
             ImageFormat::Jpeg => orientation(jpeg::exif(bytes)),
+            ImageFormat::WebP => orientation(webp::exif(bytes)),
             _ => orientation(decoder.exif_metadata().map_err(fail)?.as_deref()),
         };
         let decoded = DynamicImage::from_decoder(decoder).map_err(fail)?;
