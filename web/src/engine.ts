@@ -165,7 +165,7 @@ export class Engine implements WorkerApi {
     const progress = new Progress(manifest.totalBytes, kept, (report) => {
       void onEvent({ status: "progress", ...report });
     });
-    const loader = new wasm.ModelLoader(device);
+    const loader = new wasm.ModelLoader(device, manifest.totalBytes);
     device.free();
     let compiled: Promise<void> | undefined;
     try {

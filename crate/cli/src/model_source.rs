@@ -288,7 +288,7 @@ impl ModelSource {
             source,
         };
         let mut progress = Progress::bytes("Loading", self.total_bytes());
-        let mut loader = ModelLoader::new(device);
+        let mut loader = ModelLoader::new(device, self.total_bytes());
         for piece in self.pieces() {
             let piece = piece?;
             loader.push(&piece).map_err(no_model)?;

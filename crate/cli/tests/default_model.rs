@@ -135,8 +135,9 @@ fn dispatches_of_a_token(model: &Path, kernels: KernelFamily) -> u64 {
     };
     let device = block_on(ComputeDevice::gpu_with(options))
         .expect("a GPU, or Debian's mesa-vulkan-drivers in its place");
-    let mut loader = ModelLoader::new(device.clone());
-    for shard in ModelFolder::open(model).unwrap().shards() {
+    let folder = ModelFolder::open(model).unwrap();
+    let mut loader = ModelLoader::new(device.clone(), folder.manifest().total_bytes);
+    for shard in folder.shards() {
         loader.push(&shard.unwrap()).unwrap();
     }
     let model = loader.finish().unwrap();

@@ -26,11 +26,11 @@ pub struct ModelLoader {
 }
 
 impl ModelLoader {
-    /// Starts to load a model onto a device.
-    pub fn new(device: ComputeDevice) -> Self {
+    /// Starts to load a model whose file has `length` bytes onto a device.
+    pub fn new(device: ComputeDevice, length: u64) -> Self {
         Self {
             device,
-            reader: GgufReader::new(),
+            reader: GgufReader::of_length(length),
             parts: None,
             weight_bytes: WeightBytes::default(),
             largest_arrived: 0,

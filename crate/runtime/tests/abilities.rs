@@ -24,8 +24,9 @@ fn load() -> Model {
 }
 
 fn load_tiny(tiny: &TinyModel) -> Model {
-    let mut loader = ModelLoader::new(ComputeDevice::cpu());
-    loader.push(&tiny.gguf()).unwrap();
+    let file = tiny.gguf();
+    let mut loader = ModelLoader::new(ComputeDevice::cpu(), file.len() as u64);
+    loader.push(&file).unwrap();
     loader.finish().unwrap()
 }
 

@@ -25,8 +25,9 @@ const MOST_EXAMPLES: usize = 4;
 const WORDS: [&str; 4] = ["a dog", "snow", "two red boats", "he runs"];
 
 fn load() -> Model {
-    let mut loader = ModelLoader::new(ComputeDevice::cpu());
-    loader.push(&TinyModel::new().gguf()).unwrap();
+    let file = TinyModel::new().gguf();
+    let mut loader = ModelLoader::new(ComputeDevice::cpu(), file.len() as u64);
+    loader.push(&file).unwrap();
     loader.finish().unwrap()
 }
 

@@ -12,8 +12,9 @@ use futures_lite::future::block_on;
 use support::{TinyModel, fixture};
 
 fn model() -> Model {
-    let mut loader = ModelLoader::new(ComputeDevice::cpu());
-    loader.push(&TinyModel::new().gguf()).unwrap();
+    let file = TinyModel::new().gguf();
+    let mut loader = ModelLoader::new(ComputeDevice::cpu(), file.len() as u64);
+    loader.push(&file).unwrap();
     loader.finish().unwrap()
 }
 

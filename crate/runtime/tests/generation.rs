@@ -22,8 +22,9 @@ const OUTPUT: [u32; 2] = [17597, 42];
 const NEW_LINE: u32 = 198;
 
 fn load(tiny: &TinyModel) -> Model {
-    let mut loader = ModelLoader::new(ComputeDevice::cpu());
-    loader.push(&tiny.gguf()).unwrap();
+    let file = tiny.gguf();
+    let mut loader = ModelLoader::new(ComputeDevice::cpu(), file.len() as u64);
+    loader.push(&file).unwrap();
     loader.finish().unwrap()
 }
 

@@ -10,7 +10,13 @@ use flamingo_weights::gguf::{GgufError, GgufWriter, Metadata};
 use support::TinyModel;
 
 fn load<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> Result<Model, LoadError> {
-    let mut loader = ModelLoader::new(ComputeDevice::cpu());
+    let pieces: Vec<&[u8]> = pieces.into_iter().collect();
+    load_of(pieces.concat().len(), &pieces)
+}
+
+/// Loads what has arrived of a file of `length` bytes.
+fn load_of(length: usize, pieces: &[&[u8]]) -> Result<Model, LoadError> {
+    let mut loader = ModelLoader::new(ComputeDevice::cpu(), length as u64);
     for piece in pieces {
         loader.push(piece)?;
     }
@@ -101,7 +107,8 @@ fn sizes_that_no_memory_holds_are_refused_with_the_header() {
         change(&mut tiny);
         let file = tiny.gguf();
         // Half of the file is enough: its tensors do not come to it.
-        let error = load([&file[..file.len() / 2]]).err().expect("an error");
+        let half = &file[..file.len() / 2];
+        let error = load_of(file.len(), &[half]).err().expect("an error");
         assert!(matches!(error, LoadError::Config(_)), "{error:?}");
     }
 }

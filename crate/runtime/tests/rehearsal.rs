@@ -36,7 +36,7 @@ fn packed() -> TinyModel {
 fn a_caption_after_a_rehearsal_compiles_nothing() {
     let device = block_on(ComputeDevice::gpu()).unwrap();
     let file = packed().gguf();
-    let mut loader = ModelLoader::new(device.clone());
+    let mut loader = ModelLoader::new(device.clone(), file.len() as u64);
     assert!(loader.rehearsal().unwrap().is_none(), "before the header");
     // The weights are still on their way.
     let (first, rest) = file.split_at(file.len() - 1);
@@ -69,7 +69,8 @@ fn a_caption_after_a_rehearsal_compiles_nothing() {
 
 #[test]
 fn the_cpu_has_nothing_to_rehearse() {
-    let mut loader = ModelLoader::new(ComputeDevice::cpu());
-    loader.push(&TinyModel::new().gguf()).unwrap();
+    let file = TinyModel::new().gguf();
+    let mut loader = ModelLoader::new(ComputeDevice::cpu(), file.len() as u64);
+    loader.push(&file).unwrap();
     assert!(loader.rehearsal().unwrap().is_none());
 }

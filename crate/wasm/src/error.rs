@@ -6,6 +6,7 @@ use std::error::Error;
 use flamingo::ModelError;
 use flamingo_kernels::DeviceError;
 use flamingo_runtime::{ImageError, LoadError, PromptError, RuntimeError, SupportSetError};
+use flamingo_weights::gguf::GgufError;
 use serde::Serialize;
 use wasm_bindgen::prelude::JsValue;
 
@@ -37,7 +38,7 @@ impl Coded for DeviceError {
 impl Coded for LoadError {
     fn code(&self) -> &'static str {
         match self {
-            Self::TooLarge { .. } => "out-of-memory",
+            Self::TooLarge { .. } | Self::Gguf(GgufError::Memory { .. }) => "out-of-memory",
             _ => "invalid-model",
         }
     }

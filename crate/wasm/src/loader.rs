@@ -16,11 +16,12 @@ pub struct ModelLoader {
 
 #[wasm_bindgen]
 impl ModelLoader {
-    /// Starts to load a model onto a device.
+    /// Starts to load a model whose file has `length` bytes onto a device.
     #[wasm_bindgen(constructor)]
-    pub fn new(device: &Device) -> Self {
+    pub fn new(device: &Device, length: f64) -> Self {
         Self {
-            loader: RuntimeLoader::new(device.compute()),
+            // A length past what a float counts exactly is none of a file.
+            loader: RuntimeLoader::new(device.compute(), length as u64),
         }
     }
 

@@ -267,6 +267,30 @@ fn a_file_cut_anywhere_is_an_error_that_names_the_field() {
 }
 
 #[test]
+fn a_header_that_needs_more_than_the_file_has_is_refused_before_the_data() {
+    let bytes = read_fixture("gguf/shapes.gguf");
+    let (header, tensors) = read_gguf(&bytes, usize::MAX);
+    let last = tensors.last().unwrap();
+    let end = bytes.len() - (last.data.len().next_multiple_of(64) - last.data.len());
+    let start = end - header.tensors.last().unwrap().offset as usize - last.data.len();
+
+    let mut reader = GgufReader::of_length(end as u64 - 5);
+    assert_eq!(
+        reader.push(&bytes[..start]).unwrap_err().to_string(),
+        "the file ends in the data of tensor `2x1x3x4`, 5 bytes or more too early"
+    );
+    for length in [end, bytes.len()] {
+        let mut reader = GgufReader::of_length(length as u64);
+        reader.push(&bytes[..length]).unwrap();
+        assert_eq!(
+            std::iter::from_fn(|| reader.next_tensor()).count(),
+            tensors.len()
+        );
+        assert_eq!(reader.finish(), Ok(()));
+    }
+}
+
+#[test]
 fn bytes_after_the_last_tensor_are_an_error() {
     let mut bytes = read_fixture("gguf/shapes.gguf");
     bytes.push(0);

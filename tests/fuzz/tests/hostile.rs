@@ -9,6 +9,7 @@ use flamingo_architecture::FlamingoConfig;
 use flamingo_fuzz::{CountingAllocator, peak_during};
 use flamingo_runtime::Tokenizer;
 use flamingo_weights::gguf::{GgufReader, GgufWriter, Metadata};
+use flamingo_weights::{LoadedTensor, TensorInfo, TensorType};
 use serde_json::{Value, json};
 
 #[global_allocator]
@@ -228,4 +229,29 @@ fn headers_that_promise_more_than_comes() {
             assert!(!refusal.is_empty());
         }
     }
+}
+
+#[test]
+fn a_tensor_of_a_file_of_known_length_is_never_moved() {
+    const BYTES: usize = 8 << 20;
+    let mut writer = GgufWriter::new(Metadata::new()).unwrap();
+    let info = TensorInfo {
+        name: "token_embd.weight".to_owned(),
+        tensor_type: TensorType::F32,
+        shape: vec![2, BYTES / 8],
+    };
+    let data = vec![1; BYTES];
+    writer.push(LoadedTensor { info, data }).unwrap();
+    let mut file = Vec::new();
+    writer.write(&mut file).unwrap();
+
+    let (tensor, peak) = peak_during(|| {
+        let mut reader = GgufReader::of_length(file.len() as u64);
+        for piece in file.chunks(1 << 16) {
+            reader.push(piece).unwrap();
+        }
+        reader.next_tensor().unwrap()
+    });
+    assert_eq!(tensor.data.len(), BYTES);
+    assert!(peak < BYTES + (1 << 16), "{peak} bytes allocated");
 }

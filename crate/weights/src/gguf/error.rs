@@ -149,6 +149,14 @@ pub enum GgufError {
         /// Name of the tensor.
         name: String,
     },
+    /// Memory cannot hold a tensor.
+    #[error("no memory for the {bytes} bytes of tensor `{name}`")]
+    Memory {
+        /// Name of the tensor.
+        name: String,
+        /// Its bytes.
+        bytes: usize,
+    },
     /// The bytes ended too early.
     #[error("the file ends in {field}, {missing} bytes or more too early")]
     Truncated {

@@ -31,8 +31,10 @@ pub struct TensorEntry {
 /// Reads a GGUF file whose bytes arrive in pieces of any size.
 ///
 /// Holds the header, the tensor being assembled, and tensors that are whole but
-/// not yet taken with [`next_tensor`](Self::next_tensor). What it has allocated
-/// is always a small multiple of the bytes it was given.
+/// not yet taken with [`next_tensor`](Self::next_tensor). What [a reader of a file of any
+/// length](Self::new) has allocated is always a small multiple of the bytes it was given: a
+/// tensor moves as it grows. [A reader of a file whose length is known](Self::of_length) has
+/// allocated the tensor being assembled, once.
 ///
 /// ```
 /// # use flamingo_weights::gguf::{GgufReader, GgufError};
@@ -51,6 +53,8 @@ pub struct GgufReader {
     phase: Phase,
     ready: VecDeque<LoadedTensor>,
     failed: Option<GgufError>,
+    /// Bytes of the file, where they are known.
+    length: Option<u64>,
 }
 
 enum Phase {
@@ -67,6 +71,8 @@ struct DataReader {
     padding: u64,
     /// First bytes of the next tensor.
     buffer: Vec<u8>,
+    /// Whether a tensor's memory is taken when its first byte arrives.
+    allocates_ahead: bool,
 }
 
 impl Default for GgufReader {
@@ -76,12 +82,22 @@ impl Default for GgufReader {
 }
 
 impl GgufReader {
-    /// A reader that has seen no byte.
+    /// A reader of a file of any length.
     pub fn new() -> Self {
         Self {
             phase: Phase::Header(Box::new(HeaderParser::new(Accepted::Packed))),
             ready: VecDeque::new(),
             failed: None,
+            length: None,
+        }
+    }
+
+    /// A reader of a file of `length` bytes. A header that needs more is refused, and the
+    /// memory of each tensor is taken at once.
+    pub fn of_length(length: u64) -> Self {
+        Self {
+            length: Some(length),
+            ..Self::new()
         }
     }
 
@@ -137,11 +153,17 @@ impl GgufReader {
                 return Ok(());
             }
             let (header, padding) = parser.finish();
+            let data_start = header.data_start;
+            let header = packed(header)?;
+            if let Some(length) = self.length {
+                check_length(&header, data_start, length)?;
+            }
             self.phase = Phase::Data(DataReader {
-                header: packed(header)?,
+                header,
                 whole: 0,
                 padding,
                 buffer: Vec::new(),
+                allocates_ahead: self.length.is_some(),
             });
         }
         if let Phase::Data(data) = &mut self.phase {
@@ -178,6 +200,22 @@ fn packed(header: AnyGgufHeader) -> Result<GgufHeader, GgufError> {
     })
 }
 
+/// Checks that a file of `length` bytes holds all tensors that its header names.
+fn check_length(header: &GgufHeader, data_start: u64, length: u64) -> Result<(), GgufError> {
+    let Some(TensorEntry { info, offset }) = header.tensors.last() else {
+        return Ok(());
+    };
+    // No offset of a header passes what 64 bits count.
+    let end = data_start.saturating_add(offset + info.byte_len().expect(COUNTED) as u64);
+    match end.checked_sub(length) {
+        None | Some(0) => Ok(()),
+        Some(missing) => Err(GgufError::Truncated {
+            field: format!("the data of tensor `{}`", info.name),
+            missing,
+        }),
+    }
+}
+
 /// Why a tensor's bytes can be counted.
 const COUNTED: &str = "invariant: a header is refused if it has a tensor without a length";
 
@@ -195,6 +233,13 @@ impl DataReader {
                 return Err(GgufError::TrailingBytes);
             };
             let length = info.byte_len().expect(COUNTED);
+            if self.allocates_ahead && self.buffer.is_empty() {
+                let reserved = self.buffer.try_reserve_exact(length);
+                reserved.map_err(|_| GgufError::Memory {
+                    name: info.name.clone(),
+                    bytes: length,
+                })?;
+            }
             fill(&mut self.buffer, &mut rest, length);
             if self.buffer.len() == length {
                 ready.push_back(LoadedTensor {

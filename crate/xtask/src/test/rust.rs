@@ -42,10 +42,10 @@ pub(super) fn fuzz(workspace: &Workspace) -> Result<Tally> {
     command.env("FLAMINGO_FUZZ_SECONDS", seconds);
     command.args(["test", "--release", "--no-fail-fast"]);
     // The program comes along for the features that it asks of the crates below:
-    // without it they would be compiled once more. Naming the target leaves its tests
+    // without it they would be compiled once more. Naming the targets leaves its tests
     // out.
     command.args(["--package=flamingo-fuzz", "--package=flamingo-cli"]);
-    command.arg("--test=parsers");
+    command.args(["--test=parsers", "--test=hostile"]);
     count(&mut command)
 }
 
