@@ -367,3 +367,26 @@ fn activations_may_be_rounded_to_bytes() {
     };
     assert_eq!(result(&int8), result(&ComputeDevice::cpu()));
 }
+
+/// A number that is none shows in every product of its row, however activations are read.
+#[test]
+fn what_is_not_finite_is_not_lost() {
+    let (n, k) = (9, 64);
+    let int8 = ComputeDevice::cpu_int8();
+    for tensor_type in TensorType::ALL {
+        for m in [1, 3, 20] {
+            let mut numbers = Numbers::new(m as u64);
+            let packed = numbers.packed(tensor_type, n, k);
+            let mut x = numbers.vec(m * k);
+            x[k - 1] = f32::NAN;
+            for device in devices().iter().chain([&int8]) {
+                let weights = matrix(&packed, device);
+                let result = values(linear(tensor(&x, [m, k], device), &weights, None));
+                let (first, others) = result.split_at(n);
+                let what = format!("{tensor_type}, {m} rows on {:?}", device.kernels());
+                assert!(first.iter().all(|x| x.is_nan()), "{what}");
+                assert!(others.iter().all(|x| x.is_finite()), "{what}");
+            }
+        }
+    }
+}

@@ -21,6 +21,18 @@ pub(super) trait Format {
     }
 }
 
+/// A [`Format`] of blocks: `scale * quants + minimum`.
+pub(super) trait Blocks: Format {
+    /// The quants in order: whole numbers from -128 to 127.
+    fn quants(bytes: &[u8]) -> [i16x8; 4];
+
+    /// What the quants are multiplied by.
+    fn scale(bytes: &[u8]) -> f32;
+
+    /// What is added to each; none if the format has none.
+    fn minimum(bytes: &[u8]) -> Option<f32>;
+}
+
 pub(super) struct F32;
 pub(super) struct F16;
 pub(super) struct Q8;
@@ -78,12 +90,16 @@ impl Format for F16 {
     }
 }
 
-/// Two times sixteen whole numbers, each made a number by `number`.
+/// Two times sixteen whole numbers, in four parts.
 #[inline(always)]
-fn joined(low: i16x16, high: i16x16, number: impl Fn(f32x8) -> f32x8) -> [f32x8; 4] {
-    let quarters: [[i16x8; 2]; 2] = [bytemuck::cast(low), bytemuck::cast(high)];
-    let [[a, b], [c, d]] = quarters;
-    [a, b, c, d].map(|quants| number(i32x8::from(quants).round_float()))
+fn quarters(low: i16x16, high: i16x16) -> [i16x8; 4] {
+    bytemuck::cast([low, high])
+}
+
+/// The half that stands at `start`.
+#[inline(always)]
+fn half_at(bytes: &[u8], start: usize) -> f32 {
+    half([bytes[start], bytes[start + 1]])
 }
 
 /// Sixteen signed bytes, from `start` on.
@@ -107,14 +123,40 @@ fn sixteen(bytes: &[u8], start: usize) -> [u8; 16] {
     out
 }
 
+/// The numbers of a block.
+#[inline(always)]
+fn numbers<F: Blocks>(bytes: &[u8]) -> [f32x8; 4] {
+    let scale = f32x8::splat(F::scale(bytes));
+    let numbers = F::quants(bytes).map(|quants| scale * i32x8::from(quants).round_float());
+    match F::minimum(bytes) {
+        None => numbers,
+        Some(minimum) => numbers.map(|number| number + f32x8::splat(minimum)),
+    }
+}
+
 impl Format for Q8 {
     const BYTES: usize = 34;
 
     #[inline(always)]
     fn lanes(bytes: &[u8]) -> [f32x8; 4] {
-        let scale = f32x8::splat(half([bytes[0], bytes[1]]));
-        let (low, high) = (signed_bytes(bytes, 2), signed_bytes(bytes, 18));
-        joined(low, high, |q| scale * q)
+        numbers::<Self>(bytes)
+    }
+}
+
+impl Blocks for Q8 {
+    #[inline(always)]
+    fn quants(bytes: &[u8]) -> [i16x8; 4] {
+        quarters(signed_bytes(bytes, 2), signed_bytes(bytes, 18))
+    }
+
+    #[inline(always)]
+    fn scale(bytes: &[u8]) -> f32 {
+        half_at(bytes, 0)
+    }
+
+    #[inline(always)]
+    fn minimum(_: &[u8]) -> Option<f32> {
+        None
     }
 }
 
@@ -123,10 +165,26 @@ impl Format for Q4Zero {
 
     #[inline(always)]
     fn lanes(bytes: &[u8]) -> [f32x8; 4] {
-        let scale = f32x8::splat(half([bytes[0], bytes[1]]));
+        numbers::<Self>(bytes)
+    }
+}
+
+impl Blocks for Q4Zero {
+    #[inline(always)]
+    fn quants(bytes: &[u8]) -> [i16x8; 4] {
         let (low, high) = nibbles(bytes, 2);
         let eight = i16x16::splat(8);
-        joined(low - eight, high - eight, |q| scale * q)
+        quarters(low - eight, high - eight)
+    }
+
+    #[inline(always)]
+    fn scale(bytes: &[u8]) -> f32 {
+        half_at(bytes, 0)
+    }
+
+    #[inline(always)]
+    fn minimum(_: &[u8]) -> Option<f32> {
+        None
     }
 }
 
@@ -135,10 +193,25 @@ impl Format for Q4One {
 
     #[inline(always)]
     fn lanes(bytes: &[u8]) -> [f32x8; 4] {
-        let scale = f32x8::splat(half([bytes[0], bytes[1]]));
-        let minimum = f32x8::splat(half([bytes[2], bytes[3]]));
+        numbers::<Self>(bytes)
+    }
+}
+
+impl Blocks for Q4One {
+    #[inline(always)]
+    fn quants(bytes: &[u8]) -> [i16x8; 4] {
         let (low, high) = nibbles(bytes, 4);
-        joined(low, high, |q| scale * q + minimum)
+        quarters(low, high)
+    }
+
+    #[inline(always)]
+    fn scale(bytes: &[u8]) -> f32 {
+        half_at(bytes, 0)
+    }
+
+    #[inline(always)]
+    fn minimum(bytes: &[u8]) -> Option<f32> {
+        Some(half_at(bytes, 2))
     }
 }
 

@@ -41,7 +41,11 @@ impl Block {
     fn of(x: &[f32; GROUP]) -> Self {
         let largest = x.iter().fold(0.0f32, |largest, x| largest.max(x.abs()));
         let inverse = if largest > 0.0 { 127.0 / largest } else { 0.0 };
-        let scale = largest / 127.0;
+        // No byte stands for what is not finite, and no maximum shows NaN.
+        let scale = match x.iter().all(|x| x.is_finite()) {
+            true => largest / 127.0,
+            false => f32::NAN,
+        };
         let quants = x.map(|x| (x * inverse).round_ties_even() as i16);
         let sum: i32 = quants.iter().map(|&quant| i32::from(quant)).sum();
         Self {

@@ -1,8 +1,8 @@
 //! Matrix product with packed weights, in two ways.
 //!
 //! Few rows (decoding a token): each packed row is unpacked once, a group of 32
-//! at a time, and multiplied on the fly; the weights are read once and the work
-//! is bound by memory.
+//! at a time, and multiplied on the fly, blocks in [fixed point](super::fixed_point); the
+//! weights are read once.
 //!
 //! Many rows (prompts, images): 16 weight rows at a time are unpacked to a panel
 //! that stays in the cache, and tiles of 4 × 16 results accumulate in registers.
@@ -18,7 +18,8 @@ use flamingo_weights::TensorType;
 use multiversion::multiversion;
 use wide::{f32x4, f32x8};
 
-use super::formats::{self, F16, F32, Format, GROUP, Q4One, Q4Zero, Q8};
+use super::fixed_point;
+use super::formats::{self, F16, F32, Format, GROUP};
 use super::fours;
 use super::int8;
 use super::math::{LANES, sum_lanes};
@@ -61,7 +62,7 @@ pub(super) struct Rows<'a> {
 impl<'a> Rows<'a> {
     /// The rows from `first` on, where they are not in fours.
     #[inline(always)]
-    fn from(self, first: usize) -> impl Iterator<Item = &'a [u8]> {
+    pub(super) fn from(self, first: usize) -> impl Iterator<Item = &'a [u8]> {
         self.bytes[first * self.row_bytes..].chunks_exact(self.row_bytes)
     }
 
@@ -129,6 +130,12 @@ pub(super) fn linear(
 }
 
 fn few_rows(x: &[f32], rows: Rows<'_>, shape: LinearShape) -> Vec<f32> {
+    if fours::fit(rows.tensor_type) {
+        let x = fixed_point::blocks_of(x);
+        return by_weight_rows(shape, |first, out| {
+            fixed_point::products(&x, rows, first, shape.m, out);
+        });
+    }
     by_weight_rows(shape, |first, out| fused(x, rows, first, shape.m, out))
 }
 
@@ -164,9 +171,9 @@ fn fused(x: &[f32], rows: Rows<'_>, first: usize, m: usize, out: &mut [f32]) {
     match rows.tensor_type {
         TensorType::F32 => fused_as::<F32>(x, rows, first, m, out),
         TensorType::F16 => fused_as::<F16>(x, rows, first, m, out),
-        TensorType::Q8_0 => fused_as::<Q8>(x, rows, first, m, out),
-        TensorType::Q4_0 => fused_as::<Q4Zero>(x, rows, first, m, out),
-        TensorType::Q4_1 => fused_as::<Q4One>(x, rows, first, m, out),
+        TensorType::Q8_0 | TensorType::Q4_0 | TensorType::Q4_1 => {
+            unreachable!("invariant: blocks meet fixed-point numbers")
+        }
     }
 }
 

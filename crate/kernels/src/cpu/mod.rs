@@ -2,6 +2,7 @@
 
 mod attention;
 mod conv;
+mod fixed_point;
 mod formats;
 pub(crate) mod fours;
 mod int8;
