@@ -59,7 +59,7 @@ for (const colorScheme of ["light", "dark"] as const) {
       expect(await violations(page)).toEqual([]);
     });
 
-    test("answers, choices, failures and the camera pass axe", async ({ page }) => {
+    test("answers, choices, fields, failures and the camera pass axe", async ({ page }) => {
       const app = new CaptionPage(page);
       await app.open(TINY_MODEL, "cpu", "ask");
       await app.ready();
@@ -75,6 +75,17 @@ for (const colorScheme of ["light", "dark"] as const) {
       await page.getByLabel("Answer 2", { exact: true }).fill("a cat");
       await page.getByRole("button", { name: "Choose", exact: true }).click();
       await expect(page.locator(".choices")).toHaveAttribute("data-phase", "done");
+      expect(await violations(page)).toEqual([]);
+
+      await app.goTo("Decide");
+      await app.choosePhoto(PHOTO);
+      await page.getByLabel("Name of field 1").fill("a dog");
+      await page.getByRole("button", { name: "Add a field" }).click();
+      await page.getByLabel("Name of field 2").fill("place");
+      await page.getByLabel("Kind of field 2").selectOption("One of a list");
+      await page.getByLabel("Values of field 2").fill("street, beach");
+      await page.getByRole("button", { name: "Fill in", exact: true }).click();
+      await expect(page.locator(".decision li")).toHaveCount(2);
       expect(await violations(page)).toEqual([]);
 
       await page.locator(".stage").getByRole("button", { name: "Camera" }).click();

@@ -1,4 +1,4 @@
-/** Questions in a row, and given answers. */
+/** Questions in a row, given answers, and fields that are filled in. */
 
 import { expect, type Page, test } from "@playwright/test";
 import { BoardPage } from "./board-page.js";
@@ -7,7 +7,7 @@ import { PHOTOS } from "./fixtures.js";
 
 const [PHOTO = "", OTHER_PHOTO = ""] = PHOTOS;
 
-async function open(page: Page, view: "ask" | "choose"): Promise<CaptionPage> {
+async function open(page: Page, view: "ask" | "choose" | "decide"): Promise<CaptionPage> {
   const app = new CaptionPage(page);
   await app.open(TINY_MODEL, "cpu", view);
   await app.ready();
@@ -167,5 +167,48 @@ test.describe("Choose", () => {
     await page.getByLabel("Question about the photo").fill("Who is there?");
     seen.push(await choose(page));
     expect(new Set(seen.map(([first]) => first)).size).toBe(seen.length);
+  });
+});
+
+test.describe("Decide", () => {
+  test("fills in fields of each kind with valid values, and shows their schema", async ({
+    page,
+  }) => {
+    const app = await open(page, "decide");
+    await app.choosePhoto(PHOTO);
+    await expect(page.getByText("Give every field a name.")).toBeVisible();
+    await page.getByLabel("Name of field 1").fill("a dog");
+    const kinds = ["One of a list", "A count", "A few words"];
+    for (const [i, kind] of kinds.entries()) {
+      await page.getByRole("button", { name: "Add a field" }).click();
+      await page.getByLabel(`Name of field ${i + 2}`).fill(`part ${i}`);
+      await page.getByLabel(`Kind of field ${i + 2}`).selectOption(kind);
+    }
+    await expect(page.getByText("Give “part 0” two values or more.")).toBeVisible();
+    await page.getByLabel("Values of field 2").fill("street, beach, forest");
+    await page.getByLabel("up to").fill("3");
+    await page.getByText("JSON schema").click();
+    const schema = JSON.parse(await page.locator(".schema").innerText());
+    expect(schema.properties["part 0"]).toEqual({ enum: ["street", "beach", "forest"] });
+    expect(schema.properties["part 1"]).toEqual({ type: "integer", minimum: 0, maximum: 3 });
+    expect(schema.required).toEqual(["a dog", "part 0", "part 1", "part 2"]);
+
+    await page.getByRole("button", { name: "Fill in", exact: true }).click();
+    const values = page.locator(".decision output");
+    await expect(values).toHaveCount(4, { timeout: 60_000 });
+    await expect(page.locator(".decision .field-name")).toHaveText(schema.required);
+    const [dog, place, count, text] = await values.allInnerTexts();
+    expect(["yes", "no"]).toContain(dog);
+    expect(["street", "beach", "forest"]).toContain(place);
+    expect(count).toMatch(/^[0-3]$/);
+    expect(text).not.toBe("");
+    const probabilities = await page
+      .locator(".decision meter")
+      .evaluateAll((meters) => meters.map((meter) => (meter as HTMLMeterElement).value));
+    for (const probability of probabilities) expect(probability).toBeGreaterThan(0);
+
+    // What was filled in is not shown beside other fields.
+    await page.getByLabel("Name of field 1").fill("a cat");
+    await expect(values).toHaveCount(0);
   });
 });

@@ -51,7 +51,9 @@ export class CaptionPage {
   }
 
   /** Goes to another view, and waits until it has come: until then the one before is there. */
-  async goTo(view: "Caption" | "Ask" | "Choose" | "Clip" | "Live" | "Models"): Promise<void> {
+  async goTo(
+    view: "Caption" | "Ask" | "Choose" | "Decide" | "Clip" | "Live" | "Models",
+  ): Promise<void> {
     await this.page.getByRole("link", { name: view, exact: true }).click();
     await expect(this.page.locator(`main > ${view.toLowerCase()}-view`)).toBeVisible();
   }

@@ -90,7 +90,7 @@ for (const [name, viewport] of [
   }
 }
 
-for (const view of ["ask", "choose", "clip", "live", "models"]) {
+for (const view of ["ask", "choose", "decide", "clip", "live", "models"]) {
   test(`nor does anything of ${view} on a phone`, async ({ page }) => {
     await page.setViewportSize({ width: 412, height: 823 });
     await page.addInitScript(look);

@@ -5,6 +5,7 @@ const ICONS = {
   caption: svg`<rect x="3" y="4" width="18" height="11" rx="2.5"/><path d="m5 14 4.5-5 3.5 3.5L15 11l4 3.5M6 19h12"/>`,
   ask: svg`<path d="M4 5.5h16v11h-8l-4.5 3.5v-3.5H4z"/><path d="M10 9.2a2 2 0 1 1 2.6 2c-.5.2-.6.5-.6 1M12 14h.01"/>`,
   choose: svg`<path d="M4 6h2M4 12h2M4 18h2M9 6h11M9 12h7M9 18h4"/>`,
+  decide: svg`<rect x="4" y="3" width="16" height="18" rx="2.5"/><path d="m7.5 8 1.3 1.3L11 7M14 8h3M8 15h.01M14 15h3"/>`,
   clip: svg`<rect x="3" y="5" width="18" height="14" rx="2.5"/><path d="M7 5v14M17 5v14M3 9.7h4M3 14.3h4M17 9.7h4M17 14.3h4"/>`,
   live: svg`<rect x="3" y="7" width="12" height="10" rx="2.5"/><path d="m15 11 6-3.5v9L15 13z"/>`,
   models: svg`<path d="m12 3 8 4.5v9L12 21l-8-4.5v-9z"/><path d="m4 7.5 8 4.5 8-4.5M12 12v9"/>`,

@@ -33,6 +33,12 @@ export const VIEWS = [
     load: async () => (await import("./choose/choose-view.js")).ChooseView,
   },
   {
+    path: "decide",
+    title: "Decide",
+    icon: "decide",
+    load: async () => (await import("./decide/decide-view.js")).DecideView,
+  },
+  {
     path: "clip",
     title: "Clip",
     icon: "clip",
