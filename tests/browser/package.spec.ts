@@ -21,7 +21,7 @@ test.afterAll(() => folder.remove());
 const packed = (file: string) =>
   readFileSync(`${folder.path}/node_modules/flamingo-web/${file}`, "utf8");
 
-test("has scripts, types, module, program, words and licences, and nothing else", () => {
+test("has scripts, types, modules, program, words and licences, and nothing else", () => {
   for (const file of [
     "README.md",
     "LICENSE-APACHE",
@@ -41,12 +41,26 @@ test("has scripts, types, module, program, words and licences, and nothing else"
     expect(files).toContain(file);
   }
   const kinds =
-    /^(package\.json|README\.md|LICENSE-(APACHE|MIT)|bin\/.*\.js|dist\/.*\.(js|d\.ts)|wasm(-threads)?\/.*\.(js|wasm))$/;
+    /^(package\.json|README\.md|LICENSE-(APACHE|MIT)|NOTICE|sbom\.cdx\.json|bin\/.*\.js|dist\/.*\.(js|d\.ts)|wasm(-threads)?\/.*\.(js|wasm))$/;
   expect(files.filter((file) => !kinds.test(file))).toEqual([]);
   expect(files.filter((file) => /test|testing|fake/.test(file))).toEqual([]);
   for (const licence of ["LICENSE-APACHE", "LICENSE-MIT"]) {
     expect(packed(licence)).toBe(readFileSync(`${ROOT}/${licence}`, "utf8"));
   }
+});
+
+test("tells whose work it carries, under which licences", () => {
+  const { components } = JSON.parse(packed("sbom.cdx.json"));
+  const notice = packed("NOTICE");
+  const names: string[] = [];
+  for (const { name, version, licenses, purl } of components) {
+    expect(notice).toContain(`\n${name} ${version} (${licenses[0].expression}`);
+    expect(purl).toMatch(/^pkg:(cargo|npm)\//);
+    names.push(name);
+  }
+  // Of the module on the CPU, of the one on a GPU, of the scripts; and nothing that only builds.
+  for (const name of ["burn-flex", "wgpu", "comlink"]) expect(names).toContain(name);
+  for (const name of ["syn", "typescript", "flamingo"]) expect(names).not.toContain(name);
 });
 
 /** What an adapter adapts to, by the beginning of its files' names. */

@@ -3,7 +3,7 @@
 use anyhow::Result;
 
 use crate::workspace::Workspace;
-use crate::{npm, process, wasm};
+use crate::{notices, npm, process, wasm};
 
 /// The crates that are compiled for this machine, as cargo's arguments.
 ///
@@ -49,5 +49,6 @@ pub(crate) fn page(workspace: &Workspace) -> Result<()> {
     npm::install(workspace)?;
     wasm::build(workspace)?;
     process::step("bundling the package and the page", "half a minute");
-    process::run(npm::npm(workspace).args(["run", "--silent", "build"]))
+    process::run(npm::npm(workspace).args(["run", "--silent", "build"]))?;
+    notices::write(workspace)
 }

@@ -7,6 +7,7 @@
 mod build;
 mod clean;
 mod export;
+mod notices;
 mod npm;
 mod pack;
 mod packages;
