@@ -20,8 +20,13 @@ export function frameSize(
   return { width: scaled(width), height: scaled(height) };
 }
 
-/** A frame in {@link frameSize}: each pixel is the mean of those in its place, as they are on white. */
+/**
+ * A frame in {@link frameSize}: each pixel is the mean of those in its place, as they are on white.
+ *
+ * @throws an {@link InvalidOptionError} if it has other pixels than its size says.
+ */
 export function scaleDown(frame: PixelFrame): PixelFrame {
+  checkLength(frame);
   const { width, height } = frameSize(frame.width, frame.height);
   if (width === frame.width && height === frame.height) return frame;
   const data = new Uint8ClampedArray(4 * width * height).fill(255);
@@ -34,6 +39,17 @@ export function scaleDown(frame: PixelFrame): PixelFrame {
   }
   return { data, width, height };
 }
+
+function checkLength({ data, width, height }: PixelFrame): void {
+  const bytes = 4 * width * height;
+  if (data.length !== bytes) {
+    throw new InvalidOptionError({
+      reason: `a frame of ${width} × ${height} pixels has ${bytes} bytes, and this one ${data.length}`,
+    });
+  }
+}
+
+type Rgba = readonly [red: number, green: number, blue: number, alpha: number];
 
 /** First of the pixels that become pixel `i` of `to` along a side of `from`, and the one behind the last. */
 const spanOf = (i: number, to: number, from: number): readonly [number, number] => [
@@ -50,10 +66,12 @@ function meanOnWhite(
   let [red, green, blue] = [0, 0, 0];
   for (let y = top; y < bottom; y++) {
     for (let i = 4 * (y * width + left); i < 4 * (y * width + right); i += 4) {
-      const alpha = (data[i + 3] ?? 255) / 255;
-      red += ((data[i] ?? 255) - 255) * alpha;
-      green += ((data[i + 1] ?? 255) - 255) * alpha;
-      blue += ((data[i + 2] ?? 255) - 255) * alpha;
+      // Its length was checked.
+      const [r, g, b, a] = [data[i], data[i + 1], data[i + 2], data[i + 3]] as Rgba;
+      const alpha = a / 255;
+      red += (r - 255) * alpha;
+      green += (g - 255) * alpha;
+      blue += (b - 255) * alpha;
     }
   }
   return [255 + red / count, 255 + green / count, 255 + blue / count];

@@ -47,6 +47,15 @@ test("frames of a clip cross no larger than is of use, on white", async () => {
   ]);
 });
 
+test("a frame with other pixels than its size says is refused", async () => {
+  for (const bytes of [0, 4 * 64 * 48 - 1, 4 * 64 * 48 + 4]) {
+    const crossing = mediaToWire({
+      frames: [{ data: new Uint8Array(bytes), width: 64, height: 48 }],
+    });
+    await expect(crossing).rejects.toBeInstanceOf(InvalidOptionError);
+  }
+});
+
 test("a pixel of a smaller frame is the mean of those in its place", async () => {
   const [width, height] = [2 * LONGEST_SIDE, 2];
   const data = Uint8ClampedArray.from({ length: 4 * width * height }, (_, i) => {

@@ -7,6 +7,7 @@ import type {
   Experimental_DecisionModelV4Input as DecisionModelV4Input,
   Experimental_DecisionModelV4Question as DecisionModelV4Question,
 } from "@ai-sdk/provider";
+import { present } from "../invariant.js";
 import type { Session } from "../session.js";
 import type { ImageSource } from "../types.js";
 import { type ModelParts, PROVIDER } from "./language-model.js";
@@ -69,8 +70,9 @@ async function answerTo(
     const keys = Object.keys(question.criteria);
     // What is said of a choice is what an answer would say; where nothing is, its name.
     const found = await likelihoodsOf(keys.map((key) => textOf(question.criteria[key]) || key));
-    const probabilities = Object.fromEntries(keys.map((key, i) => [key, found[i] ?? 0]));
-    return { type: "choice", choice: keys[argmax(found)] ?? "", probabilities };
+    const probabilities = Object.fromEntries(keys.map((key, i) => [key, likelihood(found, i)]));
+    const choice = present(keys[argmax(found)], "a choice is one of the keys");
+    return { type: "choice", choice, probabilities };
   }
   if (question.type === "score") {
     const found = await likelihoodsOf(question.criteria.map((level, i) => textOf(level) || `${i}`));
@@ -80,11 +82,11 @@ async function answerTo(
   }
   if (question.type === "boolean") {
     const { criteria } = question;
-    const [yes = 0] = await likelihoodsOf([
+    const found = await likelihoodsOf([
       textOf(criteria?.true) || "yes",
       textOf(criteria?.false) || "no",
     ]);
-    return { type: "boolean", probability: yes };
+    return { type: "boolean", probability: likelihood(found, 0) };
   }
   throw unsupported(`questions of the type ${question.type}`, "Ask for a choice, a score or yes.");
 }
@@ -100,6 +102,9 @@ async function likelihoods(
   const found = await session.choose(image, choices, options);
   return found.map(({ probability }) => probability);
 }
+
+const likelihood = (found: readonly number[], place: number): number =>
+  present(found[place], "each choice has a likelihood");
 
 const argmax = (numbers: readonly number[]): number => numbers.indexOf(Math.max(...numbers));
 

@@ -7,6 +7,7 @@ import {
   type Session,
   type Shot,
 } from "flamingo-web";
+import { present } from "../invariant.js";
 import { Pictures } from "./pictures.js";
 import type { Plan } from "./plan.js";
 
@@ -196,7 +197,7 @@ class Measurement {
       await this.#caption(session, tokens);
       launched.push((await this.#model.work()).dispatches - before);
     }
-    const [short = 0, long = 0] = launched;
+    const [short, long] = launched as [short: number, long: number];
     return (long - short) / (newTokens - 1);
   }
 
@@ -244,7 +245,8 @@ class Trial {
 /** The medians of the rounds until now. */
 function rowsOf(trials: readonly Trial[]): Row[] {
   const bare = trials.find(({ shots, prefills }) => shots === 0 && prefills.length > 0);
-  return trials.flatMap((trial) => {
+  const begun = trials.filter(({ prefills }) => prefills.length > 0);
+  return begun.flatMap((trial) => {
     const { shots, prefills } = trial;
     const coldPrefillMs = median(prefills);
     return [...trial.captions].map(([newTokens, captions]): Row => {
@@ -292,8 +294,8 @@ async function endsOf(url: string, signal: AbortSignal): Promise<number[]> {
   return typeof end === "number" ? [end] : [];
 }
 
-/** The middle one, the lower of two; 0 of none. */
+/** The middle one, the lower of two; there is one at least. */
 export function median(values: readonly number[]): number {
   const sorted = [...values].sort((a, b) => a - b);
-  return sorted[Math.floor((sorted.length - 1) / 2)] ?? 0;
+  return present(sorted[Math.floor((sorted.length - 1) / 2)], "a median is of some values");
 }

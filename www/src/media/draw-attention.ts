@@ -1,4 +1,5 @@
 import type { AttentionMap } from "flamingo-web";
+import { present } from "../invariant.js";
 
 /** Draws one frame of a map: pink where the model looked, clear where it did not. */
 export function drawAttention(canvas: HTMLCanvasElement, map: AttentionMap, frame: number): void {
@@ -9,10 +10,10 @@ export function drawAttention(canvas: HTMLCanvasElement, map: AttentionMap, fram
   if (context === null) return;
   const pixels = context.createImageData(side, side);
   // All frames share one scale, so that they can be compared.
-  let largest = 0;
-  for (let i = 0; i < weights.length; i++) largest = Math.max(largest, weights[i] ?? 0);
+  const largest = weights.reduce((largest, weight) => Math.max(largest, weight), 0);
   for (let i = 0; i < side * side; i++) {
-    const share = largest === 0 ? 0 : (weights[frame * side * side + i] ?? 0) / largest;
+    const weight = present(weights[frame * side * side + i], "each frame has a map");
+    const share = largest === 0 ? 0 : weight / largest;
     pixels.data.set([255, 45, 120, Math.round(share * 200)], i * 4);
   }
   context.putImageData(pixels, 0, 0);

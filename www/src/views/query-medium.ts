@@ -1,6 +1,7 @@
 import type { AttentionMap } from "flamingo-web";
 import { html } from "lit";
 import { fetchPicture, SAMPLES } from "../board/sets/sets.js";
+import { present } from "../invariant.js";
 import type { MediaEvent } from "../media/media-input.js";
 import type { Medium } from "../media/medium.js";
 import "../media/media-input.js";
@@ -8,7 +9,7 @@ import "../media/media-input.js";
 let sampled = 0;
 
 const nextSample = () => {
-  const name = SAMPLES[sampled % SAMPLES.length] ?? "cat";
+  const name = present(SAMPLES[sampled % SAMPLES.length], "there are samples");
   sampled += 1;
   return fetchPicture(name);
 };

@@ -188,11 +188,10 @@ fn scale_bytes(tensor_type: TensorType) -> usize {
 /// Takes blocks apart: all quants, then all scales. In place, because the largest matrix
 /// would otherwise be on the heap twice.
 fn split_blocks(bytes: &mut [u8], block_bytes: usize, scale_bytes: usize) {
-    let blocks = bytes.chunks_exact(block_bytes);
-    let scales: Vec<u8> = blocks
-        .flat_map(|block| &block[..scale_bytes])
-        .copied()
-        .collect();
+    let mut scales = Vec::with_capacity(bytes.len() / block_bytes * scale_bytes);
+    for block in bytes.chunks_exact(block_bytes) {
+        scales.extend_from_slice(&block[..scale_bytes]);
+    }
     let mut end = 0;
     for start in (0..bytes.len()).step_by(block_bytes) {
         bytes.copy_within(start + scale_bytes..start + block_bytes, end);

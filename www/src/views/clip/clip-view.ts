@@ -11,6 +11,7 @@ import {
 import { html, nothing } from "lit";
 import { ExampleSource } from "../../board/example-source.js";
 import { type Fault, faultOf } from "../../errors.js";
+import { present } from "../../invariant.js";
 import { closeCamera, openCamera } from "../../media/camera.js";
 import { shareOfFrame } from "../../media/draw-attention.js";
 import { encodeFrame } from "../../media/encode-frame.js";
@@ -229,7 +230,8 @@ export class ClipView extends ViewElement {
       <label class="row">
         <select
           @change=${({ currentTarget }: Event) => {
-            const chosen = RATES[(currentTarget as HTMLSelectElement).selectedIndex] ?? 1;
+            const { selectedIndex } = currentTarget as HTMLSelectElement;
+            const chosen = present(RATES[selectedIndex], "one of the rates is selected");
             this.#sample({ kind: "rate", rate: chosen });
           }}
         >

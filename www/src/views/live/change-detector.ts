@@ -1,5 +1,7 @@
 /** Tells frames that show something new from frames that hardly differ from the last one of interest. */
 
+import { present } from "../../invariant.js";
+
 /** Brightness of each place of a small picture, row by row. */
 export type GreyThumbnail = Uint8Array;
 
@@ -16,7 +18,9 @@ export function greyOf(rgba: Uint8ClampedArray): GreyThumbnail {
 /** Mean over all places of how much brighter or darker they are, 0 to 255. */
 export function meanAbsoluteDifference(a: GreyThumbnail, b: GreyThumbnail): number {
   let sum = 0;
-  for (let i = 0; i < a.length; i++) sum += Math.abs((a[i] ?? 0) - (b[i] ?? 0));
+  a.forEach((grey, i) => {
+    sum += Math.abs(grey - present(b[i], "thumbnails are of one size"));
+  });
   return sum / a.length;
 }
 

@@ -7,6 +7,7 @@ import { type Example, lackOf, type NewExample } from "../../board/board.js";
 import { ExampleSource } from "../../board/example-source.js";
 import { CameraError, type Fault, faultOf } from "../../errors.js";
 import { duration } from "../../format.js";
+import { present } from "../../invariant.js";
 import { type CameraChoice, closeCamera, listCameras, openCamera } from "../../media/camera.js";
 import { encodeFrame } from "../../media/encode-frame.js";
 import { frameOf, pngOf, thumbnailOf } from "../../media/video-frame.js";
@@ -24,6 +25,12 @@ import { RateMeter } from "./rate-meter.js";
 import "../../board/example-board.js";
 import "../../media/medium-picture.js";
 import "./live.css";
+
+/** Why a setting of the lists below is there. */
+const CHOSEN = "one of the list is selected";
+
+/** Why there is a first start. */
+const STARTED = "captions come once the camera has started";
 
 /** The budgets one can choose, with their names. */
 const BUDGETS = [
@@ -343,8 +350,8 @@ export class LiveView extends ViewElement {
           now: () => this.#now(),
         },
         () => ({
-          budget: (BUDGETS[this.#budget] ?? BUDGETS[0])[1],
-          threshold: (THRESHOLDS[this.#threshold] ?? THRESHOLDS[0])[1],
+          budget: present(BUDGETS[this.#budget], CHOSEN)[1],
+          threshold: present(THRESHOLDS[this.#threshold], CHOSEN)[1],
         }),
         (event) => void this.#see(event, signal),
       );
@@ -465,7 +472,7 @@ export class LiveView extends ViewElement {
 
   /** Milliseconds since the first start. */
   #now(): number {
-    return performance.now() - (this.#started?.ms ?? performance.now());
+    return performance.now() - present(this.#started, STARTED).ms;
   }
 
   readonly #saveVtt = () => {
@@ -474,7 +481,7 @@ export class LiveView extends ViewElement {
 
   readonly #saveJson = () => {
     const { name } = this.holder.state.info ?? { name: "" };
-    const json = historyJson(this.#history, name, this.#started?.date ?? new Date());
+    const json = historyJson(this.#history, name, present(this.#started, STARTED).date);
     saveFile("captions.json", new Blob([json], { type: "application/json" }));
   };
 

@@ -13,7 +13,7 @@ const LIMITS = [
 interface Gpu {
   requestAdapter(): Promise<{
     readonly features: ReadonlySet<string>;
-    readonly limits: Readonly<Record<string, number>>;
+    readonly limits: Readonly<Record<string, number | undefined>>;
   } | null>;
 }
 
@@ -38,7 +38,13 @@ async function adapterFacts(): Promise<AdapterFacts | undefined> {
   if (!adapter) return undefined;
   return {
     features: [...adapter.features].sort(),
-    limits: Object.fromEntries(LIMITS.map((name) => [name, adapter.limits[name] ?? 0])),
+    // What a browser does not tell is left out.
+    limits: Object.fromEntries(
+      LIMITS.flatMap((name) => {
+        const limit = adapter.limits[name];
+        return limit === undefined ? [] : [[name, limit]];
+      }),
+    ),
   };
 }
 
