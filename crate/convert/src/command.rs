@@ -69,10 +69,12 @@ struct CheckpointArgs {
     /// The vision encoder, if it is not in the checkpoint
     #[arg(long, value_name = "FILE|FOLDER")]
     vision: Option<PathBuf>,
-    /// The language model, if it is not in the checkpoint, with its config.json beside it
+    /// The language model, if it is not in the checkpoint: with its config.json beside it, or a
+    /// GGUF file
     #[arg(long, value_name = "FILE|FOLDER")]
     language: Option<PathBuf>,
-    /// The tokenizer; the one beside the language model, or beside the checkpoint, if not given
+    /// The tokenizer; the one beside or in the language model, or beside the checkpoint, if not
+    /// given
     #[arg(long, value_name = "FILE|FOLDER")]
     tokenizer: Option<PathBuf>,
     /// How the bulk is stored: q4_0, q4_1, q8_0, f16 or f32

@@ -335,8 +335,8 @@ fn queries_come_before_keys_and_values() {
 
 #[test]
 fn rows_that_cannot_be_split_into_heads_are_an_error() {
-    for (rows, heads) in [(9, 2), (12, 0), (12, usize::MAX), (12, 5)] {
-        let error = names::import(numbered(FUSED, rows), &[GPT_NEOX], heads).unwrap_err();
+    for (rows, width) in [(9, 2), (12, 0), (12, usize::MAX), (12, 5)] {
+        let error = names::import(numbered(FUSED, rows), &[GPT_NEOX], width).unwrap_err();
         assert!(error.to_string().contains("query_key_value"), "{error}");
     }
 }

@@ -429,7 +429,7 @@ impl Golden {
 /// them.
 fn read_weights(config: &FlamingoConfig, bytes: &[u8]) -> Result<Vec<LoadedTensor>, ParityError> {
     let wanted = config.tensors();
-    let heads = config.language.attention.heads;
+    let head_width = config.language.attention.head_dim;
     let mut weights = Vec::new();
     let mut reader = SafetensorsReader::new();
     reader.push(bytes)?;
@@ -443,7 +443,7 @@ fn read_weights(config: &FlamingoConfig, bytes: &[u8]) -> Result<Vec<LoadedTenso
         *name = name.replace(".Wqkv.lin.", ".Wqkv.");
         *name = name.replace(".Wqkv.q_ln.", ".q_ln.");
         *name = name.replace(".Wqkv.k_ln.", ".k_ln.");
-        let Some(tensor) = names::import(tensor, &PLACES, heads)? else {
+        let Some(tensor) = names::import(tensor, &PLACES, head_width)? else {
             continue;
         };
         // A tied head is stored twice by PyTorch, and the encoder's last norm is not used.

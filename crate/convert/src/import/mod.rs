@@ -21,9 +21,9 @@ use flamingo_architecture::{FlamingoConfig, TensorSpec};
 use flamingo_weights::manifest::ModelPart;
 use flamingo_weights::{LoadedTensor, TensorType};
 
-use crate::recognise::language::LanguageKind;
+use crate::recognise::language::{LanguageKind, Settings};
 use crate::recognise::prompt::{self, Ids};
-use crate::recognise::{Family, Fields, Layout, Shapes, bridges, language, vision};
+use crate::recognise::{Family, Fields, Layout, Shapes, bridges, gguf, language, vision};
 use crate::tokenizer::TokenizerJson;
 use flamingo_weights::names::{self, Blocks, Place};
 
@@ -45,8 +45,8 @@ pub struct ImportOptions {
     pub vision: Option<PathBuf>,
     /// The language model, likewise.
     pub language: Option<PathBuf>,
-    /// The tokenizer; the one beside the language model or the checkpoint if there is none
-    /// here and they are folders.
+    /// The tokenizer. If there is none here, the one beside the language model, in it if it is
+    /// a GGUF file, or beside the checkpoint; beside folders, that is.
     pub tokenizer: Option<PathBuf>,
     /// The family, if it is not the one that names and shapes say.
     pub family: Option<Family>,
@@ -120,7 +120,7 @@ impl Import {
         let head_width = options.bridge_head_width;
         let (resampler, cross_attention) =
             bridges::facts(layout, fields.as_ref(), &all, &language_config, head_width)?;
-        let tokenizer_path = tokenizer_path(options);
+        let tokenizer_path = tokenizer_path(options, language_part.map(|part| &parts[part]));
         let mut tokenizer = tokenizer_path
             .as_deref()
             .map(TokenizerJson::open)
@@ -185,7 +185,7 @@ impl Import {
     /// If a part is of no kind known here, or a fact of it is not computed here.
     pub fn bare(language: &Path, vision: &Path, tokens: TokensConfig) -> Result<Self, ImportError> {
         let (mut language_part, mut vision_part) = (Part::open(language)?, Part::open(vision)?);
-        let Some((language_kind, language_place)) = language::find(&language_part) else {
+        let Some((language_kind, language_place)) = language::find(&language_part)? else {
             return Err(unknown_language(&language_part));
         };
         let Some((vision_kind, vision_place)) = vision::find(&vision_part) else {
@@ -287,8 +287,8 @@ impl Import {
             "output.weight" => self.head_rows_missing,
             _ => 0,
         };
-        let heads = self.config.language.attention.heads;
-        rows::gather(part, spec, tensor_type, missing_rows, heads)
+        let head_width = self.config.language.attention.head_dim;
+        rows::gather(part, spec, tensor_type, missing_rows, head_width)
     }
 
     /// Checks that no weight is left out.
@@ -321,12 +321,15 @@ impl Import {
     }
 }
 
-/// Where the tokenizer is: named, or beside the language model or the checkpoint.
-fn tokenizer_path(options: &ImportOptions) -> Option<PathBuf> {
-    let folders = [options.language.as_ref(), Some(&options.checkpoint)];
-    let mut folders = folders.into_iter().flatten();
-    let beside = || folders.find(|folder| TokenizerJson::is_in(folder)).cloned();
-    options.tokenizer.clone().or_else(beside)
+/// Where the tokenizer is: named, beside the language model, in it, or beside the checkpoint.
+fn tokenizer_path(options: &ImportOptions, language: Option<&Part>) -> Option<PathBuf> {
+    let beside = |folder: &PathBuf| TokenizerJson::is_in(folder).then(|| folder.clone());
+    let within = || language.and_then(Part::own_tokenizer).map(Path::to_owned);
+    let named = options.tokenizer.clone();
+    named
+        .or_else(|| options.language.as_ref().and_then(beside))
+        .or_else(within)
+        .or_else(|| beside(&options.checkpoint))
 }
 
 fn push(parts: &mut Vec<Part>, part: Part) -> usize {
@@ -474,7 +477,7 @@ fn find_language(
     needs: &Needs,
 ) -> Result<FoundLanguage, ImportError> {
     let part = options.language.as_deref().map(Part::open).transpose()?;
-    let found = language::find(checkpoint);
+    let found = language::find(checkpoint)?;
     let Some(mut part) = part else {
         let Some((kind, place)) = found else {
             return Err(ImportError::MissingPart {
@@ -488,7 +491,7 @@ fn find_language(
             part: None,
         });
     };
-    let own = language::find(&part);
+    let own = language::find(&part)?;
     if let Some((_, place)) = own {
         part.map(&[place], Blocks::NONE);
     }
@@ -556,20 +559,25 @@ fn find_vision(
     })
 }
 
-/// The settings of the language model: beside it, or those that the checkpoint tells.
+/// The settings of the language model: in it, beside it, or those that the checkpoint tells.
 fn language_settings(
     within: Option<Fields>,
     parts: &[Part],
     part: Option<usize>,
-) -> Result<Fields, ImportError> {
+) -> Result<Settings, ImportError> {
+    let part = part.map(|part| &parts[part]);
+    if let Some(settings) = part.map(gguf::settings).transpose()?.flatten() {
+        return Ok(Settings::Gguf(settings));
+    }
     let beside = match part {
-        Some(part) => parts[part].settings(CONFIG)?,
+        Some(part) => part.settings(CONFIG)?,
         None => None,
     };
-    beside.or(within).ok_or_else(|| ImportError::NoConfig {
-        path: parts[part.unwrap_or(0)].path().to_owned(),
+    let fields = beside.or(within).ok_or_else(|| ImportError::NoConfig {
+        path: part.unwrap_or(&parts[0]).path().to_owned(),
         needed: "the number of heads of the language model, its positions and its functions",
-    })
+    })?;
+    Ok(Settings::Config(fields))
 }
 
 /// The settings of the language model that the checkpoint's own tell.

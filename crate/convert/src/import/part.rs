@@ -10,6 +10,7 @@ use super::origins::folder_of;
 use crate::origin::Origin;
 use crate::recognise::Fields;
 use crate::source::{Checkpoint, Format, SourceError, SourceTensor};
+use flamingo_weights::gguf::Metadata;
 use flamingo_weights::names::{Blocks, Found, Order, Place};
 
 /// A checkpoint with the settings beside it. There may be settings alone, of a part whose
@@ -111,6 +112,29 @@ impl Part {
     /// The settings of the model.
     pub(crate) fn config(&self) -> Result<Option<Fields>, ImportError> {
         self.settings(CONFIG)
+    }
+
+    /// The metadata of a GGUF file, and where that is.
+    pub(crate) fn metadata(&self) -> Option<(&Path, &Metadata)> {
+        let checkpoint = self.checkpoint.as_ref()?;
+        let mut files = checkpoint.files();
+        let file = files.find(|(_, format, _)| *format == Format::Gguf);
+        let (path, ..) = file?;
+        Some((path, checkpoint.metadata()?))
+    }
+
+    /// Its file, if it is a GGUF file with a tokenizer.
+    pub(crate) fn own_tokenizer(&self) -> Option<&Path> {
+        let (path, metadata) = self.metadata()?;
+        metadata.get("tokenizer.ggml.tokens").map(|_| path)
+    }
+
+    /// Numbers of a small tensor that is none of ours; `None` if there is none of this name.
+    pub(crate) fn numbers(&self, name: &str) -> Result<Option<Vec<f32>>, ImportError> {
+        match self.names.iter().find(|(found, _)| found == name) {
+            Some((_, number)) => Ok(Some(self.read(*number)?.0.to_f32()?)),
+            None => Ok(None),
+        }
     }
 
     /// Name, source and licence, as far as its files say them.

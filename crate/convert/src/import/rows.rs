@@ -20,7 +20,7 @@ pub(super) fn gather(
     spec: &TensorSpec,
     tensor_type: Option<TensorType>,
     missing_rows: usize,
-    heads: usize,
+    head_width: usize,
 ) -> Result<LoadedTensor, ImportError> {
     let (expected_rows, cols) = matrix_shape(&spec.shape);
     let mut packed: Option<TensorType> = None;
@@ -33,7 +33,7 @@ pub(super) fn gather(
         // Pieces of one tensor are stored alike, and go on as the first does.
         let target = *packed.get_or_insert(tensor_type.unwrap_or(exact));
         let count = tensor.rows();
-        let sources = (0..count).map(|row| order.source_row(row, count, heads));
+        let sources = (0..count).map(|row| order.source_row(row, count, head_width));
         let Some(sources) = sources.collect::<Option<Vec<usize>>>() else {
             return Err(ImportError::Shape {
                 path: part.path().to_owned(),

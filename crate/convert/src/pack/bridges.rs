@@ -158,7 +158,7 @@ const TRAINING: [Place; 3] = [
 ];
 
 /// No rows of these are in another order by heads.
-const HEADS: usize = 1;
+const HEAD_WIDTH: usize = 1;
 
 /// The tensors of a training checkpoint, under the names of a model folder.
 fn read_f32(path: &Path) -> Result<Tensors, PackError> {
@@ -167,10 +167,11 @@ fn read_f32(path: &Path) -> Result<Tensors, PackError> {
         .tensors()?
         .into_values()
     {
-        let tensor = names::import(tensor, &TRAINING, HEADS).map_err(|source| PackError::Name {
-            path: path.to_owned(),
-            source,
-        })?;
+        let tensor =
+            names::import(tensor, &TRAINING, HEAD_WIDTH).map_err(|source| PackError::Name {
+                path: path.to_owned(),
+                source,
+            })?;
         if let Some(tensor) = tensor {
             tensors.insert(tensor.info.name.clone(), tensor);
         }

@@ -1,10 +1,11 @@
-//! Typed access to the settings of a model: `config.json` and its kin.
+//! Typed access to the settings of a model: `config.json` and its kin, and GGUF's metadata.
 
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use serde_json::Value;
+use flamingo_weights::gguf::{Metadata, MetadataValue};
+use serde_json::{Map, Value};
 
 use crate::import::ImportError;
 
@@ -56,6 +57,25 @@ impl Fields {
             at: String::new(),
             value,
         }
+    }
+
+    /// The metadata of a GGUF file, of which keys begin with `prefix`. A list is none of the
+    /// values that are asked for here, and a number that is none is no number.
+    pub(crate) fn of_metadata(path: &Path, prefix: &str, metadata: &Metadata) -> Self {
+        let values = metadata.iter().filter_map(|(key, value)| {
+            let key = key.strip_prefix(prefix)?.to_owned();
+            Some((key, metadata_value(value)))
+        });
+        Self {
+            path: path.to_owned(),
+            at: prefix.to_owned(),
+            value: Value::Object(values.collect::<Map<_, _>>()),
+        }
+    }
+
+    /// Where it is.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
     }
 
     /// A nested object; `None` if it is missing or null.
@@ -155,5 +175,28 @@ impl Fields {
         read(value)
             .map(Some)
             .ok_or_else(|| self.missing(key, expected))
+    }
+}
+
+/// A value of a GGUF file's metadata, each as its kind.
+fn metadata_value(value: &MetadataValue) -> Value {
+    let number = |value: f64| match serde_json::Number::from_f64(value) {
+        Some(number) => Value::Number(number),
+        None => Value::String(value.to_string()),
+    };
+    match value {
+        MetadataValue::U8(value) => Value::from(*value),
+        MetadataValue::I8(value) => Value::from(*value),
+        MetadataValue::U16(value) => Value::from(*value),
+        MetadataValue::I16(value) => Value::from(*value),
+        MetadataValue::U32(value) => Value::from(*value),
+        MetadataValue::I32(value) => Value::from(*value),
+        MetadataValue::U64(value) => Value::from(*value),
+        MetadataValue::I64(value) => Value::from(*value),
+        MetadataValue::F32(value) => number(f64::from(*value)),
+        MetadataValue::F64(value) => number(*value),
+        MetadataValue::Bool(value) => Value::from(*value),
+        MetadataValue::String(value) => Value::from(value.as_str()),
+        MetadataValue::Array(values) => Value::Array(vec![Value::from(values.len())]),
     }
 }

@@ -6,6 +6,7 @@ use flamingo_architecture::config::{
 };
 
 use super::fields::Fields;
+use super::gguf::{self, GgufSettings};
 use super::shapes::Shapes;
 use crate::import::{ImportError, Part};
 use flamingo_weights::names::{self, Blocks, Found, Place, language};
@@ -61,8 +62,16 @@ pub(crate) static OPT: LanguageKind = LanguageKind {
 static KINDS: [&LanguageKind; 5] = [&LLAMA, &GPT_NEOX, &MPT, &MOSAIC_GPT, &OPT];
 
 /// Their name in errors.
-pub(crate) const KNOWN: &str =
-    "LLaMA and its kin, GPT-NeoX, MPT, MosaicGPT and OPT, as transformers' files have them";
+pub(crate) const KNOWN: &str = "LLaMA and its kin, GPT-NeoX, MPT, MosaicGPT and OPT, as transformers' files have them; \
+     LLaMA, Qwen 2 and 3, GPT-NeoX and MPT, as llama.cpp's files have them";
+
+/// Where the facts are that no shape tells.
+pub(crate) enum Settings {
+    /// In a `config.json`.
+    Config(Fields),
+    /// In the metadata of a GGUF file.
+    Gguf(GgufSettings),
+}
 
 /// Where a language model's names can stand in a file.
 const PLACES: [(&str, &str); 3] = [
@@ -71,8 +80,15 @@ const PLACES: [(&str, &str); 3] = [
     ("flamingo.", "lm_block."),
 ];
 
-/// Finds the language model's layers among the names of a part.
-pub(crate) fn find(part: &Part) -> Option<(&'static LanguageKind, Place)> {
+/// Finds the language model's layers among the names of a part, and where its names lie.
+///
+/// # Errors
+/// If the part is a GGUF file of an architecture that is not computed here.
+pub(crate) fn find(part: &Part) -> Result<Option<(&'static LanguageKind, Place)>, ImportError> {
+    if let Some(architecture) = gguf::find(part)? {
+        let place = Place::bare(architecture.part);
+        return Ok(Some((architecture.kind(), place)));
+    }
     let places = PLACES.iter().flat_map(|(prefix, wrapper)| {
         let place = move |kind: &'static LanguageKind| {
             let place = Place::wrapped(prefix, wrapper, kind.part);
@@ -83,21 +99,26 @@ pub(crate) fn find(part: &Part) -> Option<(&'static LanguageKind, Place)> {
     // Every kind has this matrix, and each calls it otherwise.
     let is_inner =
         |found: Found| matches!(found, Found::Piece(piece) if piece.ours == "blk.0.ffn_up.weight");
-    places.into_iter().find(|(_, place)| {
+    let found = places.into_iter().find(|(_, place)| {
         let mut found = part
             .names()
             .filter_map(|name| place.ours(name, Blocks::NONE));
         found.any(is_inner)
-    })
+    });
+    Ok(found)
 }
 
 impl LanguageKind {
     /// The facts of the language model with these settings and shapes.
     pub(crate) fn facts(
         &self,
-        fields: &Fields,
+        settings: &Settings,
         shapes: &Shapes<'_>,
     ) -> Result<LanguageConfig, ImportError> {
+        let fields = match settings {
+            Settings::Config(fields) => fields,
+            Settings::Gguf(settings) => return settings.facts(self, shapes),
+        };
         if let Some(found) = fields.text("model_type")?
             && !self.model_types.contains(&found)
         {
@@ -108,23 +129,23 @@ impl LanguageKind {
 }
 
 /// The facts of every kind, as the shapes tell them.
-struct Common {
-    width: usize,
-    layers: usize,
+pub(super) struct Common {
+    pub(super) width: usize,
+    pub(super) layers: usize,
     vocab_size: usize,
     extra_tokens: usize,
     embedding_width: usize,
-    ffn_width: usize,
+    pub(super) ffn_width: usize,
     qkv_bias: bool,
     output_bias: bool,
     ffn_bias: bool,
     norm_bias: bool,
     final_norm: bool,
-    has_head: bool,
+    pub(super) has_head: bool,
 }
 
 impl Common {
-    fn of(shapes: &Shapes<'_>) -> Self {
+    pub(super) fn of(shapes: &Shapes<'_>) -> Self {
         let has = |name: &str| shapes.has(name);
         Self {
             width: shapes.rows("blk.0.attn_norm.weight"),
@@ -162,6 +183,68 @@ impl Common {
     }
 }
 
+/// Facts of a LLaMA or its kin that no shape tells.
+pub(super) struct LlamaFacts {
+    pub(super) context: usize,
+    pub(super) tied_head: bool,
+    pub(super) theta: f32,
+    /// Leading part of a head that is rotated.
+    pub(super) dims: usize,
+    pub(super) scaling: RopeScaling,
+    pub(super) eps: f32,
+    pub(super) heads: usize,
+    pub(super) head_dim: usize,
+    pub(super) activation: Activation,
+}
+
+impl LlamaFacts {
+    /// Heads of keys and values.
+    pub(super) fn kv_heads(head_dim: usize, shapes: &Shapes<'_>) -> usize {
+        shapes.rows("blk.0.attn_k.weight") / head_dim
+    }
+
+    /// All facts.
+    pub(super) fn config(self, common: &Common, shapes: &Shapes<'_>) -> LanguageConfig {
+        let norm = NormConfig::rms(self.eps);
+        LanguageConfig {
+            width: common.width,
+            layers: common.layers,
+            vocab_size: common.vocab_size,
+            extra_tokens: common.extra_tokens,
+            context: self.context,
+            embedding: EmbeddingConfig {
+                width: common.embedding_width,
+                tied_head: self.tied_head,
+                own_extra_head: shapes.has("output_extra.weight"),
+            },
+            positions: PositionConfig::Rope {
+                style: RopeStyle::Halves,
+                theta: self.theta,
+                dims: self.dims,
+                scaling: self.scaling,
+            },
+            norm,
+            norm_placement: NormPlacement::Before,
+            final_norm: common.final_norm,
+            attention: AttentionConfig {
+                heads: self.heads,
+                kv_heads: Self::kv_heads(self.head_dim, shapes),
+                head_dim: self.head_dim,
+                fused_qkv: false,
+                qkv_bias: common.qkv_bias,
+                output_bias: common.output_bias,
+                qk_norm: shapes
+                    .has("blk.0.attn_q_norm.weight")
+                    .then_some(QkNormConfig {
+                        extent: QkNormExtent::PerHead,
+                        norm,
+                    }),
+            },
+            feed_forward: common.feed_forward(true, self.activation),
+        }
+    }
+}
+
 /// `LlamaConfig`, `MistralConfig`, `Qwen2Config`, `Qwen3Config`.
 fn llama(fields: &Fields, shapes: &Shapes<'_>) -> Result<LanguageConfig, ImportError> {
     let common = Common::of(shapes);
@@ -174,50 +257,77 @@ fn llama(fields: &Fields, shapes: &Shapes<'_>) -> Result<LanguageConfig, ImportE
         Some(head_dim) => head_dim.max(1),
         None => (queries / heads).max(1),
     };
-    let kv_heads = shapes.rows("blk.0.attn_k.weight") / head_dim;
-    fields.agrees("num_key_value_heads", kv_heads)?;
-    let norm = NormConfig::rms(fields.number("rms_norm_eps")?.unwrap_or(1e-6));
+    fields.agrees(
+        "num_key_value_heads",
+        LlamaFacts::kv_heads(head_dim, shapes),
+    )?;
     let context = fields.size("max_position_embeddings")?.unwrap_or(2048);
     // A window of attention hides what lies farther back; within it there is none.
     let windowed = fields.flag("use_sliding_window")?.unwrap_or(true);
     let window = fields.size("sliding_window")?.filter(|_| windowed);
     let rotary = fields.number("partial_rotary_factor")?.unwrap_or(1.0);
-    Ok(LanguageConfig {
-        width: common.width,
-        layers: common.layers,
-        vocab_size: common.vocab_size,
-        extra_tokens: common.extra_tokens,
+    let facts = LlamaFacts {
         context: window.map_or(context, |window| window.min(context)),
-        embedding: EmbeddingConfig {
-            width: common.embedding_width,
-            tied_head: common.tied(fields, None)?,
-            own_extra_head: shapes.has("output_extra.weight"),
-        },
-        positions: PositionConfig::Rope {
-            style: RopeStyle::Halves,
-            theta: rope_theta(fields, 10_000.0)?,
-            dims: (rotary * head_dim as f32) as usize,
-            scaling: rope_scaling(fields)?,
-        },
-        norm,
-        norm_placement: NormPlacement::Before,
-        final_norm: common.final_norm,
-        attention: AttentionConfig {
-            heads,
-            kv_heads,
-            head_dim,
-            fused_qkv: false,
-            qkv_bias: common.qkv_bias,
-            output_bias: common.output_bias,
-            qk_norm: shapes
-                .has("blk.0.attn_q_norm.weight")
-                .then_some(QkNormConfig {
-                    extent: QkNormExtent::PerHead,
-                    norm,
-                }),
-        },
-        feed_forward: common.feed_forward(true, activation(fields, "hidden_act", "silu")?),
-    })
+        tied_head: common.tied(fields, None)?,
+        theta: rope_theta(fields, 10_000.0)?,
+        dims: (rotary * head_dim as f32) as usize,
+        scaling: rope_scaling(fields)?,
+        eps: fields.number("rms_norm_eps")?.unwrap_or(1e-6),
+        heads,
+        head_dim,
+        activation: activation(fields, "hidden_act", "silu")?,
+    };
+    Ok(facts.config(&common, shapes))
+}
+
+/// Facts of a GPT-NeoX that no shape tells.
+pub(super) struct GptNeoxFacts {
+    pub(super) context: usize,
+    pub(super) tied_head: bool,
+    pub(super) theta: f32,
+    /// Leading part of a head that is rotated.
+    pub(super) dims: usize,
+    pub(super) scaling: RopeScaling,
+    pub(super) eps: f32,
+    pub(super) heads: usize,
+    pub(super) activation: Activation,
+}
+
+impl GptNeoxFacts {
+    /// All facts.
+    pub(super) fn config(self, common: &Common) -> LanguageConfig {
+        LanguageConfig {
+            width: common.width,
+            layers: common.layers,
+            vocab_size: common.vocab_size,
+            extra_tokens: common.extra_tokens,
+            context: self.context,
+            embedding: EmbeddingConfig {
+                width: common.embedding_width,
+                tied_head: self.tied_head,
+                own_extra_head: false,
+            },
+            positions: PositionConfig::Rope {
+                style: RopeStyle::Halves,
+                theta: self.theta,
+                dims: self.dims,
+                scaling: self.scaling,
+            },
+            norm: NormConfig::layer(self.eps, common.norm_bias),
+            norm_placement: NormPlacement::Before,
+            final_norm: common.final_norm,
+            attention: AttentionConfig {
+                heads: self.heads,
+                kv_heads: self.heads,
+                head_dim: common.width / self.heads,
+                fused_qkv: true,
+                qkv_bias: common.qkv_bias,
+                output_bias: common.output_bias,
+                qk_norm: None,
+            },
+            feed_forward: common.feed_forward(false, self.activation),
+        }
+    }
 }
 
 /// `GPTNeoXConfig`.
@@ -231,42 +341,20 @@ fn gpt_neox(fields: &Fields, shapes: &Shapes<'_>) -> Result<LanguageConfig, Impo
     let heads = heads(fields, "num_attention_heads")?;
     let head_dim = common.width / heads;
     let rotary = fields.number("rotary_pct")?.unwrap_or(0.25);
-    let theta = fields.number("rotary_emb_base")?;
-    let eps = fields.number("layer_norm_eps")?.unwrap_or(1e-5);
-    Ok(LanguageConfig {
-        width: common.width,
-        layers: common.layers,
-        vocab_size: common.vocab_size,
-        extra_tokens: common.extra_tokens,
+    let facts = GptNeoxFacts {
         context: fields.size("max_position_embeddings")?.unwrap_or(2048),
-        embedding: EmbeddingConfig {
-            width: common.embedding_width,
-            tied_head: common.tied(fields, Some(false))?,
-            own_extra_head: false,
+        tied_head: common.tied(fields, Some(false))?,
+        theta: match fields.number("rotary_emb_base")? {
+            Some(theta) => theta,
+            None => rope_theta(fields, 10_000.0)?,
         },
-        positions: PositionConfig::Rope {
-            style: RopeStyle::Halves,
-            theta: match theta {
-                Some(theta) => theta,
-                None => rope_theta(fields, 10_000.0)?,
-            },
-            dims: (rotary * head_dim as f32) as usize,
-            scaling: rope_scaling(fields)?,
-        },
-        norm: NormConfig::layer(eps, common.norm_bias),
-        norm_placement: NormPlacement::Before,
-        final_norm: common.final_norm,
-        attention: AttentionConfig {
-            heads,
-            kv_heads: heads,
-            head_dim,
-            fused_qkv: true,
-            qkv_bias: common.qkv_bias,
-            output_bias: common.output_bias,
-            qk_norm: None,
-        },
-        feed_forward: common.feed_forward(false, activation(fields, "hidden_act", "gelu")?),
-    })
+        dims: (rotary * head_dim as f32) as usize,
+        scaling: rope_scaling(fields)?,
+        eps: fields.number("layer_norm_eps")?.unwrap_or(1e-5),
+        heads,
+        activation: activation(fields, "hidden_act", "gelu")?,
+    };
+    Ok(facts.config(&common))
 }
 
 /// `MptConfig`: what concerns the attention has an object of its own.
@@ -307,43 +395,62 @@ fn mosaic(
     if !attention.flag("alibi")?.unwrap_or(false) {
         return Err(attention.unsupported("alibi", "true"));
     }
-    let heads = heads(fields, "n_heads")?;
-    let max_bias = attention.number("alibi_bias_max")?;
-    let eps = fields.number("layer_norm_epsilon")?.unwrap_or(1e-5);
-    let norm = NormConfig::layer(eps, common.norm_bias);
-    Ok(LanguageConfig {
-        width: common.width,
-        layers: common.layers,
-        vocab_size: common.vocab_size,
-        extra_tokens: common.extra_tokens,
+    let facts = MosaicFacts {
+        heads: heads(fields, "n_heads")?,
+        max_bias: attention.number("alibi_bias_max")?.unwrap_or(8.0),
+        eps: fields.number("layer_norm_epsilon")?.unwrap_or(1e-5),
         context: fields.size("max_seq_len")?.unwrap_or(2048),
-        embedding: EmbeddingConfig {
-            width: common.embedding_width,
-            tied_head: true,
-            own_extra_head: false,
-        },
-        positions: PositionConfig::Alibi {
-            max_bias: max_bias.unwrap_or(8.0),
-        },
-        norm,
-        norm_placement: NormPlacement::Before,
-        final_norm: common.final_norm,
-        attention: AttentionConfig {
-            heads,
-            kv_heads: heads,
-            head_dim: common.width / heads,
-            fused_qkv: true,
-            qkv_bias: common.qkv_bias,
-            output_bias: common.output_bias,
-            qk_norm: shapes
-                .has("blk.0.attn_q_norm.weight")
-                .then_some(QkNormConfig {
-                    extent: QkNormExtent::FullWidth,
-                    norm,
-                }),
-        },
-        feed_forward: common.feed_forward(false, Activation::Gelu),
-    })
+    };
+    Ok(facts.config(&common, shapes))
+}
+
+/// Facts of an MPT or a MosaicGPT that no shape tells.
+pub(super) struct MosaicFacts {
+    pub(super) heads: usize,
+    /// Largest exponent of a head's slope.
+    pub(super) max_bias: f32,
+    pub(super) eps: f32,
+    pub(super) context: usize,
+}
+
+impl MosaicFacts {
+    /// All facts.
+    pub(super) fn config(self, common: &Common, shapes: &Shapes<'_>) -> LanguageConfig {
+        let norm = NormConfig::layer(self.eps, common.norm_bias);
+        LanguageConfig {
+            width: common.width,
+            layers: common.layers,
+            vocab_size: common.vocab_size,
+            extra_tokens: common.extra_tokens,
+            context: self.context,
+            embedding: EmbeddingConfig {
+                width: common.embedding_width,
+                tied_head: true,
+                own_extra_head: false,
+            },
+            positions: PositionConfig::Alibi {
+                max_bias: self.max_bias,
+            },
+            norm,
+            norm_placement: NormPlacement::Before,
+            final_norm: common.final_norm,
+            attention: AttentionConfig {
+                heads: self.heads,
+                kv_heads: self.heads,
+                head_dim: common.width / self.heads,
+                fused_qkv: true,
+                qkv_bias: common.qkv_bias,
+                output_bias: common.output_bias,
+                qk_norm: shapes
+                    .has("blk.0.attn_q_norm.weight")
+                    .then_some(QkNormConfig {
+                        extent: QkNormExtent::FullWidth,
+                        norm,
+                    }),
+            },
+            feed_forward: common.feed_forward(false, Activation::Gelu),
+        }
+    }
 }
 
 /// `OPTConfig`.
@@ -393,7 +500,7 @@ fn opt(fields: &Fields, shapes: &Shapes<'_>) -> Result<LanguageConfig, ImportErr
 }
 
 /// The number of heads, which no shape tells.
-fn heads(fields: &Fields, key: &str) -> Result<usize, ImportError> {
+pub(super) fn heads(fields: &Fields, key: &str) -> Result<usize, ImportError> {
     let heads = fields.size(key)?.filter(|&heads| heads > 0);
     heads.ok_or_else(|| fields.missing(key, "the number of heads"))
 }

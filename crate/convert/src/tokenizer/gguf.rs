@@ -35,14 +35,35 @@ pub(super) fn read(metadata: &Metadata) -> Result<TokenizerJson, TokenizerError>
     let kinds: Option<Vec<Kind>> = kinds.collect();
     let kinds =
         kinds.ok_or_else(|| TokenizerError::part("tokenizer.ggml.token_type", "unknown"))?;
+    let scores = || {
+        let scores = metadata.f32s("tokenizer.ggml.scores")?;
+        same_length("scores", scores.len(), tokens.len())?;
+        Ok::<_, TokenizerError>(scores)
+    };
+    let count = without_padding(tokens, &kinds);
+    let (kinds, named) = (&kinds[..count], &tokens[..count]);
     match metadata.string("tokenizer.ggml.model")? {
-        "gpt2" => byte_level(metadata, tokens, &kinds),
-        "llama" => sentencepiece(metadata, tokens, &kinds, Algorithm::Bpe),
-        "t5" => sentencepiece(metadata, tokens, &kinds, Algorithm::Unigram),
+        "gpt2" => byte_level(metadata, named, kinds),
+        "llama" => sentencepiece(metadata, named, &scores()?[..count], kinds, Algorithm::Bpe),
+        "t5" => sentencepiece(
+            metadata,
+            named,
+            &scores()?[..count],
+            kinds,
+            Algorithm::Unigram,
+        ),
         other => Err(TokenizerError::Unsupported {
             what: format!("a GGUF file's tokenizer of the kind `{other}`"),
         }),
     }
+}
+
+/// How many tokens there are before those with which llama.cpp fills up to the number of the
+/// embedding's rows: the tokens that a model adds come in their place.
+fn without_padding(tokens: &[String], kinds: &[Kind]) -> usize {
+    let is_padding = |id: usize| kinds[id] == Kind::Unused && tokens[id] == format!("[PAD{id}]");
+    let padding = (0..tokens.len()).rev().take_while(|&id| is_padding(id));
+    tokens.len() - padding.count()
 }
 
 fn byte_level(
@@ -96,11 +117,10 @@ fn byte_level(
 fn sentencepiece(
     metadata: &Metadata,
     tokens: &[String],
+    scores: &[f32],
     kinds: &[Kind],
     algorithm: Algorithm,
 ) -> Result<TokenizerJson, TokenizerError> {
-    let scores = metadata.f32s("tokenizer.ggml.scores")?;
-    same_length("scores", scores.len(), tokens.len())?;
     let flag = |key: &str, default: bool| match metadata.get(key) {
         None => Ok(default),
         Some(_) => metadata.bool(key),

@@ -7,8 +7,8 @@ use crate::{LoadedTensor, TensorInfo};
 
 /// A checkpoint's tensor as it lies in a model's file: named, its rows in order, and with at
 /// most two dimensions (`[out, in, k, k]` becomes `[out, in * k * k]`, `[media, 1, width]`
-/// becomes `[media, width]`). `None` if no model needs it. `heads` are those of the language
-/// model's self-attention.
+/// becomes `[media, width]`). `None` if no model needs it. `head_width` is that of the
+/// language model's self-attention.
 ///
 /// # Errors
 /// If the name is in none of the tables, is one piece of several that make up a tensor, or
@@ -16,7 +16,7 @@ use crate::{LoadedTensor, TensorInfo};
 pub fn import(
     tensor: LoadedTensor,
     places: &[Place],
-    heads: usize,
+    head_width: usize,
 ) -> Result<Option<LoadedTensor>, NameError> {
     let name = &tensor.info.name;
     let mut found = places.iter();
@@ -39,13 +39,13 @@ pub fn import(
     }
     let rows = tensor.info.shape.first().copied().unwrap_or(1);
     let sources: Option<Vec<usize>> = (0..rows)
-        .map(|row| order.source_row(row, rows, heads))
+        .map(|row| order.source_row(row, rows, head_width))
         .collect();
     let Some(sources) = sources.filter(|_| tensor.data.len().is_multiple_of(rows.max(1))) else {
         return Err(NameError::Rows {
             name: name.clone(),
             rows,
-            heads,
+            head_width,
         });
     };
     let row_bytes = tensor.data.len() / rows.max(1);
@@ -85,13 +85,13 @@ pub enum NameError {
         ours: String,
     },
     /// Rows that cannot be split into heads.
-    #[error("the {rows} rows of tensor `{name}` are not queries, keys and values of {heads} heads")]
+    #[error("the {rows} rows of tensor `{name}` are no whole number of heads of {head_width}")]
     Rows {
         /// The name.
         name: String,
         /// Number of rows.
         rows: usize,
-        /// Heads of each of the three.
-        heads: usize,
+        /// Rows of a head's queries, keys or values.
+        head_width: usize,
     },
 }

@@ -1,4 +1,5 @@
-//! Language models, as transformers' classes and their ancestors name their tensors.
+//! Language models, as transformers' classes, their ancestors and llama.cpp name their
+//! tensors.
 
 use super::table::{Group, Order, Part, Row, group, layers, row};
 
@@ -177,4 +178,80 @@ const OPT_LAYER: &[Row] = &[
     row(&["fc1.bias"], "ffn_up.bias"),
     row(&["fc2.weight"], "ffn_down.weight"),
     row(&["fc2.bias"], "ffn_down.bias"),
+];
+
+/// A GGUF file as llama.cpp writes it, of any architecture but LLaMA's: the names are ours.
+/// The factors of the rotary frequencies belong to the facts of a model.
+pub const GGUF: Part = Part {
+    groups: &[
+        group("", "", GGUF_ENDS),
+        layers("blk.{}.", GGUF_QUERIES_AND_KEYS),
+        layers("blk.{}.", GGUF_LAYER),
+    ],
+    unused: GGUF_UNUSED,
+};
+
+/// The same of the architecture `llama`, in which the coordinates of queries and keys that
+/// turn together lie side by side.
+pub const GGUF_LLAMA: Part = Part {
+    groups: &[
+        group("", "", GGUF_ENDS),
+        layers("blk.{}.", GGUF_LLAMA_QUERIES_AND_KEYS),
+        layers("blk.{}.", GGUF_LAYER),
+    ],
+    unused: GGUF_UNUSED,
+};
+
+const GGUF_UNUSED: &[&str] = &["rope_freqs.weight"];
+
+const GGUF_ENDS: &[Row] = &[
+    row(&["token_embd.weight"], "token_embd.weight"),
+    row(&["output_norm.weight"], "output_norm.weight"),
+    row(&["output_norm.bias"], "output_norm.bias"),
+    row(&["output.weight"], "output.weight"),
+];
+
+const GGUF_QUERIES_AND_KEYS: &[Row] = &[
+    row(&["attn_q.weight"], "attn_q.weight"),
+    row(&["attn_q.bias"], "attn_q.bias"),
+    row(&["attn_k.weight"], "attn_k.weight"),
+    row(&["attn_k.bias"], "attn_k.bias"),
+];
+
+const GGUF_LLAMA_QUERIES_AND_KEYS: &[Row] = &[
+    side_by_side(&["attn_q.weight"], "attn_q.weight"),
+    side_by_side(&["attn_q.bias"], "attn_q.bias"),
+    side_by_side(&["attn_k.weight"], "attn_k.weight"),
+    side_by_side(&["attn_k.bias"], "attn_k.bias"),
+];
+
+const fn side_by_side(theirs: &'static [&'static str], ours: &'static str) -> Row {
+    Row {
+        theirs,
+        ours,
+        order: Order::SideBySide,
+    }
+}
+
+const GGUF_LAYER: &[Row] = &[
+    row(&["attn_norm.weight"], "attn_norm.weight"),
+    row(&["attn_norm.bias"], "attn_norm.bias"),
+    row(&["attn_v.weight"], "attn_v.weight"),
+    row(&["attn_v.bias"], "attn_v.bias"),
+    row(&["attn_qkv.weight"], "attn_qkv.weight"),
+    row(&["attn_qkv.bias"], "attn_qkv.bias"),
+    row(&["attn_q_norm.weight"], "attn_q_norm.weight"),
+    row(&["attn_q_norm.bias"], "attn_q_norm.bias"),
+    row(&["attn_k_norm.weight"], "attn_k_norm.weight"),
+    row(&["attn_k_norm.bias"], "attn_k_norm.bias"),
+    row(&["attn_output.weight"], "attn_output.weight"),
+    row(&["attn_output.bias"], "attn_output.bias"),
+    row(&["ffn_norm.weight"], "ffn_norm.weight"),
+    row(&["ffn_norm.bias"], "ffn_norm.bias"),
+    row(&["ffn_gate.weight"], "ffn_gate.weight"),
+    row(&["ffn_gate.bias"], "ffn_gate.bias"),
+    row(&["ffn_up.weight"], "ffn_up.weight"),
+    row(&["ffn_up.bias"], "ffn_up.bias"),
+    row(&["ffn_down.weight"], "ffn_down.weight"),
+    row(&["ffn_down.bias"], "ffn_down.bias"),
 ];

@@ -54,6 +54,9 @@ pub enum Order {
     /// The checkpoint has queries, keys and values head by head, `[heads, 3, head width]`
     /// (GPT-NeoX); ours has all queries first, `[3, heads, head width]`.
     HeadByHead,
+    /// The checkpoint has the two coordinates of a head that turn together side by side
+    /// (llama.cpp's LLaMA); ours has them half a head apart, as transformers does.
+    SideBySide,
 }
 
 /// Where a part stands among the names of a file.
@@ -235,16 +238,28 @@ impl Place {
 
 impl Order {
     /// The row of the checkpoint that is row `row` of ours, in a matrix of `rows` rows with
-    /// so many heads; `None` if the rows are not three times the same for each head.
-    pub fn source_row(self, row: usize, rows: usize, heads: usize) -> Option<usize> {
+    /// heads of `width` rows; `None` if the rows are no whole number of heads, or of queries,
+    /// keys and values of heads, or a head has no halves.
+    pub fn source_row(self, row: usize, rows: usize, width: usize) -> Option<usize> {
         match self {
             Self::AsIs => Some(row),
             Self::HeadByHead => {
-                let parts = heads.checked_mul(3).filter(|&parts| parts > 0)?;
-                let width = (rows.is_multiple_of(parts) && rows > 0).then_some(rows / parts)?;
+                let of_head = width.checked_mul(3).filter(|&of_head| of_head > 0)?;
+                let heads = rows.is_multiple_of(of_head).then_some(rows / of_head)?;
+                if heads == 0 {
+                    return None;
+                }
                 let kind = row / (heads * width);
                 let (head, inner) = (row / width % heads, row % width);
                 Some((head * 3 + kind) * width + inner)
+            }
+            Self::SideBySide => {
+                let has_halves = width > 0 && width.is_multiple_of(2);
+                if !has_halves || !rows.is_multiple_of(width) {
+                    return None;
+                }
+                let (half, inner) = (width / 2, row % width);
+                Some(row - inner + 2 * (inner % half) + inner / half)
             }
         }
     }
