@@ -578,3 +578,20 @@ fn the_listing_has_every_tensor_with_type_and_shape() {
     }
     assert_eq!(text.matches("  PyTorch  ").count(), 2);
 }
+
+#[test]
+fn an_archive_that_begins_later_than_its_file_is_refused() {
+    let archive = fs::read(fixture("flat.pt")).unwrap();
+    for (before, expected) in [
+        (
+            &b"PK\x03\x04 and some more"[..],
+            "from their first byte to their last",
+        ),
+        (b"#!/bin/sh\n", "it starts with the bytes"),
+    ] {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        fs::write(file.path(), [before, &archive].concat()).unwrap();
+        let error = Checkpoint::open(file.path()).unwrap_err();
+        assert!(error.to_string().contains(expected), "{error}");
+    }
+}

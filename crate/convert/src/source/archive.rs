@@ -5,12 +5,19 @@ use std::fs::File;
 use std::io::BufReader;
 use std::path::Path;
 
+use zip::read::{ArchiveOffset, Config};
 use zip::{CompressionMethod, ZipArchive};
 
 use super::SourceError;
 
 /// The member that every archive of PyTorch has, below a folder of any name.
 const PICKLE: &str = "/data.pkl";
+
+/// PyTorch's archives begin where their files do. Any other beginning would be searched for in
+/// the whole file, weights and all.
+const AT_THE_START: Config = Config {
+    archive_offset: ArchiveOffset::Known(0),
+};
 
 /// An open archive.
 pub(super) struct Archive {
@@ -48,7 +55,8 @@ pub(super) fn open(path: &Path, file: File, length: u64) -> Result<Archive, Sour
         path: path.to_owned(),
         source,
     };
-    let mut zip = ZipArchive::new(BufReader::new(file)).map_err(zip_error)?;
+    let file = BufReader::new(file);
+    let mut zip = ZipArchive::with_config(AT_THE_START, file).map_err(zip_error)?;
     let mut root = None;
     let mut members = HashMap::new();
     let mut ranges = Vec::new();

@@ -197,8 +197,12 @@ pub enum SourceError {
         /// The fault.
         reason: String,
     },
-    /// A zip archive is malformed.
-    #[error("{}: {source}", path.display())]
+    /// A zip archive is malformed, or does not begin where its file does.
+    #[error(
+        "{}: {source}; PyTorch's files are zip archives from their first byte to their last: \
+         download the file again",
+        path.display()
+    )]
     Zip {
         /// The file.
         path: PathBuf,
