@@ -45,7 +45,7 @@ export const RELEASED: readonly Released[] = [
   },
   {
     family: "IDEFICS",
-    format: "<image>Caption:…",
+    format: "<image>Caption: …",
     files: (folder) => {
       write(folder, "tokenizer.json", sentencePiece());
       return [golden("idefics"), `--tokenizer=${join(folder, "tokenizer.json")}`];

@@ -503,7 +503,7 @@ fn idefics_is_told_by_its_settings_and_tensors() {
     // A shot ends with an empty line, not with a token.
     assert!(config.prompt.end_of_answer.is_empty());
     let caption = &config.prompt.templates.caption;
-    assert_eq!(caption, "<image>Caption:{answer}<|endofchunk|>\n\n");
+    assert_eq!(caption, "<image>Caption: {answer}<|endofchunk|>\n\n");
 }
 
 fn vit(config: &FlamingoConfig) -> &VitConfig {

@@ -18,7 +18,7 @@ use crate::generate::{
 use crate::latents_cache::{LATENTS_BUDGET, LatentsCache};
 use crate::media::EncodedMedia;
 use crate::prefix::{PrefixCache, Recorded};
-use crate::prompt::{self, Prompt, PromptFormat, Task, text_at_end};
+use crate::prompt::{self, Prompt, PromptFormat, Task, answer_tokens};
 use crate::score::{self, AnswerScore};
 use crate::tokenizer::Tokenizer;
 use crate::weight_bytes::WeightBytes;
@@ -260,16 +260,12 @@ impl Model {
         answers: &[String],
     ) -> Result<Vec<AnswerScore>, RuntimeError> {
         let prompt = self.prompt(segments)?;
-        let before = text_at_end(segments);
-        let before = match self.config().prompt.trim_texts {
-            true => before.trim_matches(' '),
-            false => &before,
-        };
+        let spelling = &self.config().prompt;
         let answers = answers
             .iter()
             .enumerate()
             .map(|(index, answer)| {
-                let ids = self.tokenizer.encode_behind(before, answer)?;
+                let ids = answer_tokens(segments, answer, &self.tokenizer, spelling)?;
                 match ids.is_empty() {
                     true => Err(RuntimeError::EmptyAnswer { index }),
                     false => Ok(ids),

@@ -20,6 +20,8 @@ pub enum Segment<M> {
     Media(M),
     /// The end of an example, `<|endofchunk|>`.
     EndOfChunk,
+    /// The end of a question within an example, in dialogues whose every turn ends alike.
+    EndOfQuestion,
 }
 
 /// Why a prompt cannot be run.
@@ -86,7 +88,8 @@ pub struct Prompt<M> {
 impl<M: Clone> Prompt<M> {
     /// Lays out segments as tokens, spelled as the model was trained on, and checks that
     /// they fit into `context` tokens. Neighbouring texts are joined first, so that it
-    /// does not matter how a text was cut.
+    /// does not matter how a text was cut; so are those of two examples between which no token
+    /// stands.
     ///
     /// # Errors
     /// Where the prompt is empty, too long or cannot be tokenized.
@@ -102,19 +105,36 @@ impl<M: Clone> Prompt<M> {
             media: Vec::new(),
         };
         let mut text = String::new();
+        let mut follows_media = false;
         // Tokens up to the end of the last example, and images and clips up to there.
         let mut examples = (0, 0);
+        // An example whose end no token marks ends with its text.
+        let mut ends_with_text = false;
         for segment in segments {
             match segment {
-                Segment::Text(more) => text.push_str(more),
+                Segment::Text(more) => {
+                    text.push_str(more);
+                    // Spaces, too, part two images, though they are not written.
+                    follows_media &= text.is_empty();
+                }
                 Segment::Media(media) => {
                     prompt.push_text(&mut text, tokenizer, spelling)?;
-                    prompt.push_media(media.clone(), tokenizer, spelling);
+                    if ends_with_text {
+                        examples = (prompt.tokens.len(), prompt.media.len());
+                        ends_with_text = false;
+                    }
+                    prompt.push_media(media.clone(), follows_media, tokenizer, spelling);
+                    follows_media = true;
                 }
-                Segment::EndOfChunk => {
+                Segment::EndOfChunk if spelling.end_of_answer.is_empty() => ends_with_text = true,
+                Segment::EndOfQuestion if spelling.end_of_answer.is_empty() => {}
+                Segment::EndOfChunk | Segment::EndOfQuestion => {
                     prompt.push_text(&mut text, tokenizer, spelling)?;
                     prompt.tokens.extend(&spelling.end_of_answer);
-                    examples = (prompt.tokens.len(), prompt.media.len());
+                    follows_media = false;
+                    if matches!(segment, Segment::EndOfChunk) {
+                        examples = (prompt.tokens.len(), prompt.media.len());
+                    }
                 }
             }
         }
@@ -161,14 +181,16 @@ impl<M: Clone> Prompt<M> {
         Ok(())
     }
 
-    /// Puts an image or clip behind the prompt.
-    fn push_media(&mut self, media: M, tokenizer: &Tokenizer, spelling: &PromptConfig) {
+    /// Puts an image or clip behind the prompt, which may end with another one.
+    fn push_media(
+        &mut self,
+        media: M,
+        follows_media: bool,
+        tokenizer: &Tokenizer,
+        spelling: &PromptConfig,
+    ) {
         let image = &spelling.image;
-        let behind_another = self
-            .places
-            .last()
-            .is_some_and(|place| place + 1 + image.behind.len() == self.tokens.len());
-        if !(image.shared && behind_another) {
+        if !(image.shared && follows_media) {
             self.tokens.extend(&image.before);
         }
         self.places.push(self.tokens.len());
@@ -178,14 +200,41 @@ impl<M: Clone> Prompt<M> {
     }
 }
 
-/// The text that a prompt ends with, behind its last image or answer.
-pub(crate) fn text_at_end<M>(segments: &[Segment<M>]) -> String {
+/// Token ids of an answer behind a prompt. If texts are trimmed, so is the text that the
+/// prompt ends with together with the answer, as it is in an example: the space between both
+/// belongs to the answer then.
+///
+/// # Errors
+/// If a text cannot be tokenized.
+pub fn answer_tokens<M>(
+    segments: &[Segment<M>],
+    answer: &str,
+    tokenizer: &Tokenizer,
+    spelling: &PromptConfig,
+) -> Result<Vec<u32>, TokenizerError> {
+    let before = text_at_end(segments, spelling);
+    if !spelling.trim_texts {
+        return tokenizer.encode_behind(&before, answer);
+    }
+    let both = [&before, answer].concat();
+    let (both, before) = (both.trim_matches(' '), before.trim_matches(' '));
+    match both.strip_prefix(before) {
+        Some(behind) => tokenizer.encode_behind(before, behind),
+        None => tokenizer.encode(both),
+    }
+}
+
+/// The text that a prompt ends with, behind its last image and the last token that ends a
+/// question or an answer.
+fn text_at_end<M>(segments: &[Segment<M>], spelling: &PromptConfig) -> String {
+    let ends_are_tokens = !spelling.end_of_answer.is_empty();
     let mut texts: Vec<&str> = segments
         .iter()
         .rev()
         .map_while(|segment| match segment {
             Segment::Text(text) => Some(text.as_str()),
-            Segment::Media(_) | Segment::EndOfChunk => None,
+            Segment::EndOfChunk | Segment::EndOfQuestion if !ends_are_tokens => Some(""),
+            Segment::Media(_) | Segment::EndOfChunk | Segment::EndOfQuestion => None,
         })
         .collect();
     texts.reverse();
@@ -209,7 +258,8 @@ const ANSWER: &str = "{answer}";
 
 /// How a task is put to the model, as a template: the text of one example with
 /// `<image>`, `{question}`, `{answer}` and `<|endofchunk|>` in their places. What
-/// stands behind `<|endofchunk|>` separates examples.
+/// stands behind `<|endofchunk|>` separates examples. A dialogue, whose every turn ends alike,
+/// has a `<|endofchunk|>` before the answer too.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PromptFormat {
     parts: Vec<Part>,
@@ -222,13 +272,14 @@ enum Part {
     Question,
     Answer,
     EndOfChunk,
+    EndOfQuestion,
 }
 
 impl PromptFormat {
     /// Reads a template, such as [`CAPTION`].
     ///
     /// # Errors
-    /// Where a place is missing, there twice, or behind `<|endofchunk|>`.
+    /// Where a place is missing, there twice, or behind the answer's `<|endofchunk|>`.
     pub fn parse(template: &str) -> Result<Self, PromptError> {
         let problem = |problem| PromptError::Template {
             template: template.to_owned(),
@@ -247,12 +298,15 @@ impl PromptFormat {
                 .into_iter()
                 .filter_map(|(mark, part)| Some((rest.find(mark)?, mark, part)))
                 .min_by_key(|(position, ..)| *position);
-            let Some((position, mark, part)) = next else {
+            let Some((position, mark, mut part)) = next else {
                 parts.push(Part::Text(rest.to_owned()));
                 break;
             };
             if position > 0 {
                 parts.push(Part::Text(rest[..position].to_owned()));
+            }
+            if part == Part::EndOfChunk && !parts.contains(&Part::Answer) {
+                part = Part::EndOfQuestion;
             }
             if parts.contains(&part) {
                 return Err(problem("has the same place twice"));
@@ -323,6 +377,7 @@ impl PromptFormat {
                 Part::Question => Some(Segment::Text(question.trim().to_owned())),
                 Part::Answer => Some(Segment::Text(answer.trim().to_owned())),
                 Part::EndOfChunk => Some(Segment::EndOfChunk),
+                Part::EndOfQuestion => Some(Segment::EndOfQuestion),
             })
             .collect()
     }

@@ -89,8 +89,8 @@ pub struct Tokenizer {
 enum SpecialTokens {
     /// [`IMAGE`] and [`END_OF_CHUNK`].
     OpenFlamingo,
-    /// As the model has it: IDEFICS ends with `</s>`, flamingo-mini has an image at the token
-    /// of "<".
+    /// As the model has it: IDEFICS and OpenFlamingo 1 end with `</s>`, flamingo-mini has an
+    /// image at the token of "<".
     Own,
 }
 
@@ -166,8 +166,11 @@ impl Tokenizer {
         let added = inner.get_added_tokens_decoder();
         let is_special = |id: u32| added.get(&id).is_some_and(|token| token.special);
         for (token, config) in [(IMAGE, tokens.image), (END_OF_CHUNK, tokens.end_of_chunk)] {
+            let is_own = special == SpecialTokens::Own && inner.id_to_token(config).is_some();
             match inner.token_to_id(token) {
-                None if special == SpecialTokens::Own && inner.id_to_token(config).is_some() => {}
+                None if is_own => {}
+                // OpenFlamingo 1 writes the one behind shots, and ends with `</s>` itself.
+                Some(id) if is_own && token == END_OF_CHUNK && id != config && is_special(id) => {}
                 Some(id) if !is_special(id) => return Err(TokenizerError::MissingToken { token }),
                 None => return Err(TokenizerError::MissingToken { token }),
                 Some(tokenizer) if tokenizer != config => {

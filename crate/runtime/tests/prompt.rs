@@ -5,7 +5,8 @@ use std::path::PathBuf;
 
 use flamingo::config::{ImageSpelling, PromptConfig, TokensConfig};
 use flamingo_runtime::prompt::{
-    CAPTION, CLASSIFICATION, Example, HATEFUL_MEMES, Prompt, PromptFormat, Segment, VISUAL_QUESTION,
+    CAPTION, CLASSIFICATION, Example, HATEFUL_MEMES, Prompt, PromptFormat, Segment,
+    VISUAL_QUESTION, answer_tokens,
 };
 use flamingo_runtime::{PromptError, Tokenizer};
 
@@ -234,6 +235,93 @@ fn an_example_of_text_only_has_no_image_token() {
     assert_eq!(prompt.media, ["photo"]);
 }
 
+/// A dialogue whose every turn ends with the same token.
+#[test]
+fn a_question_may_end_as_an_answer_does() {
+    let template = "User:<image>{question}<|endofchunk|>\nAssistant: {answer}<|endofchunk|>\n";
+    let examples = [example("shot", "What is it?", "A dog")];
+    let segments = few_shot(template, examples, "photo", "And here?");
+    let prompt = Prompt::new(&segments, &tokenizer(), &spelling(), 2048).unwrap();
+    let words = |text: &str| tokenizer().encode(text).unwrap();
+    let expected = [
+        words("User:"),
+        vec![IMAGE],
+        words("What is it?"),
+        vec![END],
+        words("\nAssistant: A dog"),
+        vec![END],
+        words("\nUser:"),
+        vec![IMAGE],
+        words("And here?"),
+        vec![END],
+        words("\nAssistant: "),
+    ];
+    assert_eq!(prompt.tokens, expected.concat());
+
+    // The end of a question is not that of an example.
+    let error = Prompt::new(&segments, &tokenizer(), &spelling(), 8).unwrap_err();
+    assert!(matches!(error, PromptError::TextTooLong { .. }), "{error}");
+}
+
+/// What no token parts is one text.
+#[test]
+fn examples_without_an_end_of_their_own_are_joined() {
+    let spelling = PromptConfig {
+        end_of_answer: Vec::new(),
+        ..spelling()
+    };
+    let blind = |answer: &str| Example {
+        media: None,
+        question: String::new(),
+        answer: answer.to_owned(),
+    };
+    let format = PromptFormat::parse("<image>Output: {answer}<|endofchunk|>\n\n").unwrap();
+    let mut segments = format.examples([blind("A dog"), blind("A cat")]);
+    segments.extend(format.query(Some("photo"), ""));
+    let prompt = Prompt::new(&segments, &tokenizer(), &spelling, 2048).unwrap();
+    let mut expected = tokenizer()
+        .encode("Output: A dog\n\nOutput: A cat\n\n")
+        .unwrap();
+    let most = expected.len();
+    expected.push(IMAGE);
+    expected.extend(tokenizer().encode("Output: ").unwrap());
+    assert_eq!(prompt.tokens, expected);
+
+    // The examples are too long, not what is asked.
+    let error = Prompt::new(&segments, &tokenizer(), &spelling, most).unwrap_err();
+    assert!(matches!(error, PromptError::TooLong { .. }), "{error}");
+}
+
+/// The space between a question and its answer belongs to the answer, if texts are trimmed.
+#[test]
+fn an_answer_has_the_tokens_that_it_has_in_an_example() {
+    let spelling = PromptConfig {
+        trim_texts: true,
+        ..spelling()
+    };
+    let format = PromptFormat::parse("<image>Output: {answer}<|endofchunk|>").unwrap();
+    let prompt = format.query(Some("photo"), "");
+    let bare = [Segment::Media("photo"), text("Output:")];
+    for (prompt, answer) in [
+        (&prompt[..], "A dog"),
+        (&prompt, "A dog "),
+        (&bare, " A dog "),
+    ] {
+        let found = answer_tokens(prompt, answer, &tokenizer(), &spelling).unwrap();
+        let whole = format.examples([example("photo", "", answer)]);
+        let whole = Prompt::new(&whole, &tokenizer(), &spelling, 2048).unwrap();
+        let before = Prompt::new(prompt, &tokenizer(), &spelling, 2048).unwrap();
+        let expected = [before.tokens, found, vec![END]].concat();
+        assert_eq!(whole.tokens, expected, "{answer:?}");
+    }
+    let empty = answer_tokens(&prompt, " ", &tokenizer(), &spelling).unwrap();
+    assert!(empty.is_empty(), "{empty:?}");
+    // Behind an image there is nothing that it continues.
+    let bare = [Segment::Media("photo")];
+    let found = answer_tokens(&bare, " A dog ", &tokenizer(), &spelling).unwrap();
+    assert_eq!(found, tokenizer().encode("A dog").unwrap());
+}
+
 #[test]
 fn a_template_without_its_places_is_refused() {
     for (template, problem) in [
@@ -242,6 +330,15 @@ fn a_template_without_its_places_is_refused() {
         ("<image>{answer}", "right behind {answer}"),
         ("{answer} <|endofchunk|>", "right behind {answer}"),
         ("{answer}<|endofchunk|><image>", "behind <|endofchunk|>"),
+        ("<|endofchunk|>{answer}", "right behind {answer}"),
+        (
+            "<|endofchunk|><|endofchunk|>{answer}<|endofchunk|>",
+            "the same place twice",
+        ),
+        (
+            "{answer}<|endofchunk|><|endofchunk|>",
+            "the same place twice",
+        ),
     ] {
         let error = PromptFormat::parse(template).unwrap_err().to_string();
         assert!(error.contains(problem), "{template}: {error}");

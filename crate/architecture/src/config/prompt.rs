@@ -15,7 +15,8 @@ pub struct PromptConfig {
     pub image: ImageSpelling,
     /// Whether the spaces around each text between images are dropped (IDEFICS).
     pub trim_texts: bool,
-    /// Ids behind the answer of a shot: where a template says `<|endofchunk|>`.
+    /// Ids behind the answer of a shot: where a template says `<|endofchunk|>`. Dialogues say it
+    /// behind the question too.
     pub end_of_answer: Vec<u32>,
     /// Ids beside `tokens.end_of_chunk` that end generation.
     pub end_ids: Vec<u32>,

@@ -223,8 +223,8 @@ fn otter(
 }
 
 /// `IdeficsProcessor`: `<s>`, texts without the spaces around them, and each image between
-/// two tokens, of which neighbours share one. Dialogues end each turn with
-/// `<end_of_utterance>`.
+/// two tokens, of which neighbours share one. Dialogues end each turn, that of the question
+/// too, with `<end_of_utterance>`: `<|endofchunk|>` stands for it in both places.
 fn idefics(
     family: Family,
     language: &LanguageConfig,
@@ -245,8 +245,8 @@ fn idefics(
     let (end, templates) = match family {
         Family::IdeficsInstruct => {
             let ask = |question: &str| {
-                let turn = format!("User:<image>{question}<end_of_utterance>");
-                format!("{turn}\nAssistant:{{answer}}<|endofchunk|>\n")
+                let turn = format!("User:<image>{question}<|endofchunk|>");
+                format!("{turn}\nAssistant: {{answer}}<|endofchunk|>\n")
             };
             let templates = Templates {
                 caption: ask("Describe this image."),
@@ -257,7 +257,7 @@ fn idefics(
             (utterance, templates)
         }
         _ => {
-            let shot = |text: &str| format!("<image>{text}{{answer}}<|endofchunk|>\n\n");
+            let shot = |text: &str| format!("<image>{text} {{answer}}<|endofchunk|>\n\n");
             let templates = Templates {
                 caption: shot("Caption:"),
                 visual_question: shot("Question: {question} Answer:"),
