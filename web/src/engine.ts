@@ -50,6 +50,7 @@ import {
   calling,
   type OnPiece,
   type StartWasm,
+  type WasmChoice,
   type WasmModel,
   type WasmModule,
   type WasmPiece,
@@ -245,7 +246,7 @@ export class Engine implements WorkerApi {
     query: WireQuery,
     choices: readonly string[],
     options: ScoringOptions,
-  ): Promise<Float64Array> {
+  ): Promise<WasmChoice[]> {
     return this.#runInTurn(task, session(query.session), (signal) =>
       this.#withQuery(query, signal, (session, query) =>
         session.choose(query, [...choices], options),

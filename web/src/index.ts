@@ -51,6 +51,7 @@ export type {
   CachedModel,
   Caption,
   Choice,
+  ChoiceParts,
   Clip,
   Decision,
   DecisionLeaf,

@@ -27,6 +27,7 @@ import type {
   TokenPiece,
   WorkReport,
 } from "./types.js";
+import type { WasmChoice } from "./wasm.js";
 
 /** Names one running call. */
 export type TaskId = number;
@@ -110,13 +111,13 @@ export interface WorkerApi {
     options: GenerateOptions,
     onPiece: Notify<TokenPiece>,
   ): Promise<Caption>;
-  /** Probabilities of given answers, in their order. */
+  /** How likely given answers are, in their order. */
   choose(
     task: TaskId,
     query: WireQuery,
     choices: readonly string[],
     options: ScoringOptions,
-  ): Promise<Float64Array>;
+  ): Promise<WasmChoice[]>;
   /** A value of a schema, which is given as JSON. */
   decide(
     task: TaskId,

@@ -58,8 +58,8 @@ test("options cross without what belongs to the page", async () => {
   expect(wasm.options).toEqual({ temperature: 1, seed: 3, constraint });
   await session.beamSearch(photo, { signal, beams: 2 });
   expect(wasm.options).toEqual({ beams: 2 });
-  await session.choose(photo, ["a"], { signal, calibrated: true });
-  expect(wasm.options).toEqual({ calibrated: true });
+  await session.choose(photo, ["a"], { signal, calibrated: true, resemblance: 0 });
+  expect(wasm.options).toEqual({ calibrated: true, resemblance: 0 });
 });
 
 test("a decision takes the schema whole, with a question that no task needs a place for", async () => {
@@ -73,11 +73,17 @@ test("a decision takes the schema whole, with a question that no task needs a pl
 });
 
 test("choices come back in their order with their probabilities", async () => {
-  const { connection } = await joinLoaded();
+  const { wasm, connection } = await joinLoaded();
   const session = new Session(hostOf(connection), 1, {});
   expect(await session.choose(photo, ["cat", "dog"])).toEqual([
     { text: "cat", probability: 0.5 },
     { text: "dog", probability: 0.5 },
+  ]);
+  const parts = { likelihood: 0.25, vote: 0.75 };
+  wasm.parts = parts;
+  expect(await session.choose(photo, ["cat", "dog"])).toEqual([
+    { text: "cat", probability: 0.5, parts },
+    { text: "dog", probability: 0.5, parts },
   ]);
 });
 

@@ -124,14 +124,14 @@ export class Session implements Tenant {
   ): Promise<Choice[]> {
     const { question = "", signal, ...scoring } = options;
     const query = await this.#query(image, question);
-    const probabilities = await this.#call(
+    const found = await this.#call(
       (remote, task) => remote.choose(task, query, choices, scoring),
       signal,
     );
     return choices.map((text, i) => {
-      const probability = probabilities[i];
-      if (probability === undefined) throw new InternalError({ reason: "an answer has no score" });
-      return { text, probability };
+      const choice = found[i];
+      if (choice === undefined) throw new InternalError({ reason: "an answer has no score" });
+      return { text, ...choice };
     });
   }
 

@@ -251,6 +251,12 @@ export interface ScoringOptions {
   readonly calibrated?: boolean;
   /** Mean over this many orders of the examples, up to 720. 1 by default. */
   readonly orders?: number;
+  /**
+   * How much the vote of the shots counts, by how much their pictures look like the one asked about: the power of its
+   * shares, 0 to 1000. DEFAULTVALUE by default; 0 takes no vote. There is one where every answer has a shot with a picture, the texts of
+   * all shots are answers, and no shot has another question; anywhere else nothing changes.
+   */
+  readonly resemblance?: number;
 }
 
 /** How a value of a schema is decided. */
@@ -277,6 +283,8 @@ export interface DecisionLeaf {
   readonly value: string | number | boolean | null;
   /** Among the values it could have had, if all are known; of a text or number that was written, the product of its tokens' probabilities. */
   readonly probability: number;
+  /** What the probability is made of, if the shots voted. */
+  readonly parts?: ChoiceParts;
 }
 
 /** A JSON schema: objects, arrays, `enum`, `const`, boolean, integer, number and string with bounds or pattern, `$ref` within. */
@@ -300,6 +308,16 @@ export interface Choice {
   readonly text: string;
   /** 0 to 1; those of all answers sum to 1. */
   readonly probability: number;
+  /** What the probability is made of, if the shots voted. */
+  readonly parts?: ChoiceParts;
+}
+
+/** What a probability is made of: it is as `likelihood` times `vote` to the power of `resemblance`. */
+export interface ChoiceParts {
+  /** The probability by the language model alone, 0 to 1. */
+  readonly likelihood: number;
+  /** The share of the shots' vote, 0 to 1, by how much their pictures look like the one asked about. */
+  readonly vote: number;
 }
 
 /** What a support set keeps beside an image's embedding. */

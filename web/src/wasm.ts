@@ -8,6 +8,7 @@ import { type FlamingoError, fromWire } from "./errors.js";
 import type {
   BeamOptions,
   Caption,
+  Choice,
   DecisionOptions,
   DevicePreference,
   DeviceReport,
@@ -61,6 +62,9 @@ export interface WasmPrompt extends WasmHandle {
 /** A token as the module tells it. It has no clock. */
 export type WasmPiece = Omit<TokenPiece, "elapsedMs">;
 
+/** How likely an answer is, which is known by its place. */
+export type WasmChoice = Omit<Choice, "text">;
+
 /** Returns, or resolves to, whether to go on. */
 export type OnPiece = (piece: WasmPiece) => Promise<boolean>;
 
@@ -71,8 +75,8 @@ export interface WasmSession extends WasmHandle {
   answer(query: WasmQuery, options: GenerateOptions, onPiece: OnPiece): Promise<Caption>;
   /** As `answer`, and keeps both as a turn. */
   converse(query: WasmQuery, options: GenerateOptions, onPiece: OnPiece): Promise<Caption>;
-  /** Probabilities, in the order of the choices. */
-  choose(query: WasmQuery, choices: string[], options: ScoringOptions): Promise<Float64Array>;
+  /** In the order of the choices. */
+  choose(query: WasmQuery, choices: string[], options: ScoringOptions): Promise<WasmChoice[]>;
   /** A decision about a schema, both as JSON. */
   decide(query: WasmQuery, schema: string, options: DecisionOptions): Promise<string>;
   /** Best first. */

@@ -4,8 +4,8 @@ use std::io::{self, Write};
 use std::path::PathBuf;
 
 use clap::Args;
-use flamingo_runtime::RuntimeError;
 use flamingo_runtime::prompt::Task;
+use flamingo_runtime::{Choice, RuntimeError};
 use futures_lite::future::block_on;
 use serde::Serialize;
 
@@ -37,11 +37,12 @@ pub(crate) struct ChooseArgs {
     json: bool,
 }
 
-/// An answer and its probability.
+/// An answer and how likely it is.
 #[derive(Serialize)]
-struct Choice<'a> {
+struct Answer<'a> {
     answer: &'a str,
-    probability: f64,
+    #[serde(flatten)]
+    choice: Choice,
 }
 
 /// Prints the answers with their probabilities, likeliest first.
@@ -68,29 +69,27 @@ pub(crate) fn run(args: &ChooseArgs) -> Result<(), Failure> {
         &args.photo,
         args.question.clone().unwrap_or_default(),
     )?;
-    let probabilities = block_on(task.session.choose(&model, &query, &args.answers, &options))
+    let found = block_on(task.session.choose(&model, &query, &args.answers, &options))
         .map_err(|source| failed(format!("choosing for {photo}"), source))?;
-    let mut choices: Vec<Choice<'_>> = args
+    let mut choices: Vec<Answer<'_>> = args
         .answers
         .iter()
-        .zip(probabilities)
-        .map(|(answer, probability)| Choice {
-            answer,
-            probability,
-        })
+        .zip(found)
+        .map(|(answer, choice)| Answer { answer, choice })
         .collect();
-    choices.sort_by(|a, b| b.probability.total_cmp(&a.probability));
+    choices.sort_by(|a, b| b.choice.probability.total_cmp(&a.choice.probability));
     let mut out = io::stdout().lock();
     if args.json {
         let known = serde_json::json!({ "choices": choices });
         return json_line(&mut out, &args.photo.to_string_lossy(), &known).map_err(Failure::Output);
     }
-    for Choice {
-        answer,
-        probability,
-    } in choices
-    {
-        writeln!(out, "{:5.1}% {answer}", 100.0 * probability).map_err(Failure::Output)?;
+    for Answer { answer, choice } in choices {
+        let parts = choice.parts.map_or_else(String::new, |parts| {
+            let (likelihood, vote) = (100.0 * parts.likelihood, 100.0 * parts.vote);
+            format!(" (likelihood {likelihood:.1}%, vote {vote:.1}%)")
+        });
+        writeln!(out, "{:5.1}% {answer}{parts}", 100.0 * choice.probability)
+            .map_err(Failure::Output)?;
     }
     Ok(())
 }

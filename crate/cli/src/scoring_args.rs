@@ -1,8 +1,8 @@
 //! How given answers are compared, as the commands that compare them take it.
 
 use clap::{Args, ValueEnum};
-use flamingo_runtime::ChooseOptions;
 use flamingo_runtime::score::Reduction;
+use flamingo_runtime::{ChooseOptions, RESEMBLANCE};
 
 use crate::failure::Failure;
 
@@ -18,6 +18,10 @@ pub(crate) struct ScoringArgs {
     /// Mean over this many orders of the examples
     #[arg(long, value_name = "N", default_value_t = 1)]
     orders: usize,
+    /// How much the examples' vote counts, where each answer has a photo: the power of their
+    /// shares, by how much they look like the photo; 0 takes no vote
+    #[arg(long, value_name = "POWER", default_value_t = RESEMBLANCE)]
+    resemblance: f32,
 }
 
 /// What `--reduction` takes.
@@ -42,6 +46,7 @@ impl ScoringArgs {
             },
             calibrated: self.calibrated,
             orders: self.orders,
+            resemblance: self.resemblance,
         };
         options.check().map_err(|source| Failure::Prompt {
             what: "the options of scoring".to_owned(),
@@ -59,6 +64,7 @@ impl ScoringArgs {
             },
             "calibrated": self.calibrated,
             "orders": self.orders,
+            "resemblance": self.resemblance,
         })
     }
 }

@@ -129,6 +129,24 @@ impl Flamingo {
             .forward(Tensor::from_data(pixels, &self.device.burn())))
     }
 
+    /// The mean `[1, width]` of the vision tokens of the frames of one clip, or of one
+    /// image: what it looks like as a whole.
+    ///
+    /// # Errors
+    /// If there is no frame.
+    pub fn features(&self, frames: &[Tensor<2>]) -> Result<Tensor<2>, ModelError> {
+        self.check_frames(frames)?;
+        let means: Vec<Tensor<2>> = frames
+            .iter()
+            .map(|frame| frame.clone().mean_dim(0))
+            .collect();
+        match &means[..] {
+            [] => Err(ModelError::NoFrames),
+            [mean] => Ok(mean.clone()),
+            _ => Ok(Tensor::cat(means, 0).mean_dim(0)),
+        }
+    }
+
     /// Vision tokens of the frames of one clip, or of one image, to latents
     /// `[latents, width]`. `media_index` counts the images before this one. Without a
     /// resampler the vision tokens of a single image are its latents.

@@ -84,7 +84,7 @@ pub enum RuntimeError {
         "an encoded image has shape {found:?}, this model's have {expected:?}; encode it again"
     )]
     ForeignImage {
-        /// Shape of the image, `[latents, width]`.
+        /// Shape of the image's latents or features, `[rows, width]`.
         found: [usize; 2],
         /// Shape this model makes.
         expected: [usize; 2],

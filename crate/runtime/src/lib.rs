@@ -29,6 +29,7 @@ mod session;
 pub mod support_set;
 pub mod tokenizer;
 mod tokenizer_steps;
+mod vote;
 mod weight_bytes;
 
 pub use attention_map::AttentionMap;
@@ -45,7 +46,8 @@ pub use model::{Example, Model, ModelMemory, Segment};
 pub use prefix::{PrefixCache, ReadPrompt};
 pub use prompt::{PromptError, PromptFormat};
 pub use rehearsal::Rehearsal;
-pub use session::{ChooseOptions, Query, Session};
+pub use session::{Choice, ChoiceParts, ChooseOptions, Query, Session};
 pub use support_set::{EncoderId, SupportEntry, SupportSet, SupportSetError};
 pub use tokenizer::{Tokenizer, TokenizerError};
+pub use vote::RESEMBLANCE;
 pub use weight_bytes::WeightBytes;

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use burn::tensor::{Tensor, TensorData};
-use flamingo_kernels::{lasting, read};
+use flamingo_kernels::lasting;
 use web_time::Instant;
 
 use crate::error::RuntimeError;
@@ -25,6 +25,8 @@ pub struct EncodedMedia {
     vision_tokens: Vec<Tensor<2>>,
     /// `[latents, frames * tokens]`: which vision tokens each latent looks at.
     looks: Tensor<2>,
+    /// `[1, width]`: the mean of the vision tokens, of all frames.
+    features: Tensor<2>,
     encode_ms: f64,
 }
 
@@ -38,7 +40,7 @@ impl EncodedMedia {
     pub(crate) fn byte_len(&self) -> usize {
         let tokens = self.vision_tokens.iter();
         let numbers = tokens
-            .chain([&self.latents, &self.looks])
+            .chain([&self.latents, &self.looks, &self.features])
             .map(|tensor| tensor.dims());
         numbers.map(|[rows, width]| rows * width).sum::<usize>() * size_of::<f32>()
     }
@@ -135,6 +137,7 @@ impl Model {
             })
             .collect::<Result<Vec<_>, RuntimeError>>()?;
         let (latents, looks) = self.flamingo().resample_recorded(&vision_tokens, 0)?;
+        let features = self.flamingo().features(&vision_tokens)?;
         let values = self.read(latents.clone()).await?;
         if values.iter().any(|value| !value.is_finite()) {
             return Err(RuntimeError::NotFinite {
@@ -155,10 +158,33 @@ impl Model {
                 Vec::new()
             },
             looks,
+            features,
             encode_ms: milliseconds_since(started),
         };
         self.latents_cache().put(hash, media.clone());
         Ok(media)
+    }
+
+    /// The mean of the vision tokens of each image or clip, `[width]`, read from the device
+    /// all at once.
+    ///
+    /// # Errors
+    /// If one is another model's, or the device fails.
+    pub(crate) async fn features(
+        &self,
+        media: &[&EncodedMedia],
+    ) -> Result<Vec<Vec<f32>>, RuntimeError> {
+        let width = self.config().vision.encoder.width();
+        for medium in media {
+            let (found, expected) = (medium.features.dims(), [1, width]);
+            if found != expected {
+                return Err(RuntimeError::ForeignImage { found, expected });
+            }
+        }
+        let rows = media.iter().map(|medium| medium.features.clone()).collect();
+        let values = self.read(Tensor::cat(rows, 0)).await?;
+        check_features(&values)?;
+        Ok(values.chunks_exact(width).map(<[f32]>::to_vec).collect())
     }
 
     /// The mean of an image's vision tokens, `[width]`, with length 1: near for images
@@ -169,26 +195,30 @@ impl Model {
     pub async fn embed(&self, pixels: &ImagePixels) -> Result<Vec<f32>, RuntimeError> {
         let pixels = preprocess(pixels, &self.config().vision)?;
         let tokens = self.flamingo().encode_image(&pixels)?;
-        let [count, width] = tokens.dims();
-        let values = read(tokens).await?;
-        self.device().check().await?;
-        let mut mean = vec![0.0f64; width];
-        for token in values.chunks_exact(width) {
-            for (sum, value) in mean.iter_mut().zip(token) {
-                *sum += f64::from(*value) / count as f64;
-            }
-        }
-        let length = mean.iter().map(|value| value * value).sum::<f64>().sqrt();
-        if !length.is_finite() {
-            return Err(RuntimeError::NotFinite {
-                what: "image features",
-            });
-        }
-        // An image of nothing at all has no direction and is near to none.
-        let scale = if length > 0.0 { 1.0 / length } else { 0.0 };
-        Ok(mean
-            .into_iter()
-            .map(|value| (value * scale) as f32)
-            .collect())
+        let mean = self.read(self.flamingo().features(&[tokens])?).await?;
+        check_features(&mean)?;
+        let direction = direction(mean.into_iter().map(f64::from).collect());
+        Ok(direction.into_iter().map(|value| value as f32).collect())
     }
+}
+
+fn check_features(values: &[f32]) -> Result<(), RuntimeError> {
+    match values.iter().all(|value| value.is_finite()) {
+        true => Ok(()),
+        false => Err(RuntimeError::NotFinite {
+            what: "image features",
+        }),
+    }
+}
+
+/// The same direction with length 1. Nothing at all has none: it stays as it is, near to no
+/// other.
+pub(crate) fn direction(mut values: Vec<f64>) -> Vec<f64> {
+    let length = values.iter().map(|value| value * value).sum::<f64>().sqrt();
+    if length > 0.0 {
+        for value in &mut values {
+            *value /= length;
+        }
+    }
+    values
 }

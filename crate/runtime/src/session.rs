@@ -2,6 +2,8 @@
 
 use std::ops::ControlFlow;
 
+use serde::Serialize;
+
 use crate::error::RuntimeError;
 use crate::generate::{
     BeamOptions, GenerateOptions, Generation, Hypothesis, StopReason, TokenPiece, check_range,
@@ -11,6 +13,7 @@ use crate::model::{Example, Model, Segment};
 use crate::prefix::PrefixCache;
 use crate::prompt::PromptFormat;
 use crate::score::{Reduction, probabilities};
+use crate::vote::{self, RESEMBLANCE};
 
 /// A task with its examples, put to a model query by query.
 ///
@@ -34,8 +37,11 @@ pub struct Query {
 /// Most orders of the examples: all those of six.
 const MAX_ORDERS: f32 = 720.0;
 
+/// Most that the shots' vote may count.
+const MAX_RESEMBLANCE: f32 = 1000.0;
+
 /// How the answers of a close-ended task are compared.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct ChooseOptions {
     /// What an answer's log-probability is made of.
     pub reduction: Reduction,
@@ -44,6 +50,79 @@ pub struct ChooseOptions {
     /// Mean over this many orders of the examples (prompt ensembling, paper appendix
     /// A.2, which takes 6), up to 720; 0 and 1 are the order given.
     pub orders: usize,
+    /// How much the vote of the examples counts beside the language model's likelihood: the
+    /// power it is raised to, 0 to 1000, [`RESEMBLANCE`] unless told otherwise; 0 takes no
+    /// vote. There is one only where every answer has an example with an image, the texts
+    /// of all examples are among the answers, and none asks another question than the
+    /// query.
+    pub resemblance: f32,
+}
+
+impl Default for ChooseOptions {
+    fn default() -> Self {
+        Self {
+            reduction: Reduction::default(),
+            calibrated: false,
+            orders: 0,
+            resemblance: RESEMBLANCE,
+        }
+    }
+}
+
+/// How likely a given answer is.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct Choice {
+    /// Its probability among the answers given.
+    pub probability: f64,
+    /// What that is made of, if the examples voted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub parts: Option<ChoiceParts>,
+}
+
+/// What the probability of an answer is made of: it is as `likelihood` times `vote` to the
+/// power of [`ChooseOptions::resemblance`].
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct ChoiceParts {
+    /// Its probability by the language model alone.
+    pub likelihood: f64,
+    /// Its share of the vote of the examples, by how much their images are like the query's.
+    pub vote: f64,
+}
+
+impl Choice {
+    /// The only answer that there is.
+    pub(crate) const CERTAIN: Self = Self::of(1.0);
+
+    /// An answer that nobody voted on.
+    pub(crate) const fn of(probability: f64) -> Self {
+        Self {
+            probability,
+            parts: None,
+        }
+    }
+}
+
+/// What speaks for each of several answers.
+struct Weighed {
+    /// By the language model.
+    scores: Vec<f64>,
+    /// By the examples, if they vote: shares that sum to 1.
+    votes: Option<Vec<f64>>,
+}
+
+impl Weighed {
+    /// Both, as logarithms of numbers in proportion to the probabilities.
+    fn together(&self, resemblance: f32) -> Vec<f64> {
+        match &self.votes {
+            None => self.scores.clone(),
+            Some(votes) => self
+                .scores
+                .iter()
+                .zip(votes)
+                .map(|(score, vote)| score + f64::from(resemblance) * vote.ln())
+                .collect(),
+        }
+    }
 }
 
 impl ChooseOptions {
@@ -52,7 +131,8 @@ impl ChooseOptions {
     /// # Errors
     /// Where one does not; choosing says the same, once a model is there.
     pub fn check(&self) -> Result<(), RuntimeError> {
-        check_range("orders", self.orders as f32, 0.0..=MAX_ORDERS)
+        check_range("orders", self.orders as f32, 0.0..=MAX_ORDERS)?;
+        check_range("resemblance", self.resemblance, 0.0..=MAX_RESEMBLANCE)
     }
 }
 
@@ -158,7 +238,7 @@ impl Session {
         model.beam_search(&mut self.prefix, &prompt, options).await
     }
 
-    /// Probabilities of given answers to a query; they sum to 1.
+    /// How likely given answers to a query are, in their order; the probabilities sum to 1.
     ///
     /// # Errors
     /// As [`Model::score`].
@@ -168,14 +248,46 @@ impl Session {
         query: &Query,
         answers: &[String],
         options: &ChooseOptions,
-    ) -> Result<Vec<f64>, RuntimeError> {
-        let weighed = self.weigh(model, query, answers, options).await?;
-        Ok(probabilities(&weighed))
+    ) -> Result<Vec<Choice>, RuntimeError> {
+        let alike = self.asks_what_examples_ask(query);
+        self.choose_where(model, query, answers, options, alike)
+            .await
+    }
+
+    /// As [`Self::choose`], knowing whether the examples are about the query's question.
+    pub(crate) async fn choose_where(
+        &mut self,
+        model: &Model,
+        query: &Query,
+        answers: &[String],
+        options: &ChooseOptions,
+        asks_the_same: bool,
+    ) -> Result<Vec<Choice>, RuntimeError> {
+        let weighed = self
+            .weigh_apart(model, query, answers, options, asks_the_same)
+            .await?;
+        let together = probabilities(&weighed.together(options.resemblance));
+        let Some(votes) = weighed.votes else {
+            return Ok(together.into_iter().map(Choice::of).collect());
+        };
+        let parts = probabilities(&weighed.scores)
+            .into_iter()
+            .zip(votes)
+            .map(|(likelihood, vote)| ChoiceParts { likelihood, vote });
+        Ok(together
+            .into_iter()
+            .zip(parts)
+            .map(|(probability, parts)| Choice {
+                probability,
+                parts: Some(parts),
+            })
+            .collect())
     }
 
     /// What speaks for each of the given answers to a query: its log-probability, less
     /// that without an image where it is calibrated, so that answers that are merely
-    /// common are not preferred (contextual calibration, Zhao et al. 2021).
+    /// common are not preferred (contextual calibration, Zhao et al. 2021), and the vote of
+    /// the examples if there is one.
     ///
     /// # Errors
     /// As [`Model::score`].
@@ -186,8 +298,23 @@ impl Session {
         answers: &[String],
         options: &ChooseOptions,
     ) -> Result<Vec<f64>, RuntimeError> {
+        let alike = self.asks_what_examples_ask(query);
+        let weighed = self
+            .weigh_apart(model, query, answers, options, alike)
+            .await?;
+        Ok(weighed.together(options.resemblance))
+    }
+
+    async fn weigh_apart(
+        &mut self,
+        model: &Model,
+        query: &Query,
+        answers: &[String],
+        options: &ChooseOptions,
+        asks_the_same: bool,
+    ) -> Result<Weighed, RuntimeError> {
         options.check()?;
-        let mut weighed = self.score_orders(model, query, answers, options).await?;
+        let mut scores = self.score_orders(model, query, answers, options).await?;
         if options.calibrated {
             let blind = Query {
                 media: None,
@@ -195,11 +322,24 @@ impl Session {
             };
             let prompt = self.prompt(&blind);
             let priors = model.score(&mut self.prefix, &prompt, answers).await?;
-            for (value, prior) in weighed.iter_mut().zip(priors) {
+            for (value, prior) in scores.iter_mut().zip(priors) {
                 *value -= prior.reduce(options.reduction);
             }
         }
-        Ok(weighed)
+        let votes = match asks_the_same && options.resemblance > 0.0 {
+            true => vote::take(model, query, &self.examples, answers).await?,
+            false => None,
+        };
+        Ok(Weighed { scores, votes })
+    }
+
+    /// Whether every example asks what the query asks, or nothing.
+    fn asks_what_examples_ask(&self, query: &Query) -> bool {
+        let asked = query.question.trim();
+        self.examples.iter().all(|example| {
+            let question = example.question.trim();
+            question.is_empty() || question == asked
+        })
     }
 
     /// Log-probabilities of answers, the mean over several orders of the examples.

@@ -145,10 +145,10 @@ fn closed_values_are_chosen_as_choose_does() {
     ))
     .unwrap();
     let best = (0..3)
-        .max_by(|&a, &b| chosen[a].total_cmp(&chosen[b]))
+        .max_by(|&a, &b| chosen[a].probability.total_cmp(&chosen[b].probability))
         .unwrap();
     assert_eq!(decision.value, Json::Text(answers[best].clone()));
-    assert!((decision.probability - chosen[best]).abs() < 1e-6);
+    assert!((decision.probability - chosen[best].probability).abs() < 1e-6);
 }
 
 #[test]

@@ -138,12 +138,30 @@ impl From<Beams> for BeamOptions {
 }
 
 /// [`ChooseOptions`] as JavaScript gives them.
-#[derive(Default, Deserialize)]
+#[derive(Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "camelCase")]
 pub(crate) struct Choose {
     reduction: ReductionName,
     calibrated: bool,
     orders: usize,
+    resemblance: f32,
+}
+
+impl Default for Choose {
+    fn default() -> Self {
+        let ChooseOptions {
+            reduction: _,
+            calibrated,
+            orders,
+            resemblance,
+        } = ChooseOptions::default();
+        Self {
+            reduction: ReductionName::default(),
+            calibrated,
+            orders,
+            resemblance,
+        }
+    }
 }
 
 /// [`Reduction`] by name.
@@ -164,6 +182,7 @@ impl From<Choose> for ChooseOptions {
             },
             calibrated: options.calibrated,
             orders: options.orders,
+            resemblance: options.resemblance,
         }
     }
 }
@@ -175,6 +194,7 @@ pub(crate) struct Decide {
     reduction: ReductionName,
     calibrated: bool,
     orders: usize,
+    resemblance: f32,
     max_new_tokens: usize,
 }
 
@@ -184,11 +204,13 @@ impl Default for Decide {
             reduction,
             calibrated,
             orders,
+            resemblance,
         } = Choose::default();
         Self {
             reduction,
             calibrated,
             orders,
+            resemblance,
             max_new_tokens: DecideOptions::default().max_new_tokens,
         }
     }
@@ -200,6 +222,7 @@ impl From<Decide> for DecideOptions {
             reduction: options.reduction,
             calibrated: options.calibrated,
             orders: options.orders,
+            resemblance: options.resemblance,
         };
         Self {
             choose: choose.into(),

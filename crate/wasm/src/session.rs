@@ -217,23 +217,27 @@ impl Session {
         listener.finish(generation)
     }
 
-    /// Probabilities of given answers to a query, in their order.
+    /// How likely given answers to a query are, in their order, each with what that is made
+    /// of if the examples voted.
     ///
     /// # Errors
     /// As [`RuntimeSession::choose`]; and while another call works with the session.
+    #[wasm_bindgen(unchecked_return_type = "WasmChoice[]")]
     pub async fn choose(
         &self,
         query: &Query,
         choices: Vec<String>,
         #[wasm_bindgen(unchecked_param_type = "ScoringOptions")] options: JsValue,
-    ) -> Result<Vec<f64>, JsValue> {
+    ) -> Result<JsValue, JsValue> {
         let options = options::read::<Choose>(options)?.into();
-        self.with(async |session| {
-            session
-                .choose(&self.model, &query.query, &choices, &options)
-                .await
-        })
-        .await
+        let found = self
+            .with(async |session| {
+                session
+                    .choose(&self.model, &query.query, &choices, &options)
+                    .await
+            })
+            .await?;
+        Ok(to_js(&found))
     }
 
     /// A value of a JSON schema about a query, as JSON: `{value, probability, leaves}`.

@@ -4,4 +4,4 @@ use wasm_bindgen::prelude::wasm_bindgen;
 
 #[wasm_bindgen(typescript_custom_section)]
 const TYPES: &str = r#"import type { BeamOptions, Caption, DecisionOptions, DevicePreference, DeviceReport, GenerateOptions, Hypothesis, ModelMemory, ScoringOptions, SupportEntry, Task, WorkReport } from "../src/types.js";
-import type { WasmPiece } from "../src/wasm.js";"#;
+import type { WasmChoice, WasmPiece } from "../src/wasm.js";"#;

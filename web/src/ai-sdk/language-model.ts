@@ -1,7 +1,6 @@
 /** A Flamingo model as a language model of the AI SDK. */
 
 import type {
-  JSONValue,
   LanguageModelV4,
   LanguageModelV4CallOptions,
   LanguageModelV4FinishReason,
@@ -145,7 +144,13 @@ async function decide(
     // Most of a value is compared and not written.
     usage: usageOf(tokens, undefined),
     providerMetadata: {
-      [PROVIDER]: { probability, leaves: leaves.map((leaf) => ({ ...leaf })) as JSONValue },
+      [PROVIDER]: {
+        probability,
+        leaves: leaves.map(({ parts, ...leaf }) => ({
+          ...leaf,
+          ...(parts !== undefined && { parts: { ...parts } }),
+        })),
+      },
     },
   };
 }

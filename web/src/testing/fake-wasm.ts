@@ -3,6 +3,7 @@
 import type {
   BeamOptions,
   Caption,
+  ChoiceParts,
   DecisionOptions,
   DevicePreference,
   DeviceReport,
@@ -15,6 +16,7 @@ import type {
 } from "../types.js";
 import type {
   OnPiece,
+  WasmChoice,
   WasmDevice,
   WasmExamples,
   WasmFrames,
@@ -43,6 +45,8 @@ export interface FakeModule extends WasmModule {
   firstId: number;
   /** What `encode` throws. */
   imageFault: unknown;
+  /** What every probability is made of; undefined if no shots vote. */
+  parts: ChoiceParts | undefined;
   /** What a rehearsal throws. */
   rehearsalFault: unknown;
   /** The fake GPU: `auto` takes hardware only. */
@@ -203,9 +207,11 @@ export function fakeWasm(): FakeModule {
       return caption;
     }
 
-    async choose(_: WasmQuery, choices: string[], options: unknown): Promise<Float64Array> {
+    async choose(_: WasmQuery, choices: string[], options: unknown): Promise<WasmChoice[]> {
       module.options = options;
-      return Float64Array.from(choices, () => 1 / choices.length);
+      const { parts } = module;
+      const choice = { probability: 1 / choices.length, ...(parts !== undefined && { parts }) };
+      return choices.map(() => choice);
     }
 
     async decide(query: WasmQuery, schema: string, options: DecisionOptions): Promise<string> {
@@ -376,6 +382,7 @@ export function fakeWasm(): FakeModule {
     options: undefined,
     firstId: 0,
     imageFault: undefined,
+    parts: undefined,
     rehearsalFault: undefined,
     gpu: "hardware",
     tokensUntilLost: Number.POSITIVE_INFINITY,

@@ -20,14 +20,14 @@ use crate::error::RuntimeError;
 use crate::generate::{Constraint, GenerateOptions, Pattern};
 use crate::model::{Example, Model};
 use crate::prompt::Task;
-use crate::session::{ChooseOptions, Query, Session};
+use crate::session::{Choice, ChoiceParts, ChooseOptions, Query, Session};
 
 pub use json::Json;
 use schema::{Kind, Node};
 pub use schema::{Schema, SchemaError};
 
 /// How a value is decided.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct DecideOptions {
     /// How the values of a leaf are compared, if all of them are known.
     pub choose: ChooseOptions,
@@ -68,6 +68,9 @@ pub struct Leaf {
     /// if there was no other; of a text or number that was written, the product of its
     /// tokens' probabilities.
     pub probability: f64,
+    /// What that is made of, if the examples voted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub parts: Option<ChoiceParts>,
 }
 
 impl fmt::Display for Decision {
@@ -211,9 +214,9 @@ impl Session {
                 Ok(Json::List(items))
             }
             Kind::Closed(values) => {
-                let shares = self.compare(asking, &place, &question, values).await?;
-                let (value, probability) = likeliest(values, &shares);
-                Ok(asking.leaf(&place, value.clone(), probability))
+                let choices = self.compare(asking, &place, &question, values).await?;
+                let (value, choice) = likeliest(values, &choices);
+                Ok(asking.leaf(&place, value.clone(), choice))
             }
             Kind::Integer(pattern) => {
                 let (text, probability) =
@@ -221,7 +224,8 @@ impl Session {
                 let number: i64 = text
                     .parse()
                     .expect("invariant: the pattern matches integers of 53 bits");
-                Ok(asking.leaf(&place, Json::Number(number.into()), probability))
+                let number = Json::Number(number.into());
+                Ok(asking.leaf(&place, number, Choice::of(probability)))
             }
             Kind::Number(pattern) => {
                 let (text, probability) =
@@ -231,13 +235,13 @@ impl Session {
                     .ok()
                     .and_then(serde_json::Number::from_f64)
                     .expect("invariant: the pattern matches decimal numbers");
-                Ok(asking.leaf(&place, Json::Number(number), probability))
+                Ok(asking.leaf(&place, Json::Number(number), Choice::of(probability)))
             }
             Kind::Text(pattern) => {
                 let (text, probability) = self
                     .write(asking, &place, &question, pattern.as_ref())
                     .await?;
-                Ok(asking.leaf(&place, Json::Text(text), probability))
+                Ok(asking.leaf(&place, Json::Text(text), Choice::of(probability)))
             }
         }
     }
@@ -268,10 +272,10 @@ impl Session {
             shown: shown.iter().map(Option::as_ref).collect(),
         };
         let question = question::how_many(&place.words);
-        let shares = self.compare(asking, &counted, &question, &values).await?;
-        let (value, probability) = likeliest(&values, &shares);
+        let choices = self.compare(asking, &counted, &question, &values).await?;
+        let (value, choice) = likeliest(&values, &choices);
         if values.len() > 1 {
-            asking.leaf(place, value.clone(), probability);
+            asking.leaf(place, value.clone(), choice);
         }
         let chosen = values.iter().position(|other| other == value);
         Ok(lengths[chosen.expect("invariant: the likeliest value is one of them")])
@@ -292,34 +296,44 @@ impl Session {
             words: place.words.clone(),
             shown: place.within(|list| list.item(0)),
         };
-        let shares = self.compare(asking, &first, question, values).await?;
+        let choices = self.compare(asking, &first, question, values).await?;
         let mut order: Vec<usize> = (0..values.len()).collect();
-        order.sort_by(|&a, &b| shares[b].total_cmp(&shares[a]));
+        order.sort_by(|&a, &b| {
+            let [a, b] = [a, b].map(|index| choices[index].probability);
+            b.total_cmp(&a)
+        });
         let items = order
             .into_iter()
             .take(length)
             .enumerate()
             .map(|(index, value)| {
                 let value_place = place.item(index);
-                asking.leaf(&value_place, values[value].clone(), shares[value])
+                asking.leaf(&value_place, values[value].clone(), choices[value])
             });
         Ok(Json::List(items.collect()))
     }
 
-    /// How likely each value is; the shares sum to 1.
+    /// How likely each value is; the probabilities sum to 1.
     async fn compare(
         &mut self,
         asking: &Asking<'_>,
         place: &Place<'_>,
         question: &str,
         values: &[Json],
-    ) -> Result<Vec<f64>, RuntimeError> {
+    ) -> Result<Vec<Choice>, RuntimeError> {
         if values.len() == 1 {
-            return Ok(vec![1.0]);
+            return Ok(vec![Choice::CERTAIN]);
         }
+        let asked = asking.query.question.trim();
+        // The question about the place, which is the same, has not been added to these.
+        let asks_the_same = asking.shots.iter().zip(&place.shown).all(|(shot, value)| {
+            let question = shot.example.question.trim();
+            value.is_none() || question.is_empty() || question == asked
+        });
         let query = self.ask(asking, place, question);
         let answers: Vec<String> = values.iter().map(question::spelled).collect();
-        self.choose(asking.model, &query, &answers, &asking.options.choose)
+        let options = &asking.options.choose;
+        self.choose_where(asking.model, &query, &answers, options, asks_the_same)
             .await
     }
 
@@ -386,11 +400,13 @@ impl Asking<'_> {
     }
 
     /// Notes a leaf and gives its value back.
-    fn leaf(&mut self, place: &Place<'_>, value: Json, probability: f64) -> Json {
+    fn leaf(&mut self, place: &Place<'_>, value: Json, choice: Choice) -> Json {
+        let Choice { probability, parts } = choice;
         self.leaves.push(Leaf {
             path: place.pointer.clone(),
             value: value.clone(),
             probability,
+            parts,
         });
         value
     }
@@ -442,14 +458,14 @@ fn shots(examples: &[Example], schema: &Schema) -> Result<Vec<Shot>, RuntimeErro
 }
 
 /// The likeliest of several values.
-fn likeliest<'a>(values: &'a [Json], shares: &[f64]) -> (&'a Json, f64) {
+fn likeliest<'a>(values: &'a [Json], choices: &[Choice]) -> (&'a Json, Choice) {
     let best = values
         .iter()
-        .zip(shares)
+        .zip(choices)
         .rev()
-        .max_by(|a, b| a.1.total_cmp(b.1));
-    let (value, &share) = best.expect("invariant: a leaf has a value at least");
-    (value, share)
+        .max_by(|a, b| a.1.probability.total_cmp(&b.1.probability));
+    let (value, &choice) = best.expect("invariant: a leaf has a value at least");
+    (value, choice)
 }
 
 /// Two questions as one.
