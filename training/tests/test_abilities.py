@@ -242,7 +242,9 @@ def test_tasks_as_files(oracle, format_):
     recorder = Recorder(SimpleNamespace(resampler=Model.resampler), *fields_of(oracle)[1:])
     names = [f"{image}.webp" for image in range(2 * 42 + 30)]
     items = list(bar_items(recorder, Writer(format_, names), 11, 7))
-    assert {file for file, _ in items} == {"patterns", "choices"}
+    assert {file for file, _ in items} == {"patterns", "choices", "words"}
+    chosen = {name: [item for file, item in items if (file, item["source"]) == ("words", name)] for name in BARS}
+    items = [(file, item) for file, item in items if file != "words"]
     sources = [item["source"] for _, item in items]
     assert {*sources} == {name for name in BARS if not re.match("CIDEr|(VQA v2|COCO-QA), . shots", name)}
     by_source = {name: [item for _, item in items if item["source"] == name] for name in sources}
@@ -254,6 +256,10 @@ def test_tasks_as_files(oracle, format_):
         assert item["image"] == names[chunks[-1].image] and item["pattern"] == row["pattern"]
         assert [shot["image"] for shot in item["shots"]] == [names[chunk.image] for chunk in chunks[:-1]]
         assert item["pattern"] in {shot["text"] for shot in item["shots"]}
+    for item, written in zip(chosen[name], by_source[name], strict=True):
+        assert item["shots"] == written["shots"] and item["image"] == written["image"]
+        assert item["choices"][item["answer"]] == written["pattern"]
+        assert {*item["choices"]} == {shot["text"] for shot in item["shots"]} and len(item["choices"]) == 5
     style = by_source["style after 2 shots"]
     assert all(re.fullmatch(item["pattern"], shot["text"]) for item in style for shot in item["shots"])
     asked = [item for item in style if "question" in item]

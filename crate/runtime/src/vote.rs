@@ -11,11 +11,18 @@ use crate::prompt::Example;
 use crate::score::probabilities;
 use crate::session::Query;
 
-/// How much the vote counts unless told otherwise.
+/// How much the vote counts unless told otherwise: its shares are multiplied with the
+/// language model's probabilities as they are.
+///
+/// This and the temperature were chosen on training photos: 600 choices among made-up words,
+/// half of them for groups of Flickr8k's photos and half for things of Caltech-101 and
+/// groceries, 2 words with 1 and with 4 examples each and 5 with 4. The mean log-probability
+/// of the right word is highest at this temperature if the shots alone decide, and then at
+/// this weight, of 0.25, 0.5, 1, 1.5 and 2, if both do.
 pub const RESEMBLANCE: f32 = 1.0;
 
 /// What cosines are divided by before they make shares of a vote.
-const TEMPERATURE: f64 = 0.1;
+const TEMPERATURE: f64 = 0.125;
 
 /// Directions nearer to their middle than this differ by rounding only.
 const SAME: f64 = 1e-4;
@@ -146,18 +153,14 @@ mod tests {
             vec![0.0, 1.0, 0.0],
             vec![0.8, -0.6, 0.0],
         ];
-        let shares =
-            |query: [f64; 3]| count(query.to_vec(), &examples, &["a", "b", "a"], &["b", "a"]);
-        // The means are (0.8, 0) and (0, 1), the middle is (0.4, 0.5).
-        let [b, a] = shares([0.9, 1.0, 0.1])[..] else {
-            unreachable!("two answers")
-        };
-        assert!(
-            (a - 0.5).abs() < 1e-12 && (b - 0.5).abs() < 1e-12,
-            "{a} {b}"
-        );
-        assert!(shares([0.9, 0.9, 0.1])[1] > 0.5);
-        assert!(shares([0.8, 1.0, 0.1])[0] > 0.5);
+        let share_of_a =
+            |query: [f64; 3]| count(query.to_vec(), &examples, &["a", "b", "a"], &["b", "a"])[1];
+        // The means are (0.8, 0, 0) and (0, 1, 0). What lies from their middle, (0.4, 0.5, 0),
+        // across the line between them is as near to one as to the other.
+        let even = share_of_a([0.9, 0.9, 0.1]);
+        assert!((even - 0.5).abs() < 1e-12, "{even}");
+        assert!(share_of_a([1.0, 0.9, 0.1]) > 0.5);
+        assert!(share_of_a([0.9, 1.0, 0.1]) < 0.5);
     }
 
     #[test]

@@ -156,6 +156,7 @@ def made_up_word(
                     "group": group,
                     "photo": photo,
                     "answer": answer,
+                    "expected": word,
                     "pattern": re.escape(word),
                     "score": float(answer == word),
                 }

@@ -5,6 +5,7 @@
 writes, with every item's own shots where it has any:
 
 - `patterns.jsonl`: styles and made-up words; an answer must match the item's pattern as a whole;
+- `words.jsonl`: the made-up words again, the right one among those that the shots show;
 - `choices.jsonl`: the right answer or caption among four, and what came first;
 - `{captions,questions}-{dev,train}.jsonl`: captions as the training has them, without the corpus's spaces, and
   questions, whose shots give the most frequent answer.
@@ -28,7 +29,7 @@ from ..features import split_source
 from ..recipe import DEFAULT, Recipe
 from ..sequences import Chunk, PromptFormat
 from ..tokenizer import tokenizer_from_gguf
-from .bars import BARS, measure
+from .bars import BARS, made_up_word, measure
 from .bench import SPLITS, Bench, Likelihood
 
 # Where the right candidate stands among those of the i-th prompt: clips are asked about in both orders, in turn.
@@ -96,6 +97,9 @@ def bar_items(bench: Recorder, writer: Writer, items: int, seed: int) -> Iterato
                 yield "choices", {**item, "choices": list(candidates), "answer": RIGHT[name](place)}
             elif "pattern" in rows[place]:
                 yield "patterns", {**item, "pattern": rows[place]["pattern"]}
+            if BARS[name][0] is made_up_word:
+                words = list(dict.fromkeys(shot["text"] for shot in item["shots"]))
+                yield "words", {**item, "choices": words, "answer": words.index(rows[place]["expected"])}
 
 
 def data_items(folder: Path) -> Iterator[tuple[str, dict[str, Any]]]:
