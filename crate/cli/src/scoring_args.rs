@@ -12,14 +12,16 @@ pub(crate) struct ScoringArgs {
     /// What an answer's log-probability is made of
     #[arg(long, value_enum, default_value_t = ReductionChoice::Mean)]
     reduction: ReductionChoice,
-    /// Take away what each answer scores when there is no photo
+    /// Take away what each answer scores when there is no photo: helps with sentences, some of
+    /// which are said more often, and harms with words that the examples bind to photos
     #[arg(long)]
     calibrated: bool,
     /// Mean over this many orders of the examples
     #[arg(long, value_name = "N", default_value_t = 1)]
     orders: usize,
-    /// How much the examples' vote counts, where each answer has a photo: the power of their
-    /// shares, by how much they look like the photo; 0 takes no vote
+    /// How much the vote of the examples counts, by how much their photos look like this one:
+    /// the power of its shares; 0 takes no vote. There is one if each answer has an example
+    /// with a photo, and no example has another text or another question
     #[arg(long, value_name = "POWER", default_value_t = RESEMBLANCE)]
     resemblance: f32,
 }

@@ -132,6 +132,40 @@ fn choices_have_probabilities() {
 }
 
 #[test]
+fn examples_vote_unless_they_are_told_not_to() {
+    let model = model();
+    let album = album();
+    let lines: Vec<String> = PHOTOS[..2]
+        .iter()
+        .zip(["blick", "snorf"])
+        .map(|(name, word)| serde_json::json!({"image": name, "text": word}).to_string())
+        .collect();
+    let shots = write(album.path(), "shots.jsonl", &lines);
+    let photo = album.path().join(PHOTOS[1]);
+    let choose = |options: &[&str]| {
+        let shown = ["--shots", &shots, photo.to_str().unwrap(), "blick", "snorf"];
+        success(&run("choose", model.path(), &[options, &shown].concat()))
+    };
+    let line = &json_lines(&choose(&["--json"]))[0];
+    let choices = line["choices"].as_array().unwrap();
+    let vote = |answer: &str| {
+        let choice = choices.iter().find(|choice| choice["answer"] == answer);
+        choice.unwrap()["parts"]["vote"].as_f64().unwrap()
+    };
+    // The photo is the second example's.
+    assert!(vote("snorf") > 0.99 && vote("blick") < 0.01, "{line}");
+    assert!(choose(&[]).contains("% snorf (likelihood "));
+    let alone = choose(&["--json", "--resemblance=0"]);
+    assert!(!alone.contains("parts"), "{alone}");
+    let output = run(
+        "choose",
+        model.path(),
+        &["--resemblance=-1", "x.jpg", "a", "b"],
+    );
+    assert!(failure(&output, 2).contains("resemblance"));
+}
+
+#[test]
 fn a_folder_of_frames_is_one_clip() {
     let model = model();
     let (album, other) = (album(), tempfile::tempdir().unwrap());

@@ -45,16 +45,17 @@ const MAX_RESEMBLANCE: f32 = 1000.0;
 pub struct ChooseOptions {
     /// What an answer's log-probability is made of.
     pub reduction: Reduction,
-    /// Take away what each answer scores when the query has no image.
+    /// Take away what each answer scores when the query has no image: for answers of which
+    /// some are said more often than others, such as sentences. It harms where examples bind
+    /// words to images.
     pub calibrated: bool,
     /// Mean over this many orders of the examples (prompt ensembling, paper appendix
     /// A.2, which takes 6), up to 720; 0 and 1 are the order given.
     pub orders: usize,
     /// How much the vote of the examples counts beside the language model's likelihood: the
     /// power it is raised to, 0 to 1000, [`RESEMBLANCE`] unless told otherwise; 0 takes no
-    /// vote. There is one only where every answer has an example with an image, the texts
-    /// of all examples are among the answers, and none asks another question than the
-    /// query.
+    /// vote. There is one only if every answer has an example with an image, the texts of
+    /// all examples are answers, and none asks another question than the query.
     pub resemblance: f32,
 }
 
