@@ -19,6 +19,7 @@ import type {
   SessionId,
   SupportSetId,
   TaskId,
+  WireOptions,
   WirePart,
   WireQuery,
   WireShot,
@@ -35,7 +36,6 @@ import type {
   Decision,
   DecisionOptions,
   DeviceWish,
-  GenerateOptions,
   Hypothesis,
   LoadEvent,
   MemoryReport,
@@ -228,7 +228,7 @@ export class Engine implements WorkerApi {
     task: TaskId,
     query: WireQuery,
     remember: boolean,
-    options: GenerateOptions,
+    options: WireOptions,
     onPiece: Notify<TokenPiece>,
   ): Promise<Caption> {
     return this.#runInTurn(task, session(query.session), (signal) => {
@@ -280,7 +280,7 @@ export class Engine implements WorkerApi {
     task: TaskId,
     asker: SessionId,
     parts: readonly WirePart[],
-    options: GenerateOptions,
+    options: WireOptions,
     onPiece: Notify<TokenPiece>,
   ): Promise<Caption> {
     return this.#runInTurn(task, session(asker), (signal) => {

@@ -29,6 +29,11 @@ import type {
 } from "./types.js";
 import type { WasmChoice } from "./wasm.js";
 
+/** How a text is made, with a schema as JSON among the constraints. */
+export type WireOptions = Omit<GenerateOptions, "constraint" | "schema"> & {
+  readonly constraint?: GenerateOptions["constraint"] | { readonly schema: string };
+};
+
 /** Names one running call. */
 export type TaskId = number;
 
@@ -108,7 +113,7 @@ export interface WorkerApi {
     task: TaskId,
     query: WireQuery,
     remember: boolean,
-    options: GenerateOptions,
+    options: WireOptions,
     onPiece: Notify<TokenPiece>,
   ): Promise<Caption>;
   /** How likely given answers are, in their order. */
@@ -132,7 +137,7 @@ export interface WorkerApi {
     task: TaskId,
     session: SessionId,
     prompt: readonly WirePart[],
-    options: GenerateOptions,
+    options: WireOptions,
     onPiece: Notify<TokenPiece>,
   ): Promise<Caption>;
   /** Number of tokens of a prompt. */

@@ -56,6 +56,15 @@ test("options cross without what belongs to the page", async () => {
   const constraint = { choices: ["a"] };
   await session.caption(photo, { signal, temperature: 1, seed: 3, constraint }).result;
   expect(wasm.options).toEqual({ temperature: 1, seed: 3, constraint });
+  const schema = { enum: [1, 2] };
+  const constrained = { constraint: { schema: '{"enum":[1,2]}' }, topK: 2 };
+  await session.generate(["a"], { schema, topK: 2 }).result;
+  expect(wasm.options).toEqual(constrained);
+  wasm.options = undefined;
+  await session.caption(photo, { schema, topK: 2 }).result;
+  expect(wasm.options).toEqual(constrained);
+  const both = session.generate(["a"], { schema, constraint }).result;
+  await expect(both).rejects.toBeInstanceOf(InvalidOptionError);
   await session.beamSearch(photo, { signal, beams: 2 });
   expect(wasm.options).toEqual({ beams: 2 });
   await session.choose(photo, ["a"], { signal, calibrated: true, resemblance: 0 });

@@ -6,7 +6,15 @@ import type { Connection } from "./connection.js";
 import { AbortedError, DeviceLostError, InternalError, InvalidOptionError } from "./errors.js";
 import { mediaToWire } from "./media.js";
 import type { Call, Host, Tenant } from "./model-host.js";
-import type { SessionId, TaskId, WirePart, WireQuery, WireShot, WorkerApi } from "./protocol.js";
+import type {
+  SessionId,
+  TaskId,
+  WireOptions,
+  WirePart,
+  WireQuery,
+  WireShot,
+  WorkerApi,
+} from "./protocol.js";
 import { Replay } from "./replay.js";
 import type {
   BeamOptions,
@@ -72,7 +80,7 @@ export interface BeamSearchOptions extends BeamOptions {
 /** A turn of a dialogue, as it was asked for. */
 interface Turn {
   readonly query: WireQuery;
-  readonly options: GenerateOptions;
+  readonly options: WireOptions;
 }
 
 /** A task with its examples in front of a model. Made by {@link Flamingo.session}. */
@@ -170,7 +178,8 @@ export class Session implements Tenant {
     const { signal, ...generate } = options;
     return this.#write(
       Promise.all(prompt.map(partToWire)),
-      (remote, task, parts, onPiece) => remote.generate(task, this.#id, parts, generate, onPiece),
+      (remote, task, parts, onPiece) =>
+        remote.generate(task, this.#id, parts, optionsToWire(generate), onPiece),
       signal,
     );
   }
@@ -221,9 +230,10 @@ export class Session implements Tenant {
     return this.#write(
       this.#query(image, question),
       async (remote, task, query, onPiece) => {
-        const caption = await remote.answer(task, query, remember, generate, onPiece);
+        const options = optionsToWire(generate);
+        const caption = await remote.answer(task, query, remember, options, onPiece);
         if (remember && caption.stopReason !== "aborted") {
-          this.#turns.push({ query, options: generate });
+          this.#turns.push({ query, options });
         }
         return caption;
       },
@@ -288,6 +298,14 @@ function hasQuestion(task: Task): boolean {
   return typeof task === "string"
     ? task === "visual-question" || task === "hateful-memes"
     : task.template.includes("{question}");
+}
+
+function optionsToWire({ schema, ...options }: GenerateOptions): WireOptions {
+  if (schema === undefined) return options;
+  if (options.constraint !== undefined) {
+    throw new InvalidOptionError({ reason: "give a schema or a constraint, not both" });
+  }
+  return { ...options, constraint: { schema: JSON.stringify(schema) } };
 }
 
 async function shotToWire({ image, frames, question = "", text }: Shot): Promise<WireShot> {

@@ -227,6 +227,8 @@ export interface GenerateOptions {
   readonly banned?: readonly number[];
   /** What the whole text must be like: one of some texts, or a match of a regular expression (in the syntax of Rust's `regex`, without look-around). */
   readonly constraint?: { readonly choices: readonly string[] } | { readonly regex: string };
+  /** The whole text is the JSON of a value of this schema: one that `decide` takes, without `uniqueItems`. Not beside `constraint`. */
+  readonly schema?: JsonSchema;
   /** How many of the likeliest tokens each {@link TokenPiece} reports. 0 by default. */
   readonly alternatives?: number;
   /** Whether each {@link TokenPiece} tells where in the picture the model looked. False by default: it costs a little. */
@@ -412,7 +414,7 @@ export interface Caption {
   /** How long each step took. */
   readonly timings: Timings;
   /**
-   * Whether the text is as `constraint` has it, where there is one: what was cut off before its end
+   * Whether the text is as `constraint` or `schema` has it, where there is one: what was cut off before its end
    * may not be.
    */
   readonly meetsConstraint?: boolean;

@@ -5,6 +5,7 @@
  */
 
 import { type FlamingoError, fromWire } from "./errors.js";
+import type { WireOptions } from "./protocol.js";
 import type {
   BeamOptions,
   Caption,
@@ -12,7 +13,6 @@ import type {
   DecisionOptions,
   DevicePreference,
   DeviceReport,
-  GenerateOptions,
   Hypothesis,
   ModelMemory,
   ScoringOptions,
@@ -72,9 +72,9 @@ export type OnPiece = (piece: WasmPiece) => Promise<boolean>;
 export interface WasmSession extends WasmHandle {
   setExamples(examples: WasmExamples): void;
   forgetTurns(): void;
-  answer(query: WasmQuery, options: GenerateOptions, onPiece: OnPiece): Promise<Caption>;
+  answer(query: WasmQuery, options: WireOptions, onPiece: OnPiece): Promise<Caption>;
   /** As `answer`, and keeps both as a turn. */
-  converse(query: WasmQuery, options: GenerateOptions, onPiece: OnPiece): Promise<Caption>;
+  converse(query: WasmQuery, options: WireOptions, onPiece: OnPiece): Promise<Caption>;
   /** In the order of the choices. */
   choose(query: WasmQuery, choices: string[], options: ScoringOptions): Promise<WasmChoice[]>;
   /** A decision about a schema, both as JSON. */
@@ -120,7 +120,7 @@ export interface WasmModel extends WasmHandle {
   memory(): ModelMemory;
   work(): WorkReport;
   copyBandwidth(): Promise<number>;
-  generate(prompt: WasmPrompt, options: GenerateOptions, onPiece: OnPiece): Promise<Caption>;
+  generate(prompt: WasmPrompt, options: WireOptions, onPiece: OnPiece): Promise<Caption>;
 }
 
 /** The module's exports, its memory, and where it came from. */

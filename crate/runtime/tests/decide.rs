@@ -4,10 +4,14 @@
 
 mod support;
 
+use std::ops::ControlFlow;
+
 use flamingo_kernels::ComputeDevice;
 use flamingo_runtime::decide::{DecideOptions, Decision, Json, Schema, SchemaError};
 use flamingo_runtime::prompt::{CAPTION, Task};
-use flamingo_runtime::{Example, Model, ModelLoader, PromptFormat, Query, RuntimeError, Session};
+use flamingo_runtime::{
+    Example, GenerateOptions, Model, ModelLoader, PromptFormat, Query, RuntimeError, Session,
+};
 use futures_lite::future::block_on;
 use support::{TinyModel, fixture};
 
@@ -280,4 +284,34 @@ fn schemas_that_allow_nothing_or_too_much_are_refused() {
     // Nested beyond what a stack should hold.
     let deep = format!("{}{}", "{\"a\":".repeat(5000), "}".repeat(5000));
     assert!(matches!(Schema::parse(&deep), Err(SchemaError::Json(_))));
+}
+
+/// The schema as a constraint of a text that is written token by token.
+#[test]
+fn a_text_is_written_as_the_json_of_a_schema() {
+    let model = model();
+    let schema = Schema::parse(
+        r#"{"type": "object", "properties": {"kind": {"enum": ["a \"dog\"", null]},
+            "sizes": {"type": "array", "items": {"type": "integer", "minimum": 100,
+                "maximum": 999}, "minItems": 1, "maxItems": 2}}}"#,
+    )
+    .unwrap();
+    let constraint = schema.pattern().unwrap().over(model.tokenizer()).unwrap();
+    let options = GenerateOptions {
+        constraint: Some(constraint),
+        ..GenerateOptions::default()
+    };
+    let mut session = session(&model, Vec::new());
+    let go_on = async |_: &_| ControlFlow::Continue(());
+    let written = block_on(session.answer(&model, &query(&model), &options, go_on)).unwrap();
+    assert_eq!(written.meets_constraint, Some(true), "{}", written.text);
+    let value = Json::parse(&written.text).unwrap();
+    let kind = value.get("kind").unwrap();
+    assert!(matches!(kind, Json::Null) || *kind == Json::Text("a \"dog\"".to_owned()));
+    for item in 0..2 {
+        if let Some(Json::Number(size)) = value.get("sizes").unwrap().item(item) {
+            assert!((100..=999).contains(&size.as_i64().unwrap()));
+        }
+    }
+    assert!(value.get("sizes").unwrap().item(0).is_some());
 }

@@ -147,7 +147,7 @@ impl Model {
     pub async fn generate(
         &self,
         prompt: &Prompt,
-        #[wasm_bindgen(unchecked_param_type = "GenerateOptions")] options: JsValue,
+        #[wasm_bindgen(unchecked_param_type = "WireOptions")] options: JsValue,
         #[wasm_bindgen(
             js_name = onPiece,
             unchecked_param_type = "(piece: WasmPiece) => Promise<boolean>"

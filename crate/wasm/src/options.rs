@@ -5,7 +5,7 @@
 
 use std::vec;
 
-use flamingo_runtime::decide::DecideOptions;
+use flamingo_runtime::decide::{DecideOptions, Schema};
 use flamingo_runtime::score::Reduction;
 use flamingo_runtime::{
     BeamOptions, ChooseOptions, Constraint, GenerateOptions, Model, PromptFormat, RuntimeError,
@@ -43,6 +43,8 @@ pub(crate) struct Generate {
 enum Pattern {
     Choices(Vec<String>),
     Regex(String),
+    /// JSON of a schema, whose values' JSON is the text.
+    Schema(String),
 }
 
 impl Default for Generate {
@@ -85,6 +87,9 @@ impl Generate {
             None => None,
             Some(Pattern::Choices(choices)) => Some(Constraint::choices(&choices, tokenizer)?),
             Some(Pattern::Regex(pattern)) => Some(Constraint::regex(&pattern, tokenizer)?),
+            Some(Pattern::Schema(schema)) => {
+                Some(Schema::parse(&schema)?.pattern()?.over(tokenizer)?)
+            }
         };
         Ok(GenerateOptions {
             max_new_tokens: self.max_new_tokens,

@@ -167,7 +167,7 @@ impl Session {
     pub async fn answer(
         &self,
         query: &Query,
-        #[wasm_bindgen(unchecked_param_type = "GenerateOptions")] options: JsValue,
+        #[wasm_bindgen(unchecked_param_type = "WireOptions")] options: JsValue,
         #[wasm_bindgen(
             js_name = onPiece,
             unchecked_param_type = "(piece: WasmPiece) => Promise<boolean>"
@@ -196,7 +196,7 @@ impl Session {
     pub async fn converse(
         &self,
         query: &Query,
-        #[wasm_bindgen(unchecked_param_type = "GenerateOptions")] options: JsValue,
+        #[wasm_bindgen(unchecked_param_type = "WireOptions")] options: JsValue,
         #[wasm_bindgen(
             js_name = onPiece,
             unchecked_param_type = "(piece: WasmPiece) => Promise<boolean>"

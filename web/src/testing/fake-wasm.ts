@@ -1,5 +1,6 @@
 /** A WebAssembly module made of TypeScript, for tests of everything around it. */
 
+import type { WireOptions } from "../protocol.js";
 import type {
   BeamOptions,
   Caption,
@@ -7,7 +8,6 @@ import type {
   DecisionOptions,
   DevicePreference,
   DeviceReport,
-  GenerateOptions,
   Hypothesis,
   ModelMemory,
   SupportEntry,
@@ -196,12 +196,12 @@ export function fakeWasm(): FakeModule {
       this.#turns = [];
     }
 
-    answer(query: WasmQuery, options: GenerateOptions, onPiece: OnPiece): Promise<Caption> {
+    answer(query: WasmQuery, options: WireOptions, onPiece: OnPiece): Promise<Caption> {
       const prompt = [...this.#examples, ...this.#turns, ...(query as Query).words];
       return write(prompt, options, onPiece);
     }
 
-    async converse(query: WasmQuery, options: GenerateOptions, onPiece: OnPiece): Promise<Caption> {
+    async converse(query: WasmQuery, options: WireOptions, onPiece: OnPiece): Promise<Caption> {
       const caption = await this.answer(query, options, onPiece);
       this.#turns.push(`${(query as Query).words.join(" ")}→${module.words.join(" ")}`);
       return caption;
@@ -291,16 +291,12 @@ export function fakeWasm(): FakeModule {
       return 1e9;
     }
 
-    generate(prompt: WasmPrompt, options: GenerateOptions, onPiece: OnPiece): Promise<Caption> {
+    generate(prompt: WasmPrompt, options: WireOptions, onPiece: OnPiece): Promise<Caption> {
       return write((prompt as Prompt).words, options, onPiece);
     }
   }
 
-  async function write(
-    prompt: string[],
-    options: GenerateOptions,
-    onPiece: OnPiece,
-  ): Promise<Caption> {
+  async function write(prompt: string[], options: WireOptions, onPiece: OnPiece): Promise<Caption> {
     module.options = options;
     const words: string[] = [];
     let stopReason: Caption["stopReason"] = "end_of_chunk";

@@ -10,6 +10,7 @@ mod json;
 mod question;
 mod range;
 mod schema;
+mod written;
 
 use std::fmt;
 use std::ops::{ControlFlow, RangeInclusive};

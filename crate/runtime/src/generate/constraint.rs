@@ -45,6 +45,7 @@ pub enum ConstraintError {
 pub struct Pattern {
     automaton: Arc<dense::DFA<Vec<u32>>>,
     start: StateID,
+    expression: Arc<str>,
 }
 
 /// A pattern over the tokens of one model. Cloning is cheap.
@@ -101,7 +102,13 @@ impl Pattern {
         Ok(Self {
             automaton: Arc::new(automaton),
             start,
+            expression: pattern.into(),
         })
+    }
+
+    /// The regular expression that it was made of.
+    pub(crate) fn expression(&self) -> &str {
+        &self.expression
     }
 
     /// The pattern over the tokens of a model.
