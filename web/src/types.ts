@@ -257,9 +257,9 @@ export interface ScoringOptions {
   /** Mean over this many orders of the examples, up to 720. 1 by default. */
   readonly orders?: number;
   /**
-   * How much the vote of the shots counts, by how much their pictures look like the one asked about: the power of its
-   * shares, 0 to 1000. 1 by default; 0 takes no vote. There is one if every answer has a shot with a picture, the texts
-   * of all shots are answers, and no shot asks another question; else nothing changes.
+   * How much the vote of the shots counts, by how much their pictures look like the one asked about, where the
+   * likelihood counts 1: from 0, which takes no vote, to 1000. 1 by default. There is a vote if every answer has a shot
+   * with a picture, the texts of all shots are answers, and no shot asks another question; else nothing changes.
    */
   readonly resemblance?: number;
 }
@@ -317,7 +317,7 @@ export interface Choice {
   readonly parts?: ChoiceParts;
 }
 
-/** What a probability is made of: it is as `likelihood` times `vote` to the power of `resemblance`. */
+/** What a probability is made of: it is in proportion to the geometric mean of both, in which `vote` has the weight `resemblance` and `likelihood` 1. */
 export interface ChoiceParts {
   /** The probability by the language model alone, 0 to 1. */
   readonly likelihood: number;

@@ -19,10 +19,10 @@ pub(crate) struct ScoringArgs {
     /// Mean over this many orders of the examples
     #[arg(long, value_name = "N", default_value_t = 1)]
     orders: usize,
-    /// How much the vote of the examples counts, by how much their photos look like this one:
-    /// the power of its shares; 0 takes no vote. There is one if each answer has an example
-    /// with a photo, and no example has another text or another question
-    #[arg(long, value_name = "POWER", default_value_t = RESEMBLANCE)]
+    /// How much the vote of the examples counts, by how much their photos look like this one,
+    /// where the likelihood counts 1; 0 takes no vote. There is one if each answer has an
+    /// example with a photo, and no example has another text or another question
+    #[arg(long, value_name = "WEIGHT", default_value_t = RESEMBLANCE)]
     resemblance: f32,
 }
 

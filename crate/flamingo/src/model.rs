@@ -129,22 +129,29 @@ impl Flamingo {
             .forward(Tensor::from_data(pixels, &self.device.burn())))
     }
 
-    /// The mean `[1, width]` of the vision tokens of the frames of one clip, or of one
-    /// image: what it looks like as a whole.
+    /// The sum `[1, width]` of the vision tokens of all frames of one clip, or of one image,
+    /// which has the direction of their mean: what it looks like as a whole.
     ///
     /// # Errors
     /// If there is no frame.
     pub fn features(&self, frames: &[Tensor<2>]) -> Result<Tensor<2>, ModelError> {
         self.check_frames(frames)?;
-        let means: Vec<Tensor<2>> = frames
-            .iter()
-            .map(|frame| frame.clone().mean_dim(0))
-            .collect();
-        match &means[..] {
-            [] => Err(ModelError::NoFrames),
-            [mean] => Ok(mean.clone()),
-            _ => Ok(Tensor::cat(means, 0).mean_dim(0)),
+        let mut rows = match frames {
+            [] => return Err(ModelError::NoFrames),
+            [frame] => frame.clone(),
+            _ => Tensor::cat(frames.to_vec(), 0),
+        };
+        // Halves are added, so that the order, and with it the last bit, is one on all
+        // devices.
+        while let count @ 2.. = rows.dims()[0] {
+            let half = count / 2;
+            let sum = rows.clone().narrow(0, 0, half) + rows.clone().narrow(0, half, half);
+            rows = match count % 2 {
+                0 => sum,
+                _ => Tensor::cat(vec![sum, rows.narrow(0, count - 1, 1)], 0),
+            };
         }
+        Ok(rows)
     }
 
     /// Vision tokens of the frames of one clip, or of one image, to latents

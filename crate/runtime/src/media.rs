@@ -25,7 +25,7 @@ pub struct EncodedMedia {
     vision_tokens: Vec<Tensor<2>>,
     /// `[latents, frames * tokens]`: which vision tokens each latent looks at.
     looks: Tensor<2>,
-    /// `[1, width]`: the mean of the vision tokens, of all frames.
+    /// `[1, width]`: the sum of the vision tokens of all frames.
     features: Tensor<2>,
     encode_ms: f64,
 }
@@ -165,8 +165,8 @@ impl Model {
         Ok(media)
     }
 
-    /// The mean of the vision tokens of each image or clip, `[width]`, read from the device
-    /// all at once.
+    /// The sum of the vision tokens of each image or clip, `[width]`, read from the device all
+    /// at once.
     ///
     /// # Errors
     /// If one is another model's, or the device fails.
@@ -195,9 +195,9 @@ impl Model {
     pub async fn embed(&self, pixels: &ImagePixels) -> Result<Vec<f32>, RuntimeError> {
         let pixels = preprocess(pixels, &self.config().vision)?;
         let tokens = self.flamingo().encode_image(&pixels)?;
-        let mean = self.read(self.flamingo().features(&[tokens])?).await?;
-        check_features(&mean)?;
-        let direction = direction(mean.into_iter().map(f64::from).collect());
+        let sum = self.read(self.flamingo().features(&[tokens])?).await?;
+        check_features(&sum)?;
+        let direction = direction(sum.into_iter().map(f64::from).collect());
         Ok(direction.into_iter().map(|value| value as f32).collect())
     }
 }

@@ -79,8 +79,9 @@ impl Rehearsal {
         let config = flamingo.config();
         let pixels = vec![0.0; 3 * config.vision.image_size.pow(2)];
         let tokens = flamingo.encode_image(&pixels)?;
-        let (latents, _) = flamingo.resample_recorded(&[tokens], 0)?;
+        let (latents, _) = flamingo.resample_recorded(std::slice::from_ref(&tokens), 0)?;
         self.finish(latents.clone()).await?;
+        self.finish(flamingo.features(&[tokens])?).await?;
         on_step(1);
 
         let media = flamingo.media(&[latents])?;

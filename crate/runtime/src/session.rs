@@ -52,9 +52,8 @@ pub struct ChooseOptions {
     /// Mean over this many orders of the examples (prompt ensembling, paper appendix
     /// A.2, which takes 6), up to 720; 0 and 1 are the order given.
     pub orders: usize,
-    /// How much the vote of the examples counts beside the language model's likelihood: the
-    /// power it is raised to, 0 to 1000, [`RESEMBLANCE`] unless told otherwise; 0 takes no
-    /// vote. There is one only if every answer has an example with an image, the texts of
+    /// How much the vote of the examples counts, where the language model's likelihood counts
+    /// 1: from 0, which takes no vote, to 1000; [`RESEMBLANCE`] unless told otherwise. There is one only if every answer has an example with an image, the texts of
     /// all examples are answers, and none asks another question than the query.
     pub resemblance: f32,
 }
@@ -80,8 +79,8 @@ pub struct Choice {
     pub parts: Option<ChoiceParts>,
 }
 
-/// What the probability of an answer is made of: it is as `likelihood` times `vote` to the
-/// power of [`ChooseOptions::resemblance`].
+/// What the probability of an answer is made of: it is in proportion to the geometric mean of
+/// both, in which the vote has the weight [`ChooseOptions::resemblance`] and the likelihood 1.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct ChoiceParts {
     /// Its probability by the language model alone.
@@ -120,7 +119,10 @@ impl Weighed {
                 .scores
                 .iter()
                 .zip(votes)
-                .map(|(score, vote)| score + f64::from(resemblance) * vote.ln())
+                .map(|(score, vote)| {
+                    let weight = f64::from(resemblance);
+                    (score + weight * vote.ln()) / (1.0 + weight)
+                })
                 .collect(),
         }
     }

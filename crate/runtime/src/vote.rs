@@ -11,18 +11,19 @@ use crate::prompt::Example;
 use crate::score::probabilities;
 use crate::session::Query;
 
-/// How much the vote counts unless told otherwise: its shares are multiplied with the
-/// language model's probabilities as they are.
+/// How much the vote counts unless told otherwise: as much as the language model's
+/// likelihood.
 ///
 /// This and the temperature were chosen on training photos: 600 choices among made-up words,
 /// half of them for groups of Flickr8k's photos and half for things of Caltech-101 and
-/// groceries, 2 words with 1 and with 4 examples each and 5 with 4. The mean log-probability
-/// of the right word is highest at this temperature if the shots alone decide, and then at
-/// this weight, of 0.25, 0.5, 1, 1.5 and 2, if both do.
+/// groceries, 2 words with 1 and with 4 examples each, and 5 with 4. Of weights from 0 to 4
+/// and temperatures from 1/20 to 1/8 no others choose the right word more often than these,
+/// 88.0% of the time (76.3% by the likelihood alone, 87.5% by the vote alone), and its mean
+/// log-probability, -0.298, is within 0.002 of the best.
 pub const RESEMBLANCE: f32 = 1.0;
 
 /// What cosines are divided by before they make shares of a vote.
-const TEMPERATURE: f64 = 0.125;
+const TEMPERATURE: f64 = 1.0 / 16.0;
 
 /// Directions nearer to their middle than this differ by rounding only.
 const SAME: f64 = 1e-4;

@@ -88,7 +88,7 @@ impl Board {
 }
 
 /// Bytes of an encoded clip: four latents of width 32, how each looks at the 8 × 8 cells of
-/// every frame, and the mean of the vision tokens, of width 24.
+/// every frame, and the sum of the vision tokens, of width 24.
 fn latent_bytes(frames: usize) -> usize {
     (4 * (32 + frames * 8 * 8) + 24) * size_of::<f32>()
 }

@@ -100,7 +100,10 @@ fn a_picture_votes_for_what_it_shows_and_both_parts_are_told() {
         let product: Vec<f64> = plain
             .iter()
             .zip(vote(&found))
-            .map(|(plain, vote)| plain.probability * vote.powf(resemblance.into()))
+            .map(|(plain, vote)| {
+                let weight = f64::from(resemblance);
+                (plain.probability * vote.powf(weight)).powf(1.0 / (1.0 + weight))
+            })
             .collect();
         let total: f64 = product.iter().sum();
         for ((found, plain), product) in found.iter().zip(&plain).zip(product) {
