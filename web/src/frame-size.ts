@@ -22,11 +22,9 @@ export function frameSize(
 
 /**
  * A frame in {@link frameSize}: each pixel is the mean of those in its place, as they are on white.
- *
- * @throws an {@link InvalidOptionError} if it has other pixels than its size says.
+ * The frame has as many pixels as its size says.
  */
 export function scaleDown(frame: PixelFrame): PixelFrame {
-  checkLength(frame);
   const { width, height } = frameSize(frame.width, frame.height);
   if (width === frame.width && height === frame.height) return frame;
   const data = new Uint8ClampedArray(4 * width * height).fill(255);
@@ -38,15 +36,6 @@ export function scaleDown(frame: PixelFrame): PixelFrame {
     }
   }
   return { data, width, height };
-}
-
-function checkLength({ data, width, height }: PixelFrame): void {
-  const bytes = 4 * width * height;
-  if (data.length !== bytes) {
-    throw new InvalidOptionError({
-      reason: `a frame of ${width} × ${height} pixels has ${bytes} bytes, and this one ${data.length}`,
-    });
-  }
 }
 
 type Rgba = readonly [red: number, green: number, blue: number, alpha: number];
@@ -66,7 +55,6 @@ function meanOnWhite(
   let [red, green, blue] = [0, 0, 0];
   for (let y = top; y < bottom; y++) {
     for (let i = 4 * (y * width + left); i < 4 * (y * width + right); i += 4) {
-      // Its length was checked.
       const [r, g, b, a] = [data[i], data[i + 1], data[i + 2], data[i + 3]] as Rgba;
       const alpha = a / 255;
       red += (r - 255) * alpha;

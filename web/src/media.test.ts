@@ -52,7 +52,7 @@ test("a frame with other pixels than its size says is refused", async () => {
     const crossing = mediaToWire({
       frames: [{ data: new Uint8Array(bytes), width: 64, height: 48 }],
     });
-    await expect(crossing).rejects.toBeInstanceOf(InvalidOptionError);
+    await expect(crossing).rejects.toBeInstanceOf(ImageError);
   }
 });
 

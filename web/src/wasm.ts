@@ -129,7 +129,7 @@ export interface WasmModule {
   readonly url: string;
   readonly memory: WebAssembly.Memory;
   selectDevice(preference: DevicePreference, int8Activations: boolean): Promise<WasmDevice>;
-  readonly ModelLoader: new (device: WasmDevice) => WasmLoader;
+  readonly ModelLoader: new (device: WasmDevice, length: number) => WasmLoader;
   readonly Frames: new (model: WasmModel) => WasmFrames;
   readonly Examples: new () => WasmExamples;
   readonly Query: new (question: string) => WasmQuery;
