@@ -1,7 +1,7 @@
 //! Templates, and the prompts that they make of texts.
 
 use flamingo_architecture::config::{PromptConfig, TokensConfig};
-use flamingo_runtime::prompt::{Example, Prompt};
+use flamingo_runtime::prompt::{Example, Prompt, Segment};
 use flamingo_runtime::{PromptFormat, Tokenizer};
 
 use super::Target;
@@ -71,7 +71,8 @@ fn check(input: &[u8]) -> String {
         Err(error) => return error.to_string(),
     };
     assert!(prompt.tokens.len() <= CONTEXT);
-    // Only images make tokens of images, and only an example's end makes one of it.
+    // Only images make tokens of images, and only the end of an example or question
+    // makes one of it.
     let places_of = |id| {
         let tokens = prompt.tokens.iter().enumerate();
         let found = tokens.filter(|&(_, &token)| token == id);
@@ -79,6 +80,9 @@ fn check(input: &[u8]) -> String {
     };
     assert_eq!(places_of(TOKENS.image), prompt.places);
     assert_eq!(prompt.places.len(), prompt.media.len());
-    assert_eq!(places_of(TOKENS.end_of_chunk).len(), 1);
+    // That of the question too, in the example and in what is asked, if the template says so.
+    let ends_questions = segments.contains(&Segment::EndOfQuestion);
+    let ends = if ends_questions { 3 } else { 1 };
+    assert_eq!(places_of(TOKENS.end_of_chunk).len(), ends);
     format!("whole {}", prompt.media.len())
 }
