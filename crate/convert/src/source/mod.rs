@@ -5,8 +5,8 @@
 //! its name says. Only the tensor in hand is in memory, every count, length and offset is
 //! held against the file before memory is taken for it, and no code in a file is run.
 //!
-//! * `pytorch`: zip archives and the formats before them, by the crate `pytorch-reader`
-//! * `torchscript`: archives of modules with their code
+//! * `pytorch`: other zip archives and the formats before them, by the crate `pytorch-reader`
+//! * `torchscript`: archives of modules with their code, and of plain state dicts
 //! * `safetensors`, `gguf`: these
 //! * `folder`: which files of a folder belong together, and their `index.json`
 
@@ -331,8 +331,10 @@ fn open_file(path: &Path) -> Result<(Format, u64, Opened), SourceError> {
         if archive.is_torchscript() {
             (Format::TorchScript, torchscript::open(path, archive)?)
         } else {
-            drop(archive);
-            (Format::Pytorch, pytorch::open(path)?)
+            // What is no plain state dict, or damaged, the library reads or has words for.
+            let opened = torchscript::open_state_dict(path, archive);
+            let opened = opened.or_else(|_| pytorch::open(path))?;
+            (Format::Pytorch, opened)
         }
     } else if start.starts_with(b"version https://git-lfs.github.com/spec/") {
         return Err(SourceError::LfsPointer {

@@ -64,7 +64,7 @@ impl TensorFile for PytorchFile {
 
 /// Compares names with numbers in them by the numbers, so that block 10 comes behind
 /// block 9.
-fn natural_order(a: &str, b: &str) -> Ordering {
+pub(super) fn natural_order(a: &str, b: &str) -> Ordering {
     let (mut a, mut b) = (a, b);
     loop {
         let (Some(x), Some(y)) = (a.chars().next(), b.chars().next()) else {

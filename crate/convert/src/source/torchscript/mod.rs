@@ -1,10 +1,12 @@
-//! TorchScript archives, which [`pytorch_reader`] does not read.
+//! TorchScript archives, which [`pytorch_reader`] does not read, and the plain state dicts
+//! of archives without code, whose files it searches from end to end.
 //!
-//! An archive is a module with its code. Its weights are the tensors among the attributes
-//! of its objects, named by the path of attributes; the code is left alone.
+//! A TorchScript archive is a module with its code. Its weights are the tensors among the
+//! attributes of its objects, named by the path of attributes; the code is left alone.
 
 mod pickle;
 
+use std::collections::BTreeMap;
 use std::io::Read;
 use std::path::Path;
 
@@ -12,6 +14,7 @@ use thiserror::Error;
 
 use super::archive::Archive;
 use super::file::{RangeFile, TensorFile};
+use super::pytorch::natural_order;
 use super::{MAX_TENSORS, Opened, SourceError, TensorEntry};
 use pickle::{Id, Pickle, Value, View};
 
@@ -81,7 +84,7 @@ pub enum TorchScriptError {
         /// Most values accepted.
         limit: usize,
     },
-    /// The pickle's value is no module.
+    /// The pickle's value is no module, or no plain state dict.
     #[error("data.pkl holds no module")]
     NoModule,
     /// Objects that contain each other too often.
@@ -118,7 +121,25 @@ pub enum TorchScriptError {
 }
 
 /// Opens the archive at `path`, whose members lie below `archive.root`.
-pub(super) fn open(path: &Path, mut archive: Archive) -> Result<Opened, SourceError> {
+pub(super) fn open(path: &Path, archive: Archive) -> Result<Opened, SourceError> {
+    read(path, archive, tensors)
+}
+
+/// Opens the archive of a state dict: dictionaries of tensors by their names, one within the
+/// other. Other files have more than that, and are another reader's.
+///
+/// # Errors
+/// If it is none, or damaged.
+pub(super) fn open_state_dict(path: &Path, archive: Archive) -> Result<Opened, SourceError> {
+    read(path, archive, state_dict)
+}
+
+/// Opens an archive whose tensors `list` finds.
+fn read(
+    path: &Path,
+    mut archive: Archive,
+    list: fn(&Pickle) -> Result<Vec<(String, &View)>, TorchScriptError>,
+) -> Result<Opened, SourceError> {
     let torchscript = |source| SourceError::TorchScript {
         path: path.to_owned(),
         source,
@@ -136,7 +157,7 @@ pub(super) fn open(path: &Path, mut archive: Archive) -> Result<Opened, SourceEr
     let pickle = Pickle::parse(&pickle).map_err(torchscript)?;
     let mut entries = Vec::new();
     let mut places = Vec::new();
-    for (name, view) in tensors(&pickle).map_err(torchscript)? {
+    for (name, view) in list(&pickle).map_err(torchscript)? {
         let element = view.storage.element;
         let Some(byte_len) = element.byte_len(&view.shape) else {
             return Err(torchscript(TorchScriptError::OutOfStorage {
@@ -226,6 +247,50 @@ fn tensors(pickle: &Pickle) -> Result<Vec<(String, &View)>, TorchScriptError> {
             _ => {}
         }
     }
+    Ok(found)
+}
+
+/// The tensors of a state dict, by the numbers in their names. A dictionary within is a part of
+/// names; so would be a list, which state dicts have none of.
+fn state_dict(pickle: &Pickle) -> Result<Vec<(String, &View)>, TorchScriptError> {
+    let mut found = BTreeMap::new();
+    let mut visits = 0;
+    let mut waiting = vec![(String::new(), pickle.root)];
+    while let Some((path, id)) = waiting.pop() {
+        let Value::Dict(items) = pickle.get(id) else {
+            return Err(TorchScriptError::NoModule);
+        };
+        visits += items.len();
+        if visits > MAX_VISITS {
+            return Err(TorchScriptError::TooDeep);
+        }
+        for &(key, value) in items {
+            let Value::Text(key) = pickle.get(key) else {
+                return Err(TorchScriptError::NoModule);
+            };
+            let dot = if path.is_empty() { "" } else { "." };
+            let name = format!("{path}{dot}{key}");
+            if name.len() > MAX_PATH || found.len().max(waiting.len()) > MAX_TENSORS {
+                return Err(TorchScriptError::TooDeep);
+            }
+            match pickle.get(value) {
+                Value::Tensor(view) => {
+                    // Which of two counts, and under which name, is the other reader's.
+                    if found.insert(name, view).is_some() {
+                        return Err(TorchScriptError::NoModule);
+                    }
+                }
+                Value::Dict(_) => waiting.push((name, value)),
+                Value::Other | Value::Int(_) | Value::Text(_) => {}
+                _ => return Err(TorchScriptError::NoModule),
+            }
+        }
+    }
+    if found.is_empty() {
+        return Err(TorchScriptError::NoModule);
+    }
+    let mut found: Vec<(String, &View)> = found.into_iter().collect();
+    found.sort_by(|(a, _), (b, _)| natural_order(a, b));
     Ok(found)
 }
 
