@@ -14,9 +14,6 @@ use wide::{f32x4, i16x8, i32x4};
 use super::formats::{Blocks, GROUP, Q4One, Q4Zero, Q8};
 use super::linear::Rows;
 
-/// Activation rows that share one widening of a block.
-const TILE: usize = 4;
-
 /// Bits of a number behind its point; the largest of 32 fills them.
 const BITS: i32 = 30;
 /// Bits of the lower of a number's two parts, which has no sign.
@@ -101,21 +98,29 @@ pub(super) fn products(x: &[Block], rows: Rows<'_>, first: usize, m: usize, out:
 fn products_of<F: Blocks>(x: &[Block], rows: Rows<'_>, first: usize, m: usize, out: &mut [f32]) {
     let blocks = rows.cols / GROUP;
     for (row, out) in rows.from(first).zip(out.chunks_exact_mut(m)) {
-        let tiles = x.chunks(TILE * blocks);
-        for (x, out) in tiles.zip(out.chunks_mut(TILE)) {
-            match out.len() {
+        let (mut x, mut out) = (x, out);
+        loop {
+            let done = match out.len() {
+                0 => break,
                 1 => product::<F, 1>(x, row, blocks, out),
-                2 => product::<F, 2>(x, row, blocks, out),
-                3 => product::<F, 3>(x, row, blocks, out),
+                2 | 3 => product::<F, 2>(x, row, blocks, out),
                 _ => product::<F, 4>(x, row, blocks, out),
-            }
+            };
+            x = &x[done * blocks..];
+            out = &mut out[done..];
         }
     }
 }
 
-/// Products of a weight row with `M` rows of `x`.
+/// Products of a weight row with the first `M` rows of `x`, which share one widening of each
+/// block. Returns `M`.
 #[inline(always)]
-fn product<F: Blocks, const M: usize>(x: &[Block], row: &[u8], blocks: usize, out: &mut [f32]) {
+fn product<F: Blocks, const M: usize>(
+    x: &[Block],
+    row: &[u8],
+    blocks: usize,
+    out: &mut [f32],
+) -> usize {
     let x: [&[Block]; M] = std::array::from_fn(|i| &x[i * blocks..][..blocks]);
     let mut sums = [f32x4::ZERO; M];
     let mut minima = [0.0; M];
@@ -139,6 +144,7 @@ fn product<F: Blocks, const M: usize>(x: &[Block], row: &[u8], blocks: usize, ou
         let [a, b, c, d] = sums.to_array();
         *out = ((a + c) + (b + d)) + minimum;
     }
+    M
 }
 
 /// Four of the 32 products a lane: less than 2^31, as quants are of eight bits.
