@@ -161,7 +161,7 @@ fn escaped_characters() -> ClassUnicode {
 /// A character as JSON writes it.
 fn character(character: char) -> Hir {
     let text = Json::Text(character.to_string()).to_string();
-    Hir::literal(text[1..text.len() - 1].as_bytes())
+    Hir::literal(&text.as_bytes()[1..text.len() - 1])
 }
 
 #[cfg(test)]

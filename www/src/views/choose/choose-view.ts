@@ -1,6 +1,6 @@
 /** Given answers, and how likely the model finds each. */
 
-import { type Choice, DisposedError } from "flamingo-web";
+import { type Choice, type ChoiceParts, DisposedError } from "flamingo-web";
 import { html, nothing } from "lit";
 import { ExampleSource } from "../../board/example-source.js";
 import { type Fault, faultOf } from "../../errors.js";
@@ -110,7 +110,7 @@ export class ChooseView extends ViewElement {
   #row(text: string, place: number) {
     const { phase } = this.#choosing;
     const choices = phase === "done" ? this.#choosing.choices : [];
-    const probability = choices[place]?.probability;
+    const { probability, parts } = choices[place] ?? {};
     const best = probability !== undefined && probability === highest(choices);
     return html`
       <li class=${best ? "choice best" : "choice"}>
@@ -133,7 +133,7 @@ export class ChooseView extends ViewElement {
           ${icon("remove")}
         </button>
         <meter max="1" value=${probability ?? 0} aria-label="Probability of answer ${place + 1}"></meter>
-        <span class="probability">${probability === undefined ? "–" : percentage(probability)}</span>
+        <span class="probability" title=${parts === undefined ? nothing : partsOf(parts)}>${probability === undefined ? "–" : percentage(probability)}</span>
       </li>
     `;
   }
@@ -194,6 +194,10 @@ export class ChooseView extends ViewElement {
     this.#choosing = choosing;
     this.requestUpdate();
   };
+}
+
+function partsOf({ likelihood, vote }: ChoiceParts): string {
+  return `${percentage(likelihood)} by the model's words, ${percentage(vote)} by what the examples look like`;
 }
 
 function highest(choices: readonly Choice[]): number {
