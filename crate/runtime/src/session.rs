@@ -53,8 +53,9 @@ pub struct ChooseOptions {
     /// A.2, which takes 6), up to 720; 0 and 1 are the order given.
     pub orders: usize,
     /// How much the vote of the examples counts, where the language model's likelihood counts
-    /// 1: from 0, which takes no vote, to 1000; [`RESEMBLANCE`] unless told otherwise. There is one only if every answer has an example with an image, the texts of
-    /// all examples are answers, and none asks another question than the query.
+    /// 1: from 0, which takes no vote, to 1000; [`RESEMBLANCE`] unless told otherwise. There
+    /// is a vote only if every answer has an example with an image, the texts of all examples
+    /// are answers, and none asks another question than the query.
     pub resemblance: f32,
 }
 

@@ -70,8 +70,11 @@ fn of_node(node: &Node, place: &str) -> Result<String, SchemaError> {
         Kind::Integer(pattern) | Kind::Number(pattern) => pattern.expression().to_owned(),
         Kind::Text(None) => FREE_TEXT.to_owned(),
         Kind::Text(Some(pattern)) => {
-            let hir = regex_syntax::parse(pattern.expression())
-                .expect("invariant: the expression of a pattern was parsed before");
+            let hir = regex_syntax::parse(&format!("(?:{})", pattern.expression()));
+            let hir = hir.map_err(|error| SchemaError::Invalid {
+                place: place.to_owned(),
+                reason: error.to_string(),
+            })?;
             let edges = Edges {
                 start: true,
                 end: true,
@@ -217,6 +220,8 @@ mod tests {
         assert!(of("a(?:b|$)").is_met(r#""a""#));
         assert!(of("(?:b^|a)c").is_met(r#""ac""#));
         assert!(!of("(?:b^|a)c").is_met(r#""bc""#));
+        // Parentheses that close another group than they seem to.
+        assert!(of("a)|(?:b").is_met(r#""b""#));
     }
 
     #[test]
