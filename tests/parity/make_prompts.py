@@ -245,8 +245,10 @@ def raw_cases(encode: Callable[..., list[int]]) -> list[Case]:
 
 
 def flamingo_mini(encode: Callable[[str], list[int]]) -> list[Case]:
-    """Texts as flamingo-mini makes them: `<image>` is spelled with the tokens of text, and a
-    caption ends with `<EOC></s>`."""
+    """Texts as flamingo-mini makes them.
+
+    `<image>` is spelled with the tokens of text, and a caption ends with `<EOC></s>`.
+    """
     shown = "".join(f"<image>{text}<EOC></s>" for text in CAPTIONS) + "<image>"
     case = task("caption", [("", text) for text in CAPTIONS], "", encode(shown))
     case["answers"] = [answer_of(case, a, encode(shown + a)) for a in ANSWERS]

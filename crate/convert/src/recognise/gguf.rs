@@ -201,7 +201,11 @@ impl GgufSettings {
                 scaling.ok_or_else(|| ImportError::Unsupported {
                     path: self.general.path().to_owned(),
                     field: ROPE_FACTORS.to_owned(),
-                    found: format!("{factors:?}"),
+                    found: format!(
+                        "{} factors that end with {:?}",
+                        factors.len(),
+                        factors.last()
+                    ),
                     known: "the factors of Llama 3.1 and 3.2".to_owned(),
                 })
             }

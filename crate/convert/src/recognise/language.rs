@@ -62,8 +62,9 @@ pub(crate) static OPT: LanguageKind = LanguageKind {
 static KINDS: [&LanguageKind; 5] = [&LLAMA, &GPT_NEOX, &MPT, &MOSAIC_GPT, &OPT];
 
 /// Their name in errors.
-pub(crate) const KNOWN: &str = "LLaMA and its kin, GPT-NeoX, MPT, MosaicGPT and OPT, as transformers' files have them; \
-     LLaMA, Qwen 2 and 3, GPT-NeoX and MPT, as llama.cpp's files have them";
+pub(crate) const KNOWN: &str = "\
+LLaMA and its kin, GPT-NeoX, MPT, MosaicGPT and OPT, as transformers' files have them; \
+LLaMA, Qwen 2 and 3, GPT-NeoX and MPT, as llama.cpp's files have them";
 
 /// Where the facts are that no shape tells.
 pub(crate) enum Settings {
