@@ -120,6 +120,9 @@ pub enum TorchScriptError {
     },
 }
 
+/// Tensors with their names.
+type Named<'a> = Vec<(String, &'a View)>;
+
 /// Opens the archive at `path`, whose members lie below `archive.root`.
 pub(super) fn open(path: &Path, archive: Archive) -> Result<Opened, SourceError> {
     read(path, archive, tensors)
@@ -138,7 +141,7 @@ pub(super) fn open_state_dict(path: &Path, archive: Archive) -> Result<Opened, S
 fn read(
     path: &Path,
     mut archive: Archive,
-    list: fn(&Pickle) -> Result<Vec<(String, &View)>, TorchScriptError>,
+    list: fn(&Pickle) -> Result<Named<'_>, TorchScriptError>,
 ) -> Result<Opened, SourceError> {
     let torchscript = |source| SourceError::TorchScript {
         path: path.to_owned(),
@@ -212,7 +215,7 @@ fn read_member(
 }
 
 /// The tensors among the attributes, in the order of the attributes.
-fn tensors(pickle: &Pickle) -> Result<Vec<(String, &View)>, TorchScriptError> {
+fn tensors(pickle: &Pickle) -> Result<Named<'_>, TorchScriptError> {
     let Value::Object(_) = pickle.get(pickle.root) else {
         return Err(TorchScriptError::NoModule);
     };
@@ -252,7 +255,7 @@ fn tensors(pickle: &Pickle) -> Result<Vec<(String, &View)>, TorchScriptError> {
 
 /// The tensors of a state dict, by the numbers in their names. A dictionary within is a part of
 /// names; so would be a list, which state dicts have none of.
-fn state_dict(pickle: &Pickle) -> Result<Vec<(String, &View)>, TorchScriptError> {
+fn state_dict(pickle: &Pickle) -> Result<Named<'_>, TorchScriptError> {
     let mut found = BTreeMap::new();
     let mut visits = 0;
     let mut waiting = vec![(String::new(), pickle.root)];
@@ -289,7 +292,7 @@ fn state_dict(pickle: &Pickle) -> Result<Vec<(String, &View)>, TorchScriptError>
     if found.is_empty() {
         return Err(TorchScriptError::NoModule);
     }
-    let mut found: Vec<(String, &View)> = found.into_iter().collect();
+    let mut found: Named<'_> = found.into_iter().collect();
     found.sort_by(|(a, _), (b, _)| natural_order(a, b));
     Ok(found)
 }
