@@ -288,7 +288,7 @@ export interface DecisionLeaf {
   readonly value: string | number | boolean | null;
   /** Among the values it could have had, if all are known; of a text or number that was written, the product of its tokens' probabilities. */
   readonly probability: number;
-  /** What the probability is made of, if the shots voted. */
+  /** The two parts of the probability, if the shots voted. */
   readonly parts?: ChoiceParts;
 }
 
@@ -313,11 +313,11 @@ export interface Choice {
   readonly text: string;
   /** 0 to 1; those of all answers sum to 1. */
   readonly probability: number;
-  /** What the probability is made of, if the shots voted. */
+  /** The two parts of the probability, if the shots voted. */
   readonly parts?: ChoiceParts;
 }
 
-/** What a probability is made of: it is in proportion to the geometric mean of both, in which `vote` has the weight `resemblance` and `likelihood` 1. */
+/** The two parts of a probability, which is in proportion to their geometric mean, in which `vote` has the weight `resemblance` and `likelihood` 1. */
 export interface ChoiceParts {
   /** The probability by the language model alone, 0 to 1. */
   readonly likelihood: number;

@@ -29,7 +29,7 @@ const LARGEST: u64 = (VOCABULARY * WIDTH * size_of::<f32>()) as u64;
 /// Width of the reference model, which stays.
 const WIDTH: usize = 64;
 
-/// What a conversion may hold beside three tensors of the largest size: the program, its
+/// Bytes that a conversion may hold beside three tensors of the largest size: the program, its
 /// buffers and the tokenizer. 300 MB are promised.
 const BESIDE: u64 = 32 << 20;
 

@@ -75,12 +75,12 @@ impl Default for ChooseOptions {
 pub struct Choice {
     /// Its probability among the answers given.
     pub probability: f64,
-    /// What that is made of, if the examples voted.
+    /// The two parts of that, if the examples voted.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub parts: Option<ChoiceParts>,
 }
 
-/// What the probability of an answer is made of: it is in proportion to the geometric mean of
+/// The two parts of an answer's probability, which is in proportion to the geometric mean of
 /// both, in which the vote has the weight [`ChooseOptions::resemblance`] and the likelihood 1.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct ChoiceParts {
@@ -103,7 +103,7 @@ impl Choice {
     }
 }
 
-/// What speaks for each of several answers.
+/// The evidence for each of several answers.
 struct Weighed {
     /// By the language model.
     scores: Vec<f64>,

@@ -22,7 +22,7 @@ use crate::session::Query;
 /// log-probability, -0.298, is within 0.002 of the best.
 pub const RESEMBLANCE: f32 = 1.0;
 
-/// What cosines are divided by before they make shares of a vote.
+/// The divisor of cosines before they become shares of a vote.
 const TEMPERATURE: f64 = 1.0 / 16.0;
 
 /// Directions nearer to their middle than this differ by rounding only.

@@ -263,7 +263,7 @@ fn a_question_may_end_as_an_answer_does() {
     assert!(matches!(error, PromptError::TextTooLong { .. }), "{error}");
 }
 
-/// What no token parts is one text.
+/// Neighbouring texts without a token between them become one.
 #[test]
 fn examples_without_an_end_of_their_own_are_joined() {
     let spelling = PromptConfig {

@@ -45,7 +45,7 @@ export interface FakeModule extends WasmModule {
   firstId: number;
   /** What `encode` throws. */
   imageFault: unknown;
-  /** What every probability is made of; undefined if no shots vote. */
+  /** The two parts of every probability; undefined if no shots vote. */
   parts: ChoiceParts | undefined;
   /** What a rehearsal throws. */
   rehearsalFault: unknown;

@@ -26,10 +26,10 @@ pub(super) trait Blocks: Format {
     /// The quants in order: whole numbers from -128 to 127.
     fn quants(bytes: &[u8]) -> [i16x8; 4];
 
-    /// What the quants are multiplied by.
+    /// The factor of the quants.
     fn scale(bytes: &[u8]) -> f32;
 
-    /// What is added to each; none if the format has none.
+    /// The minimum, added to each; none if the format has none.
     fn minimum(bytes: &[u8]) -> Option<f32>;
 }
 

@@ -69,7 +69,7 @@ pub struct Leaf {
     /// if there was no other; of a text or number that was written, the product of its
     /// tokens' probabilities.
     pub probability: f64,
-    /// What that is made of, if the examples voted.
+    /// The two parts of that, if the examples voted.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub parts: Option<ChoiceParts>,
 }

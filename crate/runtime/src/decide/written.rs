@@ -10,7 +10,7 @@ use crate::generate::Pattern;
 /// not come in it.
 const FREE_TEXT: &str = r#""[^"\\\x00-\x1f\x7f]*""#;
 
-/// What may stand behind a colon or a comma.
+/// White space that may stand behind a colon or a comma.
 const SPACE: &str = " ?";
 
 impl Schema {

@@ -177,7 +177,7 @@ export class DecideView extends ViewElement {
     this.#forget();
   }
 
-  /** What was filled in holds for what was asked only. */
+  /** Forgets the answer, which holds for these fields and this photo only. */
   #forget(): void {
     this.#run.abort();
     this.#deciding = { phase: "none" };

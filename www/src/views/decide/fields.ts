@@ -2,7 +2,7 @@
 
 import type { JsonSchema } from "flamingo-web";
 
-/** What a field may hold. */
+/** Kinds of fields. */
 export const KINDS = [
   ["boolean", "Yes or no"],
   ["choice", "One of a list"],
@@ -33,7 +33,7 @@ export function valuesOf({ values }: Field): string[] {
   return [...new Set(texts)].filter((value) => value !== "");
 }
 
-/** What the fields lack, in words; empty if nothing. */
+/** Says what the fields lack; empty if nothing. */
 export function lackOf(fields: readonly Field[]): string {
   const names = fields.map(({ name }) => name.trim());
   if (names.includes("")) return "Give every field a name.";
