@@ -68,8 +68,9 @@ impl GpuMatrix {
             }
         }
         planar.resize(buffer_bytes(planar.len()), 0);
-        // Parts are views of the whole, which is on the heap once.
-        let planar = Bytes::from_bytes_vec(planar).shared();
+        // Parts are views of the whole, which is on the heap once: `from_bytes_vec` would copy
+        // what does not begin at a multiple of 16, as half of what a browser's module allocates.
+        let planar = Bytes::from_elems(planar).shared();
         let parts = spans(rows, rows_of_part)
             .map(|(first, rows)| {
                 let start = first * row_bytes;
