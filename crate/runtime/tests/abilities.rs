@@ -12,7 +12,7 @@ use flamingo_runtime::prompt::{CAPTION, VISUAL_QUESTION};
 use flamingo_runtime::score::Reduction;
 use flamingo_runtime::{
     BeamOptions, ChooseOptions, Constraint, ConstraintError, EncodedMedia, Example,
-    GenerateOptions, Generation, ImagePixels, Model, ModelLoader, PrefixCache, PromptFormat, Query,
+    GenerateOptions, Generation, ImagePixels, Model, PrefixCache, PromptFormat, Query,
     RuntimeError, Segment, Session, StopReason, TokenPiece,
 };
 use flamingo_weights::{LoadedTensor, TensorType};
@@ -24,10 +24,7 @@ fn load() -> Model {
 }
 
 fn load_tiny(tiny: &TinyModel) -> Model {
-    let file = tiny.gguf();
-    let mut loader = ModelLoader::new(ComputeDevice::cpu(), file.len() as u64);
-    loader.push(&file).unwrap();
-    loader.finish().unwrap()
+    tiny.load(ComputeDevice::cpu())
 }
 
 fn photo(model: &Model) -> EncodedMedia {

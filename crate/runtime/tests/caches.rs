@@ -9,8 +9,8 @@ use std::ops::ControlFlow;
 use flamingo_kernels::ComputeDevice;
 use flamingo_runtime::prompt::CAPTION;
 use flamingo_runtime::{
-    EncodedMedia, Example, GenerateOptions, ImagePixels, Model, ModelLoader, PromptFormat, Query,
-    Session, TokenPiece,
+    EncodedMedia, Example, GenerateOptions, ImagePixels, Model, PromptFormat, Query, Session,
+    TokenPiece,
 };
 use futures_lite::future::block_on;
 use rand_chacha::ChaCha8Rng;
@@ -25,10 +25,7 @@ const MOST_EXAMPLES: usize = 4;
 const WORDS: [&str; 4] = ["a dog", "snow", "two red boats", "he runs"];
 
 fn load() -> Model {
-    let file = TinyModel::new().gguf();
-    let mut loader = ModelLoader::new(ComputeDevice::cpu(), file.len() as u64);
-    loader.push(&file).unwrap();
-    loader.finish().unwrap()
+    TinyModel::new().load(ComputeDevice::cpu())
 }
 
 /// A picture in stripes, another for each number.

@@ -10,16 +10,13 @@ use flamingo_kernels::ComputeDevice;
 use flamingo_runtime::decide::{DecideOptions, Decision, Json, Schema, SchemaError};
 use flamingo_runtime::prompt::{CAPTION, Task};
 use flamingo_runtime::{
-    Example, GenerateOptions, Model, ModelLoader, PromptFormat, Query, RuntimeError, Session,
+    Example, GenerateOptions, Model, PromptFormat, Query, RuntimeError, Session,
 };
 use futures_lite::future::block_on;
 use support::{TinyModel, fixture};
 
 fn model() -> Model {
-    let file = TinyModel::new().gguf();
-    let mut loader = ModelLoader::new(ComputeDevice::cpu(), file.len() as u64);
-    loader.push(&file).unwrap();
-    loader.finish().unwrap()
+    TinyModel::new().load(ComputeDevice::cpu())
 }
 
 fn shot(model: &Model, answer: &str) -> Example {

@@ -12,7 +12,7 @@ use flamingo_runtime::preprocess::preprocess;
 use flamingo_runtime::prompt::CAPTION;
 use flamingo_runtime::{
     EncodedMedia, Example, GenerateOptions, Generation, ImageError, ImagePixels, Model,
-    ModelLoader, PromptError, PromptFormat, RuntimeError, Segment, StopReason, TokenPiece,
+    PromptError, PromptFormat, RuntimeError, Segment, StopReason, TokenPiece,
 };
 use futures_lite::future::block_on;
 use support::{END_OF_CHUNK, IMAGE, TinyModel, fixture};
@@ -22,10 +22,7 @@ const OUTPUT: [u32; 2] = [17597, 42];
 const NEW_LINE: u32 = 198;
 
 fn load(tiny: &TinyModel) -> Model {
-    let file = tiny.gguf();
-    let mut loader = ModelLoader::new(ComputeDevice::cpu(), file.len() as u64);
-    loader.push(&file).unwrap();
-    loader.finish().unwrap()
+    tiny.load(ComputeDevice::cpu())
 }
 
 fn photo() -> Vec<u8> {

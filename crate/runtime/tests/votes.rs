@@ -8,20 +8,14 @@ use flamingo_kernels::ComputeDevice;
 use flamingo_runtime::decide::{DecideOptions, Decision, Json, Schema};
 use flamingo_runtime::prompt::{CAPTION, VISUAL_QUESTION};
 use flamingo_runtime::{
-    Choice, ChooseOptions, EncodedMedia, Example, ImagePixels, Model, ModelLoader, PromptFormat,
-    Query, RESEMBLANCE, RuntimeError, Session,
+    Choice, ChooseOptions, EncodedMedia, Example, ImagePixels, Model, PromptFormat, Query,
+    RESEMBLANCE, RuntimeError, Session,
 };
 use futures_lite::future::block_on;
 use support::TinyModel;
 
-fn load(tiny: &TinyModel, device: ComputeDevice) -> Model {
-    let mut loader = ModelLoader::new(device);
-    loader.push(&tiny.gguf()).unwrap();
-    loader.finish().unwrap()
-}
-
 fn model() -> Model {
-    load(&TinyModel::new(), ComputeDevice::cpu())
+    TinyModel::new().load(ComputeDevice::cpu())
 }
 
 /// A picture in stripes, another for each number.
@@ -188,7 +182,7 @@ fn without_a_vote_nothing_changes() {
 fn a_clip_votes_by_the_mean_of_its_frames() {
     let mut config = TinyModel::config();
     config.resampler.as_mut().unwrap().max_frames = 2;
-    let model = load(&TinyModel::with_config(config), ComputeDevice::cpu());
+    let model = TinyModel::with_config(config).load(ComputeDevice::cpu());
     let clip = |numbers: &[u8]| {
         let frames: Vec<ImagePixels> = numbers.iter().map(|&number| picture(number)).collect();
         block_on(model.encode_clip(&frames)).unwrap()
@@ -208,7 +202,7 @@ fn a_gpu_counts_the_votes_of_the_cpu() {
     let tiny = TinyModel::new();
     let gpu = block_on(ComputeDevice::gpu()).unwrap();
     let [cpu, gpu] = [ComputeDevice::cpu(), gpu].map(|device| {
-        let model = load(&tiny, device);
+        let model = tiny.load(device);
         let query = about(Some(encode(&model, 2)), "");
         vote(&choose(&model, shots(&model, ""), &query, &ANSWERS, 1.0))
     });
@@ -277,7 +271,7 @@ fn misuse_is_told() {
     };
     encoder.head_channels = 40;
     config.resampler.as_mut().unwrap().input_width = 40;
-    let other = load(&TinyModel::with_config(config), ComputeDevice::cpu());
+    let other = TinyModel::with_config(config).load(ComputeDevice::cpu());
     let mut shown = shots(&model, "");
     shown[0].media = Some(encode(&other, 0));
     let mut session = Session::new(&model, PromptFormat::parse(CAPTION).unwrap(), shown);

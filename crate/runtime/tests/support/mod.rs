@@ -8,6 +8,8 @@ use std::path::PathBuf;
 
 use flamingo::FlamingoConfig;
 use flamingo::config::LanguageConfig;
+use flamingo_kernels::ComputeDevice;
+use flamingo_runtime::{Model, ModelLoader};
 use flamingo_weights::gguf::{GgufWriter, Metadata};
 use flamingo_weights::{LoadedTensor, TensorType};
 
@@ -138,6 +140,14 @@ impl TinyModel {
             .iter_mut()
             .find(|tensor| tensor.info.name == name)
             .unwrap()
+    }
+
+    /// The model itself, on a device.
+    pub fn load(&self, device: ComputeDevice) -> Model {
+        let file = self.gguf();
+        let mut loader = ModelLoader::new(device, file.len() as u64);
+        loader.push(&file).unwrap();
+        loader.finish().unwrap()
     }
 
     /// The model as a GGUF file.
