@@ -148,9 +148,11 @@ export class DecideView extends ViewElement {
     if (this.#deciding.phase !== "done") return nothing;
     const { leaves } = this.#deciding.decision;
     return html`
-      <ul class="decision" aria-label="Filled in" role="status">
-        ${leaves.map((leaf) => this.#leaf(leaf))}
-      </ul>
+      <div role="status">
+        <ul class="decision" aria-label="Filled in">
+          ${leaves.map((leaf) => this.#leaf(leaf))}
+        </ul>
+      </div>
     `;
   }
 
