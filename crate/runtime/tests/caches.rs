@@ -9,13 +9,12 @@ use std::ops::ControlFlow;
 use flamingo_kernels::ComputeDevice;
 use flamingo_runtime::prompt::CAPTION;
 use flamingo_runtime::{
-    EncodedMedia, Example, GenerateOptions, ImagePixels, Model, PromptFormat, Query, Session,
-    TokenPiece,
+    EncodedMedia, Example, GenerateOptions, Model, PromptFormat, Query, Session, TokenPiece,
 };
 use futures_lite::future::block_on;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{RngCore, SeedableRng};
-use support::TinyModel;
+use support::{TinyModel, encode, picture};
 
 /// Log-probabilities with and without caches may differ by this much.
 const TOLERANCE: f64 = 1e-3;
@@ -26,22 +25,6 @@ const WORDS: [&str; 4] = ["a dog", "snow", "two red boats", "he runs"];
 
 fn load() -> Model {
     TinyModel::new().load(ComputeDevice::cpu())
-}
-
-/// A picture in stripes, another for each number.
-fn picture(number: u8) -> ImagePixels {
-    let pixel = |i: u32| {
-        [
-            (i * 7) as u8,
-            number * 50,
-            (i % (3 + u32::from(number))) as u8 * 60,
-        ]
-    };
-    ImagePixels::from_rgb8(40, 40, (0..1600).flat_map(pixel).collect()).unwrap()
-}
-
-fn encode(model: &Model, number: u8) -> EncodedMedia {
-    block_on(model.encode_pixels(&picture(number))).unwrap()
 }
 
 /// A session as one sees it: pictures by number, and what is said of them.

@@ -12,26 +12,10 @@ use flamingo_runtime::{
     RESEMBLANCE, RuntimeError, Session,
 };
 use futures_lite::future::block_on;
-use support::TinyModel;
+use support::{TinyModel, encode, picture};
 
 fn model() -> Model {
     TinyModel::new().load(ComputeDevice::cpu())
-}
-
-/// A picture in stripes, another for each number.
-fn picture(number: u8) -> ImagePixels {
-    let pixel = |i: u32| {
-        [
-            (i * 7) as u8,
-            number * 50,
-            (i % (3 + u32::from(number))) as u8 * 60,
-        ]
-    };
-    ImagePixels::from_rgb8(40, 40, (0..1600).flat_map(pixel).collect()).unwrap()
-}
-
-fn encode(model: &Model, number: u8) -> EncodedMedia {
-    block_on(model.encode_pixels(&picture(number))).unwrap()
 }
 
 fn shot(media: Option<EncodedMedia>, question: &str, answer: &str) -> Example {

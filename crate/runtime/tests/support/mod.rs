@@ -9,9 +9,10 @@ use std::path::PathBuf;
 use flamingo::FlamingoConfig;
 use flamingo::config::LanguageConfig;
 use flamingo_kernels::ComputeDevice;
-use flamingo_runtime::{Model, ModelLoader};
+use flamingo_runtime::{EncodedMedia, ImagePixels, Model, ModelLoader};
 use flamingo_weights::gguf::{GgufWriter, Metadata};
 use flamingo_weights::{LoadedTensor, TensorType};
+use futures_lite::future::block_on;
 
 /// Id of `<image>` in the real tokenizer.
 pub const IMAGE: usize = 49153;
@@ -24,6 +25,23 @@ pub fn fixture(name: &str) -> Vec<u8> {
         .join("../../tests/fixtures")
         .join(name);
     std::fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+/// A picture in stripes, another for each number.
+pub fn picture(number: u8) -> ImagePixels {
+    let pixel = |i: u32| {
+        [
+            (i * 7) as u8,
+            number * 50,
+            (i % (3 + u32::from(number))) as u8 * 60,
+        ]
+    };
+    ImagePixels::from_rgb8(40, 40, (0..1600).flat_map(pixel).collect()).unwrap()
+}
+
+/// That picture, seen by a model.
+pub fn encode(model: &Model, number: u8) -> EncodedMedia {
+    block_on(model.encode_pixels(&picture(number))).unwrap()
 }
 
 /// What a test may change before the file is written.
