@@ -367,6 +367,11 @@ fn what_is_not_computed_here_is_refused_by_its_key() {
         "llama.expert_count",
         MetadataValue::U32(8),
     );
+    // Heads without a width: one that is told, and more heads than the model is wide.
+    for (key, value) in [("key_length", 0), ("head_count", 1 << 20)] {
+        let key = format!("llama.attention.{key}");
+        refuse("llama", "llama", &key, MetadataValue::U32(value));
+    }
     let half = MetadataValue::U32(8);
     refuse("llama", "llama", "llama.rope.dimension_count", half);
     let parallel = MetadataValue::Bool(true);

@@ -221,8 +221,12 @@ fn llama(settings: &GgufSettings, shapes: &Shapes<'_>) -> Result<LanguageConfig,
         return Err(fields.unsupported("expert_count", "0"));
     }
     let heads = heads(fields, "attention.head_count")?;
-    let head_dim = fields.size("attention.key_length")?;
-    let head_dim = head_dim.unwrap_or(common.width / heads).max(1);
+    let told = fields.size("attention.key_length")?;
+    let head_dim = told.unwrap_or(common.width / heads);
+    if head_dim == 0 {
+        let key = told.map_or("attention.head_count", |_| "attention.key_length");
+        return Err(fields.unsupported(key, "heads with a width"));
+    }
     fields.agrees("attention.value_length", head_dim)?;
     fields.agrees(
         "attention.head_count_kv",

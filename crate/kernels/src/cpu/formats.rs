@@ -26,11 +26,17 @@ pub(super) trait Blocks: Format {
     /// The quants in order: whole numbers from -128 to 127.
     fn quants(bytes: &[u8]) -> [i16x8; 4];
 
-    /// The factor of the quants.
-    fn scale(bytes: &[u8]) -> f32;
+    /// The factor of the quants, with which every block begins.
+    #[inline(always)]
+    fn scale(bytes: &[u8]) -> f32 {
+        half_at(bytes, 0)
+    }
 
     /// The minimum, added to each; none if the format has none.
-    fn minimum(bytes: &[u8]) -> Option<f32>;
+    #[inline(always)]
+    fn minimum(_: &[u8]) -> Option<f32> {
+        None
+    }
 }
 
 pub(super) struct F32;
@@ -148,16 +154,6 @@ impl Blocks for Q8 {
     fn quants(bytes: &[u8]) -> [i16x8; 4] {
         quarters(signed_bytes(bytes, 2), signed_bytes(bytes, 18))
     }
-
-    #[inline(always)]
-    fn scale(bytes: &[u8]) -> f32 {
-        half_at(bytes, 0)
-    }
-
-    #[inline(always)]
-    fn minimum(_: &[u8]) -> Option<f32> {
-        None
-    }
 }
 
 impl Format for Q4Zero {
@@ -176,16 +172,6 @@ impl Blocks for Q4Zero {
         let eight = i16x16::splat(8);
         quarters(low - eight, high - eight)
     }
-
-    #[inline(always)]
-    fn scale(bytes: &[u8]) -> f32 {
-        half_at(bytes, 0)
-    }
-
-    #[inline(always)]
-    fn minimum(_: &[u8]) -> Option<f32> {
-        None
-    }
 }
 
 impl Format for Q4One {
@@ -202,11 +188,6 @@ impl Blocks for Q4One {
     fn quants(bytes: &[u8]) -> [i16x8; 4] {
         let (low, high) = nibbles(bytes, 4);
         quarters(low, high)
-    }
-
-    #[inline(always)]
-    fn scale(bytes: &[u8]) -> f32 {
-        half_at(bytes, 0)
     }
 
     #[inline(always)]
